@@ -1,0 +1,1 @@
+"""The verbs of reelpage. In order: consume, decode, encode, generate, land, query."""

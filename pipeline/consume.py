@@ -1,0 +1,114 @@
+"""Consume: the inputs of a run, from files and folders, each with the identity of its content."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from schemas.errors import InputError, ReelpageError
+
+_SUFFIXES: Final = """
+    .mp4 .m4v .mov .mkv .webm .ts .m2ts .mts .mpg .mpeg .avi .ogv .ogg .flv .3gp .wmv
+    .pdf .png .jpg .jpeg .tif .tiff .webp .bmp .gif .apng
+"""
+MEDIA_SUFFIXES: Final = frozenset(_SUFFIXES.split())
+"""File names looked for in folders. A file named on the command line is taken whatever its name:
+the decoder goes by content."""
+
+_BLOCK: Final = 1 << 20
+
+
+@dataclass(frozen=True)
+class Input:
+    """One file to index.
+
+    Attributes:
+        uri: the address that the user gave or that the file has.
+        path: the local file.
+        input_id: sha256 of the content, or of the address if `error` is set.
+        size: bytes.
+        error: why the input cannot be read, or None.
+    """
+
+    uri: str
+    path: Path
+    input_id: str
+    size: int
+    error: ReelpageError | None = None
+
+    @property
+    def name(self) -> str:
+        """File name without folders."""
+        return self.path.name if self.error is None else self.uri.rsplit("/", 1)[-1]
+
+
+def failed_input(uri: str, error: ReelpageError) -> Input:
+    """An input of which nothing could be read; its identity is that of its address."""
+    return Input(uri, Path(uri), hashlib.sha256(uri.encode(errors="replace")).hexdigest(), 0, error)
+
+
+def find_files(paths: Iterable[Path]) -> Iterator[Path | Input]:
+    """Walk files and folders in a stable order; what is missing comes as a failed input."""
+    for path in paths:
+        if path.is_dir():
+            yield from _walk(path)
+        else:
+            yield path
+
+
+def _walk(folder: Path) -> Iterator[Path | Input]:
+    found = False
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if Path(name).suffix.lower() in MEDIA_SUFFIXES and not name.startswith("."):
+                found = True
+                yield Path(root) / name
+    if not found:
+        message = (
+            f"{quoted(folder)}: the folder holds no media; "
+            "give a folder with videos, PDFs or images, or name the files"
+        )
+        yield failed_input(str(folder.absolute()), InputError("empty_directory", message))
+
+
+def open_input(path: Path, uri: str | None = None) -> Input:
+    """Read a file's identity: sha256 over its bytes.
+
+    Never raises for a bad input: the error is part of the result, so that the rest goes on.
+    """
+    address = uri or str(path.absolute())
+    try:
+        if not path.exists():
+            message = f"{quoted(path)}: there is no such file; check the path"
+            raise InputError("not_found", message)
+        if not path.is_file():
+            message = f"{quoted(path)}: not a regular file; copy its content to a file first"
+            raise InputError("not_readable", message)
+        digest, size = _digest(path)
+        if size == 0:
+            message = f"{quoted(path)}: the file has zero bytes; fetch or record it again"
+            raise InputError("empty_input", message)
+        return Input(address, path, digest, size)
+    except InputError as error:
+        return failed_input(address, error)
+    except OSError as error:
+        message = f"{quoted(path)}: cannot be read ({error.strerror}); check its permissions"
+        return failed_input(address, InputError("not_readable", message))
+
+
+def _digest(path: Path) -> tuple[str, int]:
+    sha, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            sha.update(block)
+            size += len(block)
+    return sha.hexdigest(), size
+
+
+def quoted(path: Path | str) -> str:
+    r"""A path on one line: control characters are escaped ("\n"), printable ones stay."""
+    text = str(path).encode(errors="surrogateescape").decode(errors="replace")
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

@@ -1,0 +1,195 @@
+"""Rows: what decode and generate gave, as rows of the tables. Plain functions, no I/O."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import pyarrow as pa
+
+from schemas.errors import ReelpageError
+from schemas.jobs import Task
+from schemas.shards import MediaInfo, Shard
+from schemas.tables import TABLES
+
+_MICRO: Final = 1e-6
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Medium:
+    """What every row of one medium carries."""
+
+    media_id: str
+    sampling: str
+    uri: str
+    run_id: str
+
+    def columns(self) -> Row:
+        """The leading columns of each table."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model said to one task about one picture."""
+
+    task: Task
+    text: str
+    finish_reason: str
+    visual_tokens: int = 0
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+    logprob: float | None = None
+    latency_us: int = 0
+
+
+def to_table(name: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Return rows as a table of the lake's schema; missing columns are null."""
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=TABLES[name])
+
+
+def frame_rows(medium: Medium, shard: Shard, shard_name: str) -> list[Row]:
+    """Rows of `frames` for one video shard."""
+    return [
+        medium.columns()
+        | _picture(row, shard_name, index)
+        | {"segment_no": shard.part, "t_s": row["t_us"] * _MICRO}
+        for index, row in enumerate(_without_images(shard))
+    ]
+
+
+def segment_rows(medium: Medium, shard: Shard) -> list[Row]:
+    """The row of `segments` for one video shard."""
+    return [
+        medium.columns()
+        | {
+            "segment_no": shard.part,
+            "start_us": shard.start,
+            "end_us": shard.end,
+            "start_s": shard.start * _MICRO,
+            "end_s": shard.end * _MICRO,
+            "frames": shard.rows.num_rows,
+            "subtitles": shard.subtitles,
+        }
+    ]
+
+
+def page_rows(medium: Medium, shard: Shard, shard_name: str) -> list[Row]:
+    """Rows of `pages` for one shard of a document or image."""
+    return [
+        medium.columns() | _picture(row, shard_name, index)
+        for index, row in enumerate(_without_images(shard))
+    ]
+
+
+def answer_rows(
+    medium: Medium,
+    kind: str,
+    shard: Shard,
+    answers: Sequence[Sequence[Answer]],
+    model: tuple[str, str],
+) -> list[Row]:
+    """Rows of `answers`: one a picture and task.
+
+    Args:
+        medium: identity of the medium.
+        kind: video, document or image.
+        shard: the pictures that were asked about.
+        answers: for each picture of the shard, its answers.
+        model: name and revision.
+    """
+    unit = "frame" if kind == "video" else "page"
+    rows: list[Row] = []
+    for picture, given in zip(_without_images(shard), answers, strict=True):
+        t_us = picture.get("t_us")
+        place = {
+            "kind": kind,
+            "unit": unit,
+            "unit_no": picture[f"{unit}_no"],
+            "t_us": t_us,
+            "t_s": None if t_us is None else t_us * _MICRO,
+            "model": model[0],
+            "model_revision": model[1],
+        }
+        rows += [medium.columns() | place | _answer(answer) for answer in given]
+    return rows
+
+
+def media_row(
+    medium: Medium, info: MediaInfo, name: str, size: int, parts: int, pictures: int
+) -> Row:
+    """The row of `media`, written when all parts of the medium have landed."""
+    video = info.kind == "video"
+    facts = asdict(info)
+    facts["pages"] = info.pages
+    return (
+        medium.columns()
+        | facts
+        | {
+            "name": name,
+            "size_bytes": size,
+            "segments": parts if video else 0,
+            "frames": pictures if video else 0,
+            "failed_pages": 0 if video else info.pages - pictures,
+            "indexed_at": datetime.now(UTC),
+        }
+    )
+
+
+def failure_row(
+    *,
+    input_id: str,
+    uri: str,
+    recipe: str,
+    stage: str,
+    error: ReelpageError,
+    run_id: str,
+    attempt: int = 0,
+    page_no: int = 0,
+    size: int = 0,
+) -> Row:
+    """A row of `failures`; `page_no` 0 stands for the whole medium."""
+    return {
+        "input_id": input_id,
+        "uri": uri,
+        "unit": "page" if page_no else "media",
+        "unit_no": page_no,
+        "recipe": recipe,
+        "stage": stage,
+        "code": error.code,
+        "message": error.message,
+        "attempt": attempt,
+        "size_bytes": size,
+        "run_id": run_id,
+        "failed_at": datetime.now(UTC),
+    }
+
+
+def tasks_json(tasks: Sequence[Task]) -> str:
+    """The tasks of a run as JSON, for `runs`."""
+    return json.dumps([asdict(task) for task in tasks], ensure_ascii=False)
+
+
+def _without_images(shard: Shard) -> list[Row]:
+    rows: list[Row] = shard.rows.drop_columns(["image"]).to_pylist()
+    return rows
+
+
+def _picture(row: Row, shard_name: str, index: int) -> Row:
+    return row | {"shard": shard_name, "shard_row": index}
+
+
+def _answer(answer: Answer) -> Row:
+    columns = asdict(answer)
+    task = columns.pop("task")
+    # Batches of another composition change the last bits: three digits stay equal on a re-run.
+    logprob = None if answer.logprob is None else round(answer.logprob, 3)
+    return columns | {
+        "task": task["name"],
+        "prompt_id": answer.task.prompt_id,
+        "prompt": answer.task.prompt,
+        "answer": columns.pop("text"),
+        "logprob": logprob,
+    }

@@ -1,0 +1,1 @@
+"""The Qwen2-VL family: checkpoints, preprocessing, positions, chat template."""

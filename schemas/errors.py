@@ -1,0 +1,81 @@
+"""The errors of reelpage, one tree with stable codes.
+
+    ReelpageError
+    ├── InputError      this input cannot be processed; a row in `failures`, never retried
+    ├── TransientError  a later attempt may succeed; retried with back-off
+    └── SetupError      the installation, the options or the lake are wrong; nothing is started
+
+Every error carries a `code` from `CODES`: codes land in the `failures` table, so they are never
+renamed, and a test compares them with a frozen copy.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+CODES: Final[Mapping[str, str]] = {
+    # inputs
+    "not_found": "the file or object does not exist",
+    "not_readable": "the file exists but may not be read",
+    "empty_input": "the file has zero bytes",
+    "empty_directory": "the directory holds no media",
+    "unsupported_format": "the content is no supported video, document or image",
+    "truncated": "the file ends before its content does",
+    "no_video_stream": "the container has no video stream",
+    "codec_refused": "the codec is not on the allow-list",
+    "password_required": "the document is encrypted with a password",
+    "corrupt": "the content is damaged",
+    "too_large": "a size limit of the decoder was reached",
+    "aspect_ratio": "one side is more than 200 times the other",
+    "decoder_crashed": "the sandboxed decoder died",
+    "decoder_timeout": "the sandboxed decoder ran out of time",
+    "decoder_memory": "the sandboxed decoder ran out of memory",
+    "page_failed": "one page of a document could not be rendered",
+    "url_refused": "the URL's scheme or address is not allowed",
+    "features_invalid": "features do not have the shape that their grid states",
+    "unknown_media": "the lake knows no such media",
+    "bad_job": "a job message does not follow the contract",
+    # transient
+    "fetch_failed": "a download did not complete",
+    "commit_conflict": "another writer kept winning the commit",
+    # set-up
+    "usage": "the command was called wrongly",
+    "bad_query": "the SQL text could not be run",
+    "lake_not_writable": "the lake's folder cannot be written",
+    "lake_missing": "there is no lake at this place",
+    "lake_newer": "the lake was written by a newer version of reelpage",
+    "lake_corrupt": "the lake's tables cannot be read",
+    "lake_locked": "another process is indexing into the lake",
+    "disk_full": "the disk has no room left",
+    "model_missing": "the model directory does not exist or lacks a file",
+    "model_unsupported": "the checkpoint is not of the Qwen2-VL family",
+    "shadowed": "a folder of the same name hides a package of reelpage",
+}
+
+
+class ReelpageError(Exception):
+    """Base of all errors that reelpage raises on purpose.
+
+    Attributes:
+        code: stable identifier, a key of `CODES`.
+        message: one line naming the input and the remedy.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        if code not in CODES:
+            unknown = f"unknown error code {code!r}"
+            raise ValueError(unknown)
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class InputError(ReelpageError):
+    """This input cannot be processed, now or later."""
+
+
+class TransientError(ReelpageError):
+    """A later attempt may succeed."""
+
+
+class SetupError(ReelpageError):
+    """The installation, the options or the lake are wrong; nothing was started."""

@@ -1,0 +1,163 @@
+"""Shards: the frames of one time range, or some pages, as the model will see them; Arrow IPC.
+
+A shard carries encoded images (frames JPEG, pages PNG) already at the size that `smart_resize`
+gave, so that what the model saw is what a person is shown and what a later run can read again.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Final, Literal
+
+import pyarrow as pa
+
+SHARD_VERSION: Final = 1
+
+MediaKind = Literal["video", "document", "image"]
+
+_IMAGE_FIELDS: Final = [
+    pa.field("width", pa.int32(), nullable=False),
+    pa.field("height", pa.int32(), nullable=False),
+    pa.field("phash", pa.int64(), nullable=False),
+    pa.field("is_blank", pa.bool_(), nullable=False),
+    pa.field("image", pa.binary(), nullable=False),
+]
+
+FRAMES: Final = pa.schema(
+    [
+        pa.field("frame_no", pa.int64(), nullable=False),
+        pa.field("pts", pa.int64(), nullable=False),
+        pa.field("time_base_num", pa.int32(), nullable=False),
+        pa.field("time_base_den", pa.int32(), nullable=False),
+        pa.field("t_us", pa.int64(), nullable=False),
+        pa.field("is_key", pa.bool_(), nullable=False),
+        *_IMAGE_FIELDS,
+    ]
+)
+"""Columns of a video shard. `frame_no` counts sampled frames from 0; `t_us` is the exact
+presentation time, microseconds, relative to the first presented frame's time (`start_us` of
+`MediaInfo`); `pts * time_base_num / time_base_den` is the container's own time in seconds."""
+
+PAGES: Final = pa.schema(
+    [
+        pa.field("page_no", pa.int32(), nullable=False),
+        pa.field("width_pt", pa.float64()),
+        pa.field("height_pt", pa.float64()),
+        pa.field("rotation", pa.int32(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+        *_IMAGE_FIELDS,
+    ]
+)
+"""Columns of a document or image shard. `page_no` counts from 1, as people do; `text` is the
+document's own text layer; `rotation` in degrees clockwise, already applied to the image."""
+
+
+@dataclass(frozen=True)
+class MediaInfo:
+    """Facts of a medium that hold for all its shards.
+
+    Attributes:
+        kind: video, document or image.
+        container: format name, such as "mov,mp4" or "pdf" or "png".
+        codec: codec of the chosen video stream, or the image's mode, or "".
+        width: pixels as displayed (rotation applied); 0 for documents.
+        height: pixels as displayed; 0 for documents.
+        rotation: degrees clockwise that were applied.
+        duration_us: declared duration in microseconds, or None if unknown. Never trusted.
+        start_us: container time of the first presented frame, microseconds.
+        fps_num: numerator of the average frame rate, 0 if unknown.
+        fps_den: denominator of the average frame rate, 1 if unknown.
+        pages: number of pages or images, 0 for video.
+        subtitle_tracks: embedded text subtitle tracks.
+    """
+
+    kind: MediaKind
+    container: str
+    codec: str
+    width: int
+    height: int
+    rotation: int = 0
+    duration_us: int | None = None
+    start_us: int = 0
+    fps_num: int = 0
+    fps_den: int = 1
+    pages: int = 0
+    subtitle_tracks: int = 0
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Part `part` of a medium: frames of `[start, end)` microseconds, or pages `[start, end)`.
+
+    Attributes:
+        part: parts of a medium count from 0 without gaps; a video's part is its segment.
+        start: first microsecond (relative to the first frame), or first page number.
+        end: end of the range, exclusive.
+        rows: a record batch of schema `FRAMES` or `PAGES`.
+        subtitles: text of the subtitle cues that begin in this range, one a line.
+    """
+
+    part: int
+    start: int
+    end: int
+    rows: pa.RecordBatch
+    subtitles: str = ""
+
+    def to_ipc(self) -> bytes:
+        """Return the shard as an Arrow IPC stream; its facts are schema metadata."""
+        facts: dict[str, int | str] = {
+            "version": SHARD_VERSION,
+            "part": self.part,
+            "start": self.start,
+            "end": self.end,
+            "subtitles": self.subtitles,
+        }
+        metadata = {b"reelpage.shard": json.dumps(facts).encode()}
+        schema = self.rows.schema.with_metadata(metadata)
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, schema) as writer:
+            writer.write_batch(self.rows.cast(schema))
+        return bytes(sink.getvalue())
+
+    @classmethod
+    def from_ipc(cls, data: bytes) -> "Shard":
+        """Read a shard back; the images stay encoded.
+
+        Raises:
+            ValueError: the bytes are no shard of this version.
+        """
+        with pa.ipc.open_stream(data) as reader:
+            facts = json.loads((reader.schema.metadata or {}).get(b"reelpage.shard", b"{}"))
+            if facts.pop("version", None) != SHARD_VERSION:
+                message = f"not a shard of version {SHARD_VERSION}"
+                raise ValueError(message)
+            rows = reader.read_all().combine_chunks().to_batches()
+            empty = pa.RecordBatch.from_pylist([], schema=reader.schema)
+        batch = (rows[0] if rows else empty).replace_schema_metadata(None)
+        return cls(rows=batch, **facts)
+
+
+@dataclass(frozen=True)
+class UnitFailure:
+    """A page that could not be rendered, while the rest of its document could.
+
+    Attributes:
+        part: the part that the unit belongs to.
+        page_no: page number from 1.
+        code: a key of `schemas.errors.CODES`.
+        message: one line.
+    """
+
+    part: int
+    page_no: int
+    code: str
+    message: str
+
+
+def info_to_json(info: MediaInfo) -> str:
+    """Return the facts as JSON."""
+    return json.dumps(asdict(info))
+
+
+def info_from_json(text: str | bytes) -> MediaInfo:
+    """Read facts written by `info_to_json`."""
+    return MediaInfo(**json.loads(text))

@@ -1,0 +1,100 @@
+"""Progress: what each stage has done, and the live table that shows it."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+
+@dataclass
+class Stage:
+    """Counts of one stage. Only the thread that runs the stage writes them."""
+
+    name: str
+    unit: str
+    done: int = 0
+    in_flight: int = 0
+    queue: int = 0
+
+
+@dataclass
+class Progress:
+    """Counts of a run. `fraction` of the work is by bytes of input, within a medium by time."""
+
+    total_inputs: int = 0
+    total_bytes: int = 0
+    done_bytes: float = 0.0
+    current: str = ""
+    started: float = field(default_factory=time.monotonic)
+    consume: Stage = field(default_factory=lambda: Stage("consume", "inputs"))
+    decode: Stage = field(default_factory=lambda: Stage("decode", "pictures"))
+    encode: Stage = field(default_factory=lambda: Stage("encode", "visual tokens"))
+    generate: Stage = field(default_factory=lambda: Stage("generate", "answers"))
+    land: Stage = field(default_factory=lambda: Stage("land", "rows"))
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages in the order of the data."""
+        return (self.consume, self.decode, self.encode, self.generate, self.land)
+
+    @property
+    def fraction(self) -> float:
+        """Share of the input bytes that is done, 0 to 1."""
+        return min(self.done_bytes / self.total_bytes, 1.0) if self.total_bytes else 0.0
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds left at the mean rate so far, or None before there is one."""
+        spent = time.monotonic() - self.started
+        if self.fraction < 0.01 or spent < 1:
+            return None
+        return spent * (1 - self.fraction) / self.fraction
+
+
+def clock(seconds: float | None) -> str:
+    """Seconds as h:mm:ss, or "-" for None."""
+    if seconds is None:
+        return "-"
+    minutes, second = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{second:02}"
+
+
+def stage_table(progress: Progress) -> Group:
+    """The live view: a row a stage, a bar over all inputs, the medium in work."""
+    spent = max(time.monotonic() - progress.started, 1e-3)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("stage")
+    for column in ("done", "in flight", "queue", "rate"):
+        table.add_column(column, justify="right")
+    for stage in progress.stages:
+        done = f"{stage.done:,} {stage.unit}"
+        rate = f"{stage.done / spent:,.1f}/s"
+        table.add_row(stage.name, done, f"{stage.in_flight:,}", f"{stage.queue:,}", rate)
+    line = Text(f"{progress.consume.done:,} of {progress.total_inputs:,} inputs", style="bold")
+    line.append(f"  {progress.fraction:.0%}  ETA {clock(progress.eta_s)}  {progress.current}")
+    line.truncate(100, overflow="ellipsis")
+    return Group(table, ProgressBar(total=1.0, completed=progress.fraction, width=60), line)
+
+
+class _View:
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def __rich__(self) -> Group:
+        return stage_table(self._progress)
+
+
+@contextmanager
+def live(progress: Progress, console: Console, *, quiet: bool) -> Iterator[None]:
+    """Show the stage table on a terminal while the block runs; elsewhere show nothing."""
+    if quiet or not console.is_terminal:
+        yield
+        return
+    with Live(_View(progress), console=console, refresh_per_second=4):
+        yield

@@ -1,0 +1,95 @@
+"""Recipe: what a run does to every input, and the names under which its rows land."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.decode import DecodePlan, Sampling
+from schemas.errors import SetupError
+from schemas.jobs import Task
+
+STANDARD_TASKS = {
+    "caption": Task("caption", "Describe the picture.", 64),
+    "ocr": Task("ocr", "Read the text.", 256),
+}
+MICRO = 1_000_000
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Sampling, model and tasks of a run.
+
+    Attributes:
+        plan: how media are decoded.
+        tasks: what every picture is asked.
+        model: name of the checkpoint, a column value.
+        revision: identity of the checkpoint's content.
+    """
+
+    plan: DecodePlan
+    tasks: tuple[Task, ...]
+    model: str
+    revision: str
+
+    @property
+    def sampling(self) -> str:
+        """Identity of how pictures are chosen and sized, readable."""
+        plan = self.plan
+        how = f"{plan.sampling.mode}={plan.sampling.value:g}"
+        return (
+            f"{how} segment={plan.segment_us / MICRO:g}s pixels={plan.min_pixels}-{plan.max_pixels}"
+        )
+
+    @property
+    def id(self) -> str:
+        """Identity of the whole recipe: 12 hex digits."""
+        parts = [self.sampling, self.revision, *sorted(task.prompt_id for task in self.tasks)]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+
+    def structure_app(self, media_id: str) -> str:
+        """Application id of `media`, `segments`, `frames` and `pages` rows."""
+        return f"local/{media_id}/{self.sampling}"
+
+    def answers_app(self, media_id: str, task: Task) -> str:
+        """Application id of the `answers` rows of one task."""
+        return f"{self.structure_app(media_id)}/{self.revision}/{task.prompt_id}"
+
+    def failure_app(self, input_id: str, page_no: int) -> str:
+        """Application id of one unit's `failures` rows; positions are attempts."""
+        return f"local/{input_id}/{self.id}/{page_no}"
+
+
+def parse_tasks(names: str, questions: Sequence[str]) -> tuple[Task, ...]:
+    """Tasks from `--tasks caption,ocr` and any number of `--ask "question"`.
+
+    Raises:
+        SetupError: `usage`, for a task that does not exist.
+    """
+    tasks = []
+    for name in filter(None, (part.strip() for part in names.split(","))):
+        if name not in STANDARD_TASKS:
+            known = ", ".join(STANDARD_TASKS)
+            message = f"--tasks {name}: no such task; known are {known}, and --ask for questions"
+            raise SetupError("usage", message)
+        tasks.append(STANDARD_TASKS[name])
+    tasks += [Task("ask", question.strip(), 128) for question in questions if question.strip()]
+    return tuple(dict.fromkeys(tasks))
+
+
+def parse_sampling(text: str) -> Sampling:
+    """Sampling from `--sample`: "1fps" a rate, "16" or "16frames" a count, or "scene".
+
+    Raises:
+        SetupError: `usage`, if it is none of these.
+    """
+    try:
+        if text == "scene":
+            return Sampling("scene", 0.0)
+        if text.endswith("fps") and float(text.removesuffix("fps")) > 0:
+            return Sampling("rate", float(text.removesuffix("fps")))
+        if int(text.removesuffix("frames")) > 0:
+            return Sampling("count", float(int(text.removesuffix("frames"))))
+    except ValueError:
+        pass
+    message = f'--sample {text}: give a rate ("1fps", "0.2fps"), a count ("16frames") or "scene"'
+    raise SetupError("usage", message)
