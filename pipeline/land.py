@@ -1,0 +1,238 @@
+"""Land: rows into Delta tables, exactly once.
+
+Each landing carries an application transaction `(app, position)`, as the Delta protocol defines
+it. It is checked and written through the same table handle: a handle that has not seen a
+competitor's commit is refused by the log, so check and write together are a compare-and-set. The
+same check followed by a write through the table's address would reload and lose that fence.
+"""
+
+import errno
+import fcntl
+import json
+import os
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake.exceptions import DeltaError
+
+from pipeline.store import disk_errors, write_whole
+from schemas.errors import SetupError, TransientError
+from schemas.tables import LAKE_VERSION, TABLES
+
+_CONFIGURATION: Final = {"delta.checkpointInterval": "20"}
+_ATTEMPTS: Final = 8
+_FINAL: Final = "#final"
+_PARQUET: Final = WriterProperties(compression="ZSTD")
+
+
+@dataclass(frozen=True)
+class Landing:
+    """Rows at one position of one application id, for one table.
+
+    Attributes:
+        app: application id.
+        position: counts from 0 without gaps.
+        rows: of the table's schema.
+        final: whether nothing follows under this id.
+    """
+
+    app: str
+    position: int
+    rows: pa.Table
+    final: bool = False
+
+
+class Lake:
+    """A folder of Delta tables, opened for writing by one process at a time."""
+
+    def __init__(self, root: Path) -> None:
+        """Open the lake, or make it.
+
+        Raises:
+            SetupError: `lake_not_writable`, `lake_locked`, `lake_newer`, `lake_corrupt` or
+                `disk_full`, naming the folder and the remedy.
+        """
+        self.root = root
+        with disk_errors(root):
+            root.mkdir(parents=True, exist_ok=True)
+            self._lock = _lock(root)
+        try:
+            check_version(root, create=True)
+        except BaseException:
+            self._lock_off()
+            raise
+        self._tables: dict[str, DeltaTable] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let another process in."""
+        self._tables.clear()
+        self._lock_off()
+
+    def _lock_off(self) -> None:
+        os.close(self._lock)
+
+    def position(self, table: str, app: str) -> int | None:
+        """The last position that landed under an application id, or None."""
+        return self._open(table).transaction_version(app)
+
+    def finished(self, table: str, app: str) -> bool:
+        """Whether the final landing of an application id is in the table."""
+        return self.position(table, app + _FINAL) is not None
+
+    def land(self, table: str, landings: Sequence[Landing]) -> int:
+        """Commit the landings that are not in the table yet, all in one Delta commit.
+
+        A failed commit is no failure before the log says so: its acknowledgement may have been
+        lost. So every attempt starts from the table's own positions.
+
+        Args:
+            table: a name in `TABLES`.
+            landings: in the order of their positions for each application id.
+
+        Returns:
+            The number of rows written.
+
+        Raises:
+            TransientError: `commit_conflict`, when other writers won every attempt.
+            SetupError: `disk_full` or `lake_not_writable`.
+            ValueError: a landing leaves a gap behind its predecessor; a bug of the caller.
+        """
+        last: Exception | None = None
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                time.sleep(random.uniform(0, 0.05 * 2**attempt))
+            with disk_errors(self.root):
+                try:
+                    handle = self._open(table, reload=attempt > 0)
+                    missing = _missing(handle, landings)
+                    return _commit(handle, missing) if missing else 0
+                except (DeltaError, OSError) as error:
+                    if getattr(error, "errno", None) == errno.ENOSPC or "os error 28" in str(error):
+                        raise OSError(errno.ENOSPC, str(error)) from error
+                    last = error
+        message = f"{self.root}/{table}: {_ATTEMPTS} commits failed, the last with: {last}"
+        raise TransientError("commit_conflict", message) from last
+
+    def _open(self, table: str, *, reload: bool = False) -> DeltaTable:
+        if reload:
+            self._tables.pop(table, None)
+        if table not in self._tables:
+            self._tables[table] = _open_or_create(self.root / table, TABLES[table])
+        return self._tables[table]
+
+
+def _missing(handle: DeltaTable, landings: Sequence[Landing]) -> list[Landing]:
+    """The landings that come next after what the table holds."""
+    known: dict[str, int] = {}
+    missing = []
+    for landing in landings:
+        if landing.app not in known:
+            version = handle.transaction_version(landing.app)
+            known[landing.app] = -1 if version is None else version
+        if landing.position <= known[landing.app]:
+            continue
+        if landing.position != known[landing.app] + 1:
+            message = f"{landing.app}: position {landing.position} after {known[landing.app]}"
+            raise ValueError(message)
+        known[landing.app] = landing.position
+        missing.append(landing)
+    return missing
+
+
+def _commit(handle: DeltaTable, landings: Sequence[Landing]) -> int:
+    last = {landing.app: landing.position for landing in landings}
+    last |= {landing.app + _FINAL: landing.position for landing in landings if landing.final}
+    rows = pa.concat_tables([landing.rows for landing in landings])
+    transactions = [Transaction(app, position) for app, position in last.items()]
+    write_deltalake(
+        handle,
+        rows,
+        mode="append",
+        schema_mode="merge",
+        writer_properties=_PARQUET,
+        commit_properties=CommitProperties(app_transactions=transactions),
+    )
+    return int(rows.num_rows)
+
+
+def _open_or_create(path: Path, schema: pa.Schema) -> DeltaTable:
+    with disk_errors(path.parent):
+        if not DeltaTable.is_deltatable(str(path)):
+            if (path / "_delta_log").is_dir() and any((path / "_delta_log").iterdir()):
+                message = f"{path}: the Delta log is damaged; restore it or index into a new folder"
+                raise SetupError("lake_corrupt", message)
+            return DeltaTable.create(
+                str(path), schema, mode="ignore", configuration=dict(_CONFIGURATION)
+            )
+        return open_table(path)
+
+
+def open_table(path: Path) -> DeltaTable:
+    """Open one table for reading or writing.
+
+    Raises:
+        SetupError: `lake_corrupt`, if its log cannot be read.
+    """
+    try:
+        return DeltaTable(str(path))
+    except DeltaError as error:
+        reason = str(error).splitlines()[0]
+        message = f"{path}: the table cannot be read ({reason}); restore it or index anew"
+        raise SetupError("lake_corrupt", message) from error
+
+
+def check_version(root: Path, *, create: bool = False) -> None:
+    """Check that this reelpage can use the lake.
+
+    Raises:
+        SetupError: `lake_missing`, `lake_newer` or `lake_corrupt`.
+    """
+    path = root / "lake.json"
+    if not path.exists():
+        if not create:
+            message = f"{root}: there is no lake here; make one with `reelpage index ... --to`"
+            raise SetupError("lake_missing", message)
+        with disk_errors(root):
+            write_whole(path, json.dumps({"lake_version": LAKE_VERSION}).encode() + b"\n")
+        return
+    try:
+        version = int(json.loads(path.read_bytes())["lake_version"])
+    except (ValueError, KeyError, TypeError) as error:
+        message = f"{path}: is damaged; it should read {{'lake_version': {LAKE_VERSION}}}"
+        raise SetupError("lake_corrupt", message) from error
+    if version > LAKE_VERSION:
+        message = (
+            f"{root}: the lake has version {version}, this reelpage writes {LAKE_VERSION}; "
+            "upgrade reelpage or choose another --to folder"
+        )
+        raise SetupError("lake_newer", message)
+
+
+def _lock(root: Path) -> int:
+    """Take the lake's lock; the kernel releases it whichever way the process ends."""
+    descriptor = os.open(root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        message = f"{root}: another reelpage process is indexing into it; wait or stop it"
+        raise SetupError("lake_locked", message) from error
+    return descriptor

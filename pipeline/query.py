@@ -1,0 +1,56 @@
+"""Query: SQL over the tables of a lake, by DuckDB, offline and unable to touch anything else."""
+
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.dataset
+
+from pipeline.land import check_version, open_table
+from schemas.errors import SetupError
+from schemas.tables import TABLES
+
+
+def open_dataset(root: Path, table: str) -> pyarrow.dataset.Dataset:
+    """A table of the lake as an Arrow dataset; empty with the right schema if never written.
+
+    Raises:
+        SetupError: `lake_missing`, `lake_newer` or `lake_corrupt`.
+    """
+    check_version(root)
+    path = root / table
+    if not (path / "_delta_log").is_dir():
+        return pyarrow.dataset.dataset(TABLES[table].empty_table())
+    return open_table(path).to_pyarrow_dataset()
+
+
+def connect(root: Path) -> duckdb.DuckDBPyConnection:
+    """A connection that sees the lake's tables by name and nothing else of the machine.
+
+    The tables are registered as Arrow datasets: globbing the folder would read rows that were
+    never committed, and DuckDB's own Delta reader has to be downloaded.
+    """
+    connection = duckdb.connect()
+    for table in TABLES:
+        connection.register(table, open_dataset(root, table))
+    connection.execute("set python_enable_replacements = false")
+    connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")
+    return connection
+
+
+def query(root: Path, sql: str, parameters: list[object] | None = None) -> pa.Table:
+    """Run one SQL statement over the lake.
+
+    Raises:
+        SetupError: `bad_query`, with DuckDB's own words.
+    """
+    with connect(root) as connection:
+        try:
+            result = connection.sql(sql, params=parameters)
+            table = result.to_arrow_table() if result is not None else pa.table({})
+        except duckdb.Error as error:
+            reason = " ".join(str(error).split())
+            message = f"the query failed: {reason}"
+            raise SetupError("bad_query", message) from error
+    return table
