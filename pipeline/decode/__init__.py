@@ -1,1 +1,7 @@
 """Decode: media files to shards of frames and pages, in a sandboxed child process."""
+
+from pipeline.decode.picture import pixels
+from pipeline.decode.plan import DecodePlan, Limits, Sampling
+from pipeline.decode.sandbox import decode, probe
+
+__all__ = ["DecodePlan", "Limits", "Sampling", "decode", "pixels", "probe"]
