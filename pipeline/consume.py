@@ -30,6 +30,7 @@ class Input:
         input_id: sha256 of the content, or of the address if `error` is set.
         size: bytes.
         error: why the input cannot be read, or None.
+        is_temporary: whether the file was downloaded for this run alone.
     """
 
     uri: str
@@ -37,11 +38,17 @@ class Input:
     input_id: str
     size: int
     error: ReelpageError | None = None
+    is_temporary: bool = False
 
     @property
     def name(self) -> str:
         """File name without folders."""
-        return self.path.name if self.error is None else self.uri.rsplit("/", 1)[-1]
+        return self.uri.rsplit("/", 1)[-1]
+
+    def discard(self) -> None:
+        """Remove a downloaded file."""
+        if self.is_temporary:
+            self.path.unlink(missing_ok=True)
 
 
 def failed_input(uri: str, error: ReelpageError) -> Input:

@@ -78,6 +78,19 @@ class ShardStore:
         path = self._lake / self.name(part)
         return Shard.from_ipc(path.read_bytes()) if path.exists() else None
 
+    def count(self) -> int:
+        """Parts kept, from the first one on without a gap."""
+        part = 0
+        while (self._lake / self.name(part)).exists():
+            part += 1
+        return part
+
+    def read_from(self, part: int) -> Iterator[Shard]:
+        """The shards from `part` on, one at a time."""
+        while (shard := self.read(part)) is not None:
+            yield shard
+            part += 1
+
     def pictures_before(self, part: int) -> int:
         """Pictures in the parts before `part`; kept shards only."""
         shards = (self.read(index) for index in range(part))

@@ -29,7 +29,8 @@ class Progress:
 
     total_inputs: int = 0
     total_bytes: int = 0
-    done_bytes: float = 0.0
+    done_bytes: int = 0
+    _partial: float = 0.0
     current: str = ""
     started: float = field(default_factory=time.monotonic)
     consume: Stage = field(default_factory=lambda: Stage("consume", "inputs"))
@@ -37,6 +38,15 @@ class Progress:
     encode: Stage = field(default_factory=lambda: Stage("encode", "visual tokens"))
     generate: Stage = field(default_factory=lambda: Stage("generate", "answers"))
     land: Stage = field(default_factory=lambda: Stage("land", "rows"))
+
+    def advance(self, size: int, share: float) -> None:
+        """Count a share of the input in work."""
+        self._partial = min(self._partial + size * share, size)
+
+    def finish(self, size: int) -> None:
+        """Count an input as done, whatever shares of it were counted before."""
+        self._partial = 0.0
+        self.done_bytes += size
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -46,7 +56,8 @@ class Progress:
     @property
     def fraction(self) -> float:
         """Share of the input bytes that is done, 0 to 1."""
-        return min(self.done_bytes / self.total_bytes, 1.0) if self.total_bytes else 0.0
+        done = self.done_bytes + self._partial
+        return min(done / self.total_bytes, 1.0) if self.total_bytes else 0.0
 
     @property
     def eta_s(self) -> float | None:

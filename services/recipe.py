@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.decode import DecodePlan, Sampling
 from schemas.errors import SetupError
@@ -39,6 +39,15 @@ class Recipe:
         return (
             f"{how} segment={plan.segment_us / MICRO:g}s pixels={plan.min_pixels}-{plan.max_pixels}"
         )
+
+    @property
+    def sampling_id(self) -> str:
+        """The sampling as a name for folders: 12 hex digits."""
+        return hashlib.sha256(self.sampling.encode()).hexdigest()[:12]
+
+    def plan_from(self, part: int) -> DecodePlan:
+        """The plan that leaves out the parts before `part`."""
+        return replace(self.plan, first_part=part)
 
     @property
     def id(self) -> str:

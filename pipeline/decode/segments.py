@@ -91,11 +91,12 @@ def cut_segments(
         InputError: `too_large`.
     """
     rows: list[dict[str, Any]] = []
-    part, before, cuts, last = plan.first_part, None, 0, Fraction(0)
+    part, cuts, here = plan.first_part, 0, -1
+    before: Fraction | None = None
     for frame in frames:
         index = _index(frame, before, targets, cuts)
         cuts += index is not None
-        before = last = frame.t
+        before = frame.t
         here = microseconds(frame.t) // plan.segment_us
         if here < plan.first_part:
             continue
@@ -110,8 +111,8 @@ def cut_segments(
         if len(rows) > limits.frames:
             message = f"more than {limits.frames} frames in a segment; sample fewer"
             raise InputError("too_large", message)
-    if before is not None:
-        yield _shard(part, rows, plan.segment_us, microseconds(last) + 1, cues)
+    if before is not None and here >= plan.first_part:
+        yield _shard(part, rows, plan.segment_us, microseconds(before) + 1, cues)
 
 
 def _index(

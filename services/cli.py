@@ -1,0 +1,273 @@
+"""Command line: `reelpage COMMAND`. The only place that prints."""
+
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from schemas import __version__
+from schemas.errors import InputError, ReelpageError, SetupError, TransientError
+
+app = typer.Typer(
+    name="reelpage",
+    help="Point it at videos and PDFs, query them as tables.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console()
+err = Console(stderr=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+LakeArgument = Annotated[Path, typer.Argument(metavar="LAKE", help="Folder of the lake.")]
+Inputs = Annotated[list[str], typer.Argument(metavar="PATHS|URLS|-", show_default=False)]
+To = Annotated[Path, typer.Option("--to", metavar="LAKE", help="Folder of the tables.")]
+Tasks = Annotated[str, typer.Option(help="Asked of each frame and page: caption, ocr.")]
+Ask = Annotated[list[str] | None, typer.Option("--ask", help="A question of your own; repeatable.")]
+Sample = Annotated[str, typer.Option(help='Frames: "1fps", "16frames" or "scene".')]
+ModelDir = Annotated[Path | None, typer.Option(help="Checkpoint folder; default: the tiny one.")]
+Plan = Annotated[bool, typer.Option("--plan", help="Print what would be read, and stop.")]
+
+
+@app.command()
+def index(
+    inputs: Inputs,
+    to: To = Path("lake"),
+    tasks: Tasks = "caption,ocr",
+    ask: Ask = None,
+    sample: Sample = "1fps",
+    model: ModelDir = None,
+    plan: Plan = False,
+    as_json: Json = False,
+) -> None:
+    """Index files, folders, URLs, or the paths on standard input (-), into tables.
+
+    The same command again does only what is missing.
+    """
+    from services import indexing
+    from services.settings import Settings
+
+    given = [line.rstrip("\n") for line in sys.stdin] if inputs == ["-"] else inputs
+    command = shlex.join(sys.argv[1:])
+    request = indexing.Request(
+        tuple(given), to, tasks, tuple(ask or ()), sample, model, command, quiet=as_json
+    )
+    if plan:
+        _print_plan(indexing.plan(request, Settings.from_environment()), as_json)
+        return
+    _finish(indexing.index(request, Settings.from_environment(), err), to, as_json)
+
+
+@app.command()
+def retry(
+    lake: LakeArgument,
+    where: Annotated[str, typer.Option(help="SQL condition on failures.")] = "true",
+    model: ModelDir = None,
+    as_json: Json = False,
+) -> None:
+    """Try failed inputs again, with the tasks and sampling of their run."""
+    from services import indexing, inspect
+    from services.settings import Settings
+
+    jobs = inspect.retry_jobs(lake, where)
+    if not jobs:
+        _say({"retried": 0}, "nothing to retry: no open failure fits", as_json)
+        return
+    for job in jobs:
+        request = indexing.Request(
+            job.uris,
+            lake,
+            "",
+            (),
+            job.sample,
+            model,
+            shlex.join(sys.argv[1:]),
+            quiet=as_json,
+            retry_failed=True,
+            given_tasks=job.tasks,
+        )
+        _finish(indexing.index(request, Settings.from_environment(), err), lake, as_json)
+
+
+@app.command()
+def query(
+    lake: LakeArgument,
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="One statement, DuckDB's dialect.")],
+    form: Annotated[str, typer.Option("--format", help="table, csv, json or parquet.")] = "table",
+    as_json: Json = False,
+) -> None:
+    """Run SQL over the tables media, segments, frames, pages, answers, failures, runs."""
+    from pipeline.query import query as run
+    from services.render import to_bytes, to_rich
+
+    form = "json" if as_json else form
+    if form not in ("table", "csv", "json", "parquet"):
+        message = f"--format {form}: give table, csv, json or parquet"
+        raise SetupError("usage", message)
+    result = run(lake, sql)
+    if form == "table":
+        out.print(to_rich(result))
+    else:
+        sys.stdout.buffer.write(to_bytes(result, form))  # type: ignore[arg-type]
+
+
+@app.command()
+def show(
+    lake: LakeArgument,
+    place: Annotated[str, typer.Argument(metavar="MEDIA[@00:12:31|#page]")],
+    picture: Annotated[Path | None, typer.Option(help="Write the picture to this file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what is known of a medium, an instant or a page, and its picture."""
+    from services import inspect
+    from services.blocks import blocks
+    from services.render import to_json
+
+    found = inspect.show(lake, inspect.parse_place(place))
+    data = inspect.picture_bytes(lake, found["picture"])
+    if picture is not None:
+        picture.write_bytes(data)
+    if as_json:
+        print(to_json(found))
+        return
+    for key, value in found["media"].items():
+        out.print(f"{key:16} {escape(str(value))}", highlight=False)
+    for row in found["answers"][:40]:
+        at = f"{row['t_s']:.2f} s" if row["t_s"] is not None else f"page {row['unit_no']}"
+        out.print(f"{at:>12}  {row['task']:8} {escape(str(row['answer']))}", highlight=False)
+    if picture is not None:
+        out.print(f"picture written to {escape(str(picture))}")
+    elif out.is_terminal:
+        out.print(blocks(data, min(out.width, 80)))
+
+
+@app.command()
+def status(lake: LakeArgument, as_json: Json = False) -> None:
+    """Show how many rows each table holds, and the last run."""
+    from services import inspect
+
+    found = inspect.status(lake)
+    rows = "\n".join(f"{name:10} {count:,}" for name, count in found["tables"].items())
+    last = found["last_run"]
+    text = f"{rows}\nopen failures: {found['open_failures']}"
+    if last:
+        text += (
+            f"\nlast run {last['run_id']}: {last['inputs']} inputs = {last['indexed']} indexed"
+            f" + {last['skipped']} skipped + {last['failed']} failed"
+        )
+    _say(found, text, as_json)
+
+
+@app.command()
+def errors(lake: LakeArgument, as_json: Json = False) -> None:
+    """List the failures that no later attempt has mended."""
+    from services import inspect
+    from services.render import to_rich
+
+    found = inspect.open_failures(lake)
+    if as_json:
+        _say(found.to_pylist(), "", True)
+    elif found.num_rows:
+        out.print(to_rich(found.select(["code", "uri", "unit_no", "attempt", "message"])))
+    else:
+        out.print("no open failures")
+
+
+@app.command()
+def verify(lake: LakeArgument, as_json: Json = False) -> None:
+    """Prove that the lake is whole: no gap, no duplicate, nothing missing."""
+    from pipeline.verify import verify as check
+
+    problems = [asdict(problem) for problem in check(lake)]
+    lines = [f"{p['kind']:10} {p['table']:10} {p['message']}" for p in problems]
+    _say(problems, "\n".join(lines) or "no problems found", as_json)
+    if problems:
+        raise typer.Exit(4)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Check the installation: packages, codecs, model, memory, disk."""
+    from services.doctor import examine
+    from services.settings import Settings
+
+    checks = list(examine(Settings.from_environment()))
+    lines = [f"{'ok ' if c.ok else 'BAD'}  {c.name:14} {c.found}" for c in checks]
+    _say([asdict(check) for check in checks], "\n".join(lines), as_json)
+    if not all(check.ok for check in checks):
+        raise typer.Exit(2)
+
+
+@app.callback(invoke_without_command=True)
+def main_options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Point it at videos and PDFs, query them as tables."""
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+def _print_plan(found: Any, as_json: bool) -> None:  # noqa: ANN401 - imported where needed
+    minutes = found.seconds / 60
+    text = (
+        f"files          {found.files:,} ({found.bytes:,} bytes)\n"
+        f"video          {found.video_hours:.2f} hours, {found.frames:,} frames\n"
+        f"pages          {found.pages:,}\n"
+        f"visual tokens  {found.visual_tokens:,}\n"
+        f"model time     about {minutes:.1f} minutes on this machine"
+    )
+    text += "".join(f"\nwould fail     {reason}" for reason in found.unreadable)
+    _say(found.to_dict(), text, as_json)
+
+
+def _finish(summary: Any, lake: Path, as_json: bool) -> None:  # noqa: ANN401
+    """Report a run and leave with its exit code."""
+    for code, message in [] if as_json else summary.errors:
+        err.print(f"[red]{code}[/red]: {escape(message)}", highlight=False, soft_wrap=True)
+    text = (
+        f"{summary.inputs} inputs = {summary.indexed} indexed + {summary.skipped} skipped"
+        f" + {summary.failed} failed"
+    )
+    if summary.failed_pages:
+        text += f"; {summary.failed_pages} pages failed"
+    text += f'\ntables in {lake}: try  reelpage query {lake} "select * from answers limit 20"'
+    _say(asdict(summary) | {"lake": str(lake)}, text, as_json)
+    if summary.exit_code:
+        raise typer.Exit(summary.exit_code)
+
+
+def _say(value: Any, text: str, as_json: bool) -> None:  # noqa: ANN401
+    if as_json:
+        print(json.dumps(value, ensure_ascii=False, indent=1, default=str))
+    else:
+        print(text)
+
+
+def run(command: Callable[..., Any] = app) -> NoReturn:
+    """Run the command line; every error of ours is one line and an exit code."""
+    try:
+        command(standalone_mode=True)
+    except KeyboardInterrupt:
+        err.print("interrupted; run the same command again to go on")
+        sys.exit(130)
+    except ReelpageError as error:
+        err.print(f"[red]{error.code}[/red]: {escape(error.message)}", soft_wrap=True)
+        sys.exit(exit_code(error))
+    sys.exit(0)
+
+
+def exit_code(error: ReelpageError) -> int:
+    """Exit code of an error that ended a command: see the design's list."""
+    if isinstance(error, InputError):
+        return 1
+    if isinstance(error, TransientError):
+        return 3
+    return 4 if error.code in ("lake_newer", "lake_corrupt") else 2

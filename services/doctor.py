@@ -1,0 +1,128 @@
+"""Doctor: whether this installation can work, check by check."""
+
+import importlib.metadata
+import importlib.util
+import resource
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from schemas import __version__
+from schemas.errors import ReelpageError
+from services.reader import model_facts
+from services.settings import Settings
+
+PACKAGES: Final = ("pipeline", "services", "schemas")
+_LEAST_FFMPEG: Final = (62, 12)
+_LEAST_MEMORY: Final = 4 << 30
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check: its name, whether it holds, and what was found or what to do."""
+
+    name: str
+    ok: bool
+    found: str
+
+
+def examine(settings: Settings) -> Iterator[Check]:
+    """Run all checks."""
+    checks: tuple[Callable[[], Check], ...] = (
+        _version,
+        _shadows,
+        _owners,
+        _codecs,
+        _pdfium,
+        lambda: _model(settings),
+        lambda: _device(settings),
+        _memory,
+        _disk,
+    )
+    for check in checks:
+        yield check()
+
+
+def _version() -> Check:
+    return Check("reelpage", True, __version__)
+
+
+def _shadows() -> Check:
+    home = Path(__file__).resolve().parents[1]
+    for name in PACKAGES:
+        spec = importlib.util.find_spec(name)
+        origin = Path(spec.origin or "").resolve().parents[1] if spec and spec.origin else None
+        if origin != home:
+            return Check("packages", False, f"{name} comes from {origin}, not {home}")
+    return Check("packages", True, str(home))
+
+
+def _owners() -> Check:
+    owners = importlib.metadata.packages_distributions()
+    for name in PACKAGES:
+        others = sorted(set(owners.get(name, [])) - {"reelpage"})
+        if others:
+            text = f"{name} is also installed by {', '.join(others)}; use an environment of its own"
+            return Check("distributions", False, text)
+    return Check("distributions", True, "no other package uses our names")
+
+
+def _codecs() -> Check:
+    import av
+    from av.codec import Codec
+
+    wanted = ("h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "theora")
+    missing = [name for name in wanted if not _has_decoder(Codec, name)]
+    version = av.library_versions["libavcodec"]
+    found = f"PyAV {av.__version__}, libavcodec {'.'.join(map(str, version))}"
+    if missing:
+        return Check("codecs", False, f"{found}; missing: {', '.join(missing)}")
+    if av.library_versions["libavformat"][:2] < _LEAST_FFMPEG:
+        return Check("codecs", False, f"{found}: older than FFmpeg 8.1, upgrade av")
+    return Check("codecs", True, f"{found}; {', '.join(wanted)}")
+
+
+def _has_decoder(codec: type, name: str) -> bool:
+    try:
+        codec(name, "r")
+    except ValueError:
+        return False
+    return True
+
+
+def _pdfium() -> Check:
+    return Check("pdfium", True, f"pypdfium2 {importlib.metadata.version('pypdfium2')}")
+
+
+def _model(settings: Settings) -> Check:
+    try:
+        facts = model_facts(settings.model_directory(None))
+    except ReelpageError as error:
+        return Check("model", False, error.message)
+    return Check("model", True, f"{facts.name}, revision {facts.revision}")
+
+
+def _device(settings: Settings) -> Check:
+    import torch
+
+    if settings.device.startswith("cuda") and not torch.cuda.is_available():
+        return Check("device", False, f"{settings.device} is set, but torch sees no CUDA device")
+    return Check("device", True, f"{settings.device}, torch {torch.__version__}")
+
+
+def _memory() -> Check:
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    total = next(
+        int(line.split()[1]) * 1024
+        for line in Path("/proc/meminfo").read_text().splitlines()
+        if line.startswith("MemTotal")
+    )
+    least = total if limit == resource.RLIM_INFINITY else min(total, limit)
+    return Check("memory", least >= _LEAST_MEMORY, f"{least / 2**30:.1f} GiB, 4 are wanted")
+
+
+def _disk() -> Check:
+    free = shutil.disk_usage(Path.cwd()).free
+    return Check("disk", free > 1 << 30, f"{free / 2**30:.1f} GiB free here, 1 is wanted")

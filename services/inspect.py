@@ -1,0 +1,162 @@
+"""Inspect: what a lake holds, for `status`, `errors`, `show` and `retry`."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.query import query
+from pipeline.store import read_shard
+from schemas.errors import InputError, SetupError
+from schemas.jobs import Task
+
+_OPEN_FAILURES = """
+select f.* from failures f
+where not exists (
+    select 1 from failures later
+    where later.input_id = f.input_id and later.unit_no = f.unit_no
+      and later.recipe = f.recipe and later.attempt > f.attempt)
+  and (f.unit <> 'media' or not exists (
+    select 1 from media m where m.uri = f.uri and m.indexed_at > f.failed_at))
+order by f.failed_at, f.uri, f.unit_no
+"""
+_PLACE = re.compile(r"^(?P<name>.*?)(?:@(?P<clock>[\d:.]+)|#(?P<page>\d+))?$", re.S)
+
+
+def status(root: Path) -> dict[str, Any]:
+    """Row counts of all tables and the last run."""
+    names = ("media", "segments", "frames", "pages", "answers", "failures", "runs")
+    counts = {name: query(root, f"select count(*) n from {name}")["n"][0].as_py() for name in names}
+    runs = query(root, "from runs order by started_at desc limit 1").to_pylist()
+    failures = open_failures(root).num_rows
+    return {"tables": counts, "open_failures": failures, "last_run": runs[0] if runs else None}
+
+
+def open_failures(root: Path) -> pa.Table:
+    """Failures that no later attempt has mended."""
+    return query(root, _OPEN_FAILURES)
+
+
+@dataclass(frozen=True)
+class RetryJob:
+    """Failed inputs of runs with the same recipe."""
+
+    uris: tuple[str, ...]
+    sample: str
+    tasks: tuple[Task, ...]
+
+
+def retry_jobs(root: Path, where: str) -> list[RetryJob]:
+    """Open failures of whole media that fit an SQL condition, grouped by their run's recipe."""
+    rows = query(
+        root,
+        f"with open as ({_OPEN_FAILURES}) select r.sampling, r.tasks, list(distinct o.uri) uris"
+        f" from (from open where {where}) o join runs r using (run_id)"
+        " where o.unit = 'media' group by all",
+    ).to_pylist()
+    return [
+        RetryJob(
+            tuple(row["uris"]),
+            _sample_option(row["sampling"]),
+            tuple(Task(**task) for task in json.loads(row["tasks"])),
+        )
+        for row in rows
+    ]
+
+
+def _sample_option(sampling: str) -> str:
+    """The `--sample` option that gave a sampling's text."""
+    mode, _, value = sampling.split()[0].partition("=")
+    return {"rate": f"{value}fps", "count": f"{value}frames"}.get(mode, "scene")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A medium, and perhaps an instant or a page of it."""
+
+    name: str
+    t_us: int | None = None
+    page: int | None = None
+
+
+def parse_place(text: str) -> Place:
+    """Read `NAME`, `NAME@00:12:31` or `NAME#7`.
+
+    Raises:
+        SetupError: `usage`, for a time that is none.
+    """
+    match = _PLACE.match(text)
+    assert match is not None
+    if match["clock"]:
+        try:
+            parts = [float(part) for part in match["clock"].split(":")]
+        except ValueError as error:
+            message = f"{text}: the time after @ reads like 12:31 or 00:12:31.5"
+            raise SetupError("usage", message) from error
+        seconds = sum(part * 60**index for index, part in enumerate(reversed(parts)))
+        return Place(match["name"], t_us=round(seconds * 1e6))
+    return Place(match["name"], page=int(match["page"]) if match["page"] else None)
+
+
+def show(root: Path, place: Place) -> dict[str, Any]:
+    """Everything known of a medium, or of one instant or page of it.
+
+    Returns:
+        `media` (facts), `segments` or `pages`, `answers`, and `picture`: shard and row of the
+        picture nearest to the place.
+
+    Raises:
+        InputError: `unknown_media`, if the name fits none or several.
+    """
+    media = _find(root, place.name)
+    key: list[object] = [media["media_id"], media["sampling"]]
+    where = "where media_id = ? and sampling = ?"
+    if media["kind"] == "video":
+        t_us = place.t_us or 0
+        near = f"from frames {where} order by abs(t_us - {t_us}), frame_no limit 1"
+        unit = "frame"
+        parts = query(root, f"from segments {where} order by segment_no", key).to_pylist()
+        if place.t_us is not None:
+            parts = [part for part in parts if part["start_us"] <= t_us < part["end_us"]]
+    else:
+        near = f"from pages {where} and page_no = {place.page or 1}"
+        unit = "page"
+        parts = query(root, f"from pages {where} order by page_no", key).to_pylist()
+        if place.page is not None:
+            parts = [part for part in parts if part["page_no"] == place.page]
+    nearest = query(root, near, key).to_pylist()
+    if not nearest:
+        message = f"{place.name}: has no {unit} there; it has {media['frames'] or media['pages']}"
+        raise InputError("unknown_media", message)
+    picture = nearest[0]
+    answers = f"select t_s, unit, unit_no, task, prompt, answer, model from answers {where}"
+    if place.t_us is not None or place.page is not None:
+        answers += f" and unit_no = {picture[f'{unit}_no']}"
+    rows = query(root, answers + " order by unit_no, task", key).to_pylist()
+    return {"media": media, f"{unit}s_of": parts, "answers": rows, "picture": picture}
+
+
+def picture_bytes(root: Path, picture: dict[str, Any]) -> bytes:
+    """The encoded picture of a row of `frames` or `pages`."""
+    shard = read_shard(root, picture["shard"])
+    return bytes(shard.rows.column("image")[picture["shard_row"]].as_py())
+
+
+def _find(root: Path, name: str) -> dict[str, Any]:
+    found = query(
+        root,
+        "from media where name = $1 or uri = $1 or starts_with(media_id, $1)"
+        " order by indexed_at desc",
+        [name],
+    ).to_pylist()
+    if not found:
+        message = f'{name}: the lake has no such medium; `reelpage query` "select name from media"'
+        raise InputError("unknown_media", message)
+    if len({row["media_id"] for row in found}) > 1:
+        message = f"{name}: fits {len(found)} media; give the media_id"
+        raise InputError("unknown_media", message)
+    first: dict[str, Any] = found[0]
+    return first

@@ -1,0 +1,54 @@
+"""Render: Arrow tables to a terminal, CSV, JSON or Parquet."""
+
+import json
+from io import BytesIO
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+from rich.table import Table
+from rich.text import Text
+
+Format = Literal["table", "csv", "json", "parquet"]
+_MOST_ROWS = 1000
+
+
+def to_bytes(table: pa.Table, form: Format) -> bytes:
+    """A table in a machine's format: "csv", "json" (one array of objects) or "parquet"."""
+    if form == "json":
+        return (to_json(table.to_pylist()) + "\n").encode()
+    sink = BytesIO()
+    if form == "csv":
+        pyarrow.csv.write_csv(table, sink)
+    else:
+        pyarrow.parquet.write_table(table, sink, compression="zstd", store_schema=False)
+    return sink.getvalue()
+
+
+def to_json(value: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
+    """JSON with times as ISO 8601."""
+    return json.dumps(value, ensure_ascii=False, indent=1, default=str)
+
+
+def to_rich(table: pa.Table) -> Table:
+    """A table for people; control characters in cells are shown, not obeyed."""
+    shown = Table(caption=f"{table.num_rows:,} rows")
+    for name in table.column_names:
+        kind = table.schema.field(name).type
+        number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+        shown.add_column(name, justify="right" if number else "left", overflow="fold")
+    for row in table.slice(0, _MOST_ROWS).to_pylist():
+        shown.add_row(*(Text(_cell(value)) for value in row.values()))
+    if table.num_rows > _MOST_ROWS:
+        shown.caption = f"first {_MOST_ROWS:,} of {table.num_rows:,} rows"
+    return shown
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.1f}"
+    text = str(value)
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
