@@ -1,0 +1,38 @@
+# Two commands: `make demo` shows what reelpage does, `make test` proves that it works.
+PYTHON ?= python3
+BIN := .venv/bin
+LAKE ?= lake
+PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+
+.PHONY: demo test check tests clean
+
+demo: .venv/installed
+	rm -rf $(LAKE)
+	$(BIN)/reelpage index samples --to $(LAKE)
+	$(BIN)/reelpage query $(LAKE) "select name, coalesce(t_s, unit_no) as 'second or page', task, answer \
+	  from answers join media using (media_id, sampling) order by name, unit_no, task limit 24"
+
+test: .venv/installed-dev check tests
+
+check: .venv/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+tests: .venv/installed-dev
+	$(BIN)/python -m pytest -m "not slow"
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/installed: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) --editable .
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(PIP) --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info $(LAKE)
