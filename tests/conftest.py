@@ -1,0 +1,87 @@
+"""Fixtures for all tests: where the samples and the real media are, and how commands run."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from pipeline.query import query
+from schemas.tables import KEYS
+
+ROOT = Path(__file__).resolve().parents[1]
+SAMPLES = ROOT / "samples"
+MEDIA = ROOT.parent / "shared" / "media"
+COMMAND = Path(sys.executable).with_name("reelpage")
+CHANGING = {"run_id", "indexed_at", "failed_at", "latency_us"}
+
+
+@pytest.fixture(scope="session")
+def media() -> Path:
+    """Real videos and PDFs."""
+    if not MEDIA.is_dir():
+        pytest.skip("the folder of real media, ../shared/media, is not there")
+    return MEDIA
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401 - whatever the command printed
+        return json.loads(self.out)
+
+
+def environment(**more: str) -> dict[str, str]:
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("REELPAGE_")}
+    return inherited | {"REELPAGE_THREADS": "1", "COLUMNS": "100"} | more
+
+
+def run(*arguments: str | Path, text: str = "", cwd: Path | None = None, **env: str) -> Result:
+    """Run the installed command as a user does; a traceback is always a failure."""
+    done = subprocess.run(
+        [COMMAND, *map(str, arguments)],
+        input=text,
+        capture_output=True,
+        text=True,
+        errors="surrogateescape",
+        cwd=cwd,
+        env=environment(**env),
+        timeout=300,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+def start(*arguments: str | Path) -> subprocess.Popen[bytes]:
+    """Start the installed command in a process group of its own."""
+    return subprocess.Popen(
+        [COMMAND, *map(str, arguments)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment(),
+        start_new_session=True,
+    )
+
+
+def rows(lake: Path, table: str) -> list[dict[str, Any]]:
+    """All rows of a table without what changes from run to run, in the order of their key."""
+    key = ", ".join(KEYS[table])
+    found: pa.Table = query(lake, f"from {table} order by {key}")
+    return found.drop_columns([n for n in found.column_names if n in CHANGING]).to_pylist()
+
+
+def tables(lake: Path, names: Sequence[str] = tuple(KEYS)) -> dict[str, list[dict[str, Any]]]:
+    """All tables but `runs`."""
+    return {name: rows(lake, name) for name in names if name != "runs"}

@@ -1,0 +1,149 @@
+"""Indexing the samples: the rows say what the samples show."""
+
+import json
+import shutil
+from pathlib import Path
+
+import polars
+import pyarrow.compute as pc
+import pytest
+from deltalake import DeltaTable
+
+from pipeline.query import query
+from schemas.tables import TABLES
+from tests.conftest import SAMPLES, rows, run, tables
+from tests.e2e.conftest import Indexed
+
+TRUTH = json.loads((SAMPLES / "contents.json").read_text())
+
+
+def test_every_sample_is_indexed(indexed: Indexed) -> None:
+    assert indexed.result.code == 0, indexed.result.err
+    assert "3 inputs = 3 indexed + 0 skipped + 0 failed" in indexed.result.out
+    names = query(indexed.lake, "select name, kind from media order by name").to_pylist()
+    assert [(row["name"], row["kind"]) for row in names] == [
+        ("phone.png", "image"),
+        ("report.pdf", "document"),
+        ("scenes.mkv", "video"),
+    ]
+
+
+def answers(lake: Path, name: str, task: str) -> list[tuple[float | None, str]]:
+    found = query(
+        lake,
+        "select a.t_s, a.answer from answers a join media using (media_id, sampling)"
+        " where name = ? and task = ? order by unit_no",
+        [name, task],
+    )
+    return [(row["t_s"], row["answer"]) for row in found.to_pylist()]
+
+
+def test_shapes_are_named_at_their_seconds(indexed: Indexed) -> None:
+    given = dict(answers(indexed.lake, "scenes.mkv", "caption"))
+    shown = [
+        (second, scene["shows"])
+        for scene in TRUTH["scenes.mkv"]["scenes"]
+        if scene["kind"] == "shape"
+        for second in range(scene["start_s"], scene["end_s"])
+    ]
+    right = [second for second, what in shown if given[float(second)] == what]
+    assert len(right) >= 0.9 * len(shown), [(s, given[float(s)], w) for s, w in shown]
+
+
+def test_text_is_read_at_its_seconds(indexed: Indexed) -> None:
+    given = dict(answers(indexed.lake, "scenes.mkv", "ocr"))
+    shown = [
+        (second, scene["shows"])
+        for scene in TRUTH["scenes.mkv"]["scenes"]
+        if scene["kind"] == "text"
+        for second in range(scene["start_s"], scene["end_s"])
+    ]
+    right = [second for second, what in shown if given[float(second)] == what]
+    assert len(right) >= 0.6 * len(shown), [(s, given[float(s)], w) for s, w in shown]
+
+
+def test_subtitles_are_text_of_their_segment(indexed: Indexed) -> None:
+    segments = rows(indexed.lake, "segments")
+    for cue in TRUTH["scenes.mkv"]["cues"]:
+        (holding,) = [one for one in segments if cue["text"] in one["subtitles"]]
+        assert holding["start_s"] <= cue["start_s"] < holding["end_s"]
+
+
+def test_eight_scripts_come_back_from_the_text_layer(indexed: Indexed) -> None:
+    text = "\n".join(row["text"] for row in rows(indexed.lake, "pages"))
+    for language, sentence in TRUTH["report.pdf"]["scripts"].items():
+        assert sentence in text, language
+
+
+def test_blank_page_never_reaches_the_model(indexed: Indexed) -> None:
+    found = query(
+        indexed.lake, "select distinct unit_no, answer from answers where finish_reason = 'blank'"
+    ).to_pylist()
+    assert found == [{"unit_no": TRUTH["report.pdf"]["blank_page"], "answer": ""}]
+
+
+def test_frame_times_are_exact(indexed: Indexed) -> None:
+    for row in rows(indexed.lake, "frames"):
+        assert row["t_us"] == round(
+            row["pts"] * row["time_base_num"] * 1_000_000 / row["time_base_den"]
+        )
+
+
+def test_same_rows_in_duckdb_polars_and_pyarrow(indexed: Indexed) -> None:
+    for table in ("media", "segments", "frames", "pages", "answers"):
+        path = str(indexed.lake / table)
+        arrow = DeltaTable(path).to_pyarrow_table()
+        by_polars = polars.read_delta(path)
+        by_duckdb = query(indexed.lake, f"from {table}")
+        assert arrow.num_rows == by_polars.height == by_duckdb.num_rows > 0
+        assert arrow.schema.names == by_polars.columns == TABLES[table].names
+        key = "t_us" if table == "frames" else "media_id"
+        counts = pc.count_distinct(arrow[key]).as_py()
+        assert counts == by_polars[key].n_unique() == pc.count_distinct(by_duckdb[key]).as_py()
+
+
+def test_the_same_command_again_does_nothing(indexed: Indexed) -> None:
+    before = tables(indexed.lake)
+    again = run("index", SAMPLES, "--to", indexed.lake, "--json").json
+    assert (again["indexed"], again["skipped"], again["failed"]) == (0, 3, 0)
+    assert tables(indexed.lake) == before
+
+
+@pytest.fixture
+def copy(indexed: Indexed, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(indexed.lake, tmp_path / "lake"))
+
+
+def test_a_new_question_lands_answers_alone(copy: Path) -> None:
+    before = tables(copy)
+    question = "What colour is the shape?"
+    done = run("index", SAMPLES, "--to", copy, "--ask", question, "--json").json
+    assert done["indexed"] == 3
+    after = tables(copy)
+    for table in ("media", "segments", "frames", "pages"):
+        assert after[table] == before[table]
+    new = [row for row in after["answers"] if row not in before["answers"]]
+    assert {row["prompt"] for row in new} == {question}
+    assert len(new) == len(before["answers"]) / 2
+    assert run("verify", copy).code == 0
+
+
+def test_verify_finds_a_missing_shard(copy: Path) -> None:
+    assert run("verify", copy).code == 0
+    next((copy / "shards").rglob("*.arrow")).unlink()
+    result = run("verify", copy, "--json")
+    assert result.code == 4
+    assert [problem["kind"] for problem in result.json] == ["missing"]
+
+
+def test_show_writes_the_picture(indexed: Indexed, tmp_path: Path) -> None:
+    target = tmp_path / "frame.jpg"
+    done = run("show", indexed.lake, "scenes.mkv@00:05.2", "--picture", target, "--json")
+    assert done.json["picture"]["t_us"] == 5_000_000
+    assert target.read_bytes().startswith(b"\xff\xd8\xff")
+    page = run("show", indexed.lake, "report.pdf#2", "--json").json
+    assert page["picture"]["page_no"] == 2
+    assert "Harbour" in page["picture"]["text"]
+    unknown = run("show", indexed.lake, "nothing.mp4")
+    assert unknown.code == 1
+    assert "no such medium" in unknown.err

@@ -1,0 +1,48 @@
+"""Real media: everything is indexed but the document with a password."""
+
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import pytest
+
+from pipeline.query import query
+from tests.conftest import Result, run
+
+
+@pytest.fixture(scope="module")
+def lake(media: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    target = tmp_path_factory.mktemp("media") / "lake"
+    return target, run("index", media, "--to", target)
+
+
+def test_password_is_the_one_failure(lake: tuple[Path, Result]) -> None:
+    target, result = lake
+    assert result.code == 1
+    assert "14 inputs = 13 indexed + 0 skipped + 1 failed" in result.out
+    assert query(target, "select code from failures")["code"].to_pylist() == ["password_required"]
+    assert run("verify", target).code == 0
+
+
+def test_frame_times_agree_with_the_container(lake: tuple[Path, Result], media: Path) -> None:
+    """Against a full decode: the first frame at or after each second, to the microsecond."""
+    target, _ = lake
+    videos = [p for p in sorted(media.iterdir()) if p.suffix in (".mp4", ".mkv", ".webm", ".ogv")]
+    for path in videos:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            base = Fraction(stream.time_base or 1)
+            pts = [frame.pts for frame in container.decode(stream) if frame.pts is not None]
+        times = [(p - pts[0]) * base for p in pts]
+        expected = [times[0]]
+        for before, t in pairwise(times):
+            if int(t) > int(before):
+                expected.append(t)
+        found = query(
+            target,
+            "select t_us from frames f join media using (media_id, sampling)"
+            " where name = ? order by t_us",
+            [path.name],
+        )
+        assert found["t_us"].to_pylist() == [round(t * 1_000_000) for t in expected], path.name

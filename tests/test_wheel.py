@@ -1,0 +1,69 @@
+"""The wheel holds our packages, the model and nothing else, and runs from another folder."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, SAMPLES, environment
+
+LARGEST = 25 << 20
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_bytes((ROOT / name).read_bytes())
+    command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(source)]
+    subprocess.run(command, check=True, capture_output=True)
+    return next(folder.glob("*.whl"))
+
+
+def test_top_level_is_ours_alone(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        size = sum(entry.compress_size for entry in archive.infolist())
+    top = {name.split("/")[0] for name in names if ".dist-info/" not in name}
+    assert top == {"pipeline", "services", "schemas", "reelpage.py"}
+    assert "pipeline/vlm/tiny/model.safetensors" in names
+    assert "pipeline/vlm/tiny/tokenizer.json" in names
+    assert {f"{name}/py.typed" for name in ("pipeline", "services", "schemas")} <= set(names)
+    assert size < LARGEST
+
+
+def test_every_package_is_a_real_one() -> None:
+    for package in ("pipeline", "services", "schemas"):
+        for folder in {path.parent for path in (ROOT / package).rglob("*.py")}:
+            assert (folder / "__init__.py").exists(), folder
+
+
+def test_the_wheel_runs_from_another_folder(wheel: Path, tmp_path: Path) -> None:
+    """Unpacked beside the dependencies of this environment, away from the source tree."""
+    home = tmp_path / "installed"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(home)
+    code = f"import sys; sys.path.insert(0, {str(home)!r}); import reelpage; reelpage.main()"
+    lake = tmp_path / "lake"
+    for arguments in (["index", str(SAMPLES), "--to", str(lake)], ["status", str(lake)]):
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", code, *arguments],
+            cwd=tmp_path,
+            env=environment(),
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+    assert "answers" in done.stdout
