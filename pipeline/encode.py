@@ -2,21 +2,24 @@
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
-from pipeline.vlm.checkpoint import load_vision, read_processor, revision
-from pipeline.vlm.preprocess import patchify
+from pipeline.vlm.checkpoint import default_dtype, load_vision, read_processor, revision
+from pipeline.vlm.embed import FoldedPatchEmbed
+from pipeline.vlm.preprocess import cut
+from schemas.errors import InputError
 from schemas.features import Features
 
 Picture = NDArray[np.uint8]
-_BATCH_PATCHES: Final = 16384
+_BATCH_TOKENS: Final = 4096  # visual tokens of one call; what is larger goes alone
 
 
 @dataclass(frozen=True)
@@ -27,30 +30,45 @@ class Clip:
     fps: float
 
 
+Item = Picture | Clip
+
+
 class Encoder:
-    """The vision tower of a checkpoint; holds no weight of the language model."""
+    """The vision tower of a checkpoint; holds no weight of the language model.
+
+    One thread at a time.
+    """
 
     def __init__(
         self,
         directory: Path,
         *,
         device: str = "cpu",
-        dtype: torch.dtype = torch.float32,
+        dtype: torch.dtype | None = None,
         cache_bytes: int = 256 << 20,
     ) -> None:
         """Load the tower.
 
+        Args:
+            directory: of the checkpoint.
+            device: of torch.
+            dtype: by default bfloat16 on a GPU and float32 on a CPU.
+            cache_bytes: of features that are kept for pictures that come again.
+
         Raises:
             SetupError: `model_missing` or `model_unsupported`.
         """
+        self._dtype = dtype or default_dtype(device)
+        self._device = device
         self._processor = read_processor(directory)
-        self._tower = load_vision(directory, device, dtype)
-        self._device, self._dtype = device, dtype
-        self._salt = f"{revision(directory)}/{self._processor}/{dtype}".encode()
-        self._cache: OrderedDict[str, Features] = OrderedDict()
-        self._cache_left = cache_bytes
+        self._tower = load_vision(directory, device, self._dtype)
+        convolution = cast("nn.Conv3d", self._tower.get_submodule("patch_embed.proj"))
+        folded = FoldedPatchEmbed(convolution, self._processor.mean, self._processor.std)
+        self._tower.patch_embed = folded
+        self._salt = f"{revision(directory)}/{self._processor}/{self._dtype}".encode()
+        self._cache = _Cache(cache_bytes)
 
-    def encode(self, items: Sequence[Picture | Clip]) -> list[Features]:
+    def encode(self, items: Sequence[Item]) -> list[Features]:
         """Encode images and clips; equal content is encoded once.
 
         Args:
@@ -58,83 +76,115 @@ class Encoder:
 
         Returns:
             Features in the order of the items.
+
+        Raises:
+            InputError: `features_invalid`, for another type, shape or size.
         """
+        for item in items:
+            self._check(item)
         keys = [self._key(item) for item in items]
-        missing = {
-            key: item for key, item in zip(keys, items, strict=True) if key not in self._cache
-        }
+        known = {key: self._cache.get(key) for key in keys}
+        missing = {key: item for key, item in zip(keys, items, strict=True) if not known[key]}
         fresh = {
             features.key: features
-            for batch in _batches(missing)
+            for batch in self._batches(missing)
             for features in self._encode_batch(batch)
         }
-        found = [fresh.get(key) or self._cache[key] for key in keys]
-        for features in found:
-            self._remember(features)
-        return found
+        for features in fresh.values():
+            self._cache.put(features)
+        return [known[key] or fresh[key] for key in keys]
 
-    def _key(self, item: Picture | Clip) -> str:
-        frames = item.frames if isinstance(item, Clip) else item
+    def _check(self, item: Item) -> None:
+        frames = _frames(item)
+        side = self._processor.patch * self._processor.merge
+        good = frames.dtype == np.uint8 and frames.ndim == 4 and frames.shape[3] == 3
+        if not good or 0 in frames.shape or frames.shape[1] % side or frames.shape[2] % side:
+            message = (
+                f"a picture of {frames.dtype} {frames.shape}: the model takes uint8 RGB with "
+                f"sides that are multiples of {side}; resize it by smart_resize"
+            )
+            raise InputError("features_invalid", message)
+
+    def _key(self, item: Item) -> str:
         rate = item.fps if isinstance(item, Clip) else 0
         sha = hashlib.sha256(self._salt)
-        sha.update(f"{frames.shape}{rate}".encode())
-        sha.update(np.ascontiguousarray(frames).tobytes())
+        sha.update(f"{_frames(item).shape}{rate}".encode())
+        sha.update(np.ascontiguousarray(_frames(item)).data)
         return sha.hexdigest()
 
-    def _encode_batch(self, batch: Sequence[tuple[str, Picture | Clip]]) -> list[Features]:
+    def _tokens(self, item: Item) -> int:
+        frames, side = _frames(item), self._processor.patch * self._processor.merge
+        count, height, width = map(int, frames.shape[:3])
+        return -(-count // self._processor.temporal) * (height // side) * (width // side)
+
+    def _batches(self, items: dict[str, Item]) -> Iterable[list[tuple[str, Item]]]:
+        """Cut items into batches bounded by their visual tokens; equal sizes come together."""
+        batch: list[tuple[str, Item]] = []
+        total = 0
+
+        def place(pair: tuple[str, Item]) -> tuple[bool, int, tuple[int, ...]]:
+            return isinstance(pair[1], Clip), self._tokens(pair[1]), _frames(pair[1]).shape
+
+        for key, item in sorted(items.items(), key=place):
+            tokens = self._tokens(item)
+            mixed = batch and isinstance(batch[0][1], Clip) is not isinstance(item, Clip)
+            if mixed or (batch and total + tokens > _BATCH_TOKENS):
+                yield batch
+                batch, total = [], 0
+            batch.append((key, item))
+            total += tokens
+        if batch:
+            yield batch
+
+    def _encode_batch(self, batch: Sequence[tuple[str, Item]]) -> list[Features]:
+        """Encode items that are all stills or all clips; a still is cut without its double."""
         processor = self._processor
-        cut = [
-            patchify(
-                item.frames if isinstance(item, Clip) else item[None],
-                processor.mean,
-                processor.std,
+        pieces = [
+            cut(
+                _frames(item),
                 patch=processor.patch,
                 merge=processor.merge,
-                temporal=processor.temporal,
+                temporal=processor.temporal if isinstance(item, Clip) else 1,
             )
             for _, item in batch
         ]
-        patches = torch.from_numpy(np.concatenate([values for values, _ in cut]))
-        grids = torch.tensor([grid for _, grid in cut], device=self._device)
+        patches = torch.from_numpy(np.concatenate([values for values, _ in pieces]))
+        grids = torch.tensor([grid for _, grid in pieces], device=self._device)
         with torch.inference_mode():
-            output = self._tower(patches.to(self._device, self._dtype), grid_thw=grids)
+            output = self._tower(patches.to(self._device), grid_thw=grids)
         tokens = output.pooler_output.float().cpu().numpy()
-        ends = np.cumsum([t * h * w // processor.merge**2 for _, (t, h, w) in cut])
-        return [
-            Features(part, grid, key, self._seconds_per_grid(item))
+        ends = np.cumsum([self._tokens(item) for _, item in batch])
+        return [  # copied, so that one kept picture does not keep its whole batch
+            Features(part.copy(), grid, key, self._seconds_per_grid(item))
             for (key, item), (_, grid), part in zip(
-                batch, cut, np.split(tokens, ends[:-1]), strict=True
+                batch, pieces, np.split(tokens, ends[:-1]), strict=True
             )
         ]
 
-    def _seconds_per_grid(self, item: Picture | Clip) -> float | None:
+    def _seconds_per_grid(self, item: Item) -> float | None:
         return self._processor.temporal / item.fps if isinstance(item, Clip) else None
 
-    def _remember(self, features: Features) -> None:
-        if features.key in self._cache:
-            self._cache.move_to_end(features.key)
-            return
-        self._cache[features.key] = features
-        self._cache_left -= features.tokens.nbytes
-        while self._cache_left < 0:
-            _, oldest = self._cache.popitem(last=False)
-            self._cache_left += oldest.tokens.nbytes
+
+class _Cache:
+    """Features by key, the least recently used ones dropped when they exceed `room` bytes."""
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self._held: OrderedDict[str, Features] = OrderedDict()
+
+    def get(self, key: str) -> Features | None:
+        found = self._held.get(key)
+        if found:
+            self._held.move_to_end(key)
+        return found
+
+    def put(self, features: Features) -> None:
+        self._held[features.key] = features
+        self._room -= features.tokens.nbytes
+        while self._room < 0:
+            _, oldest = self._held.popitem(last=False)
+            self._room += oldest.tokens.nbytes
 
 
-def _batches(
-    items: dict[str, Picture | Clip],
-) -> list[list[tuple[str, Picture | Clip]]]:
-    """Cut items into batches bounded by their patches; equal sizes come together."""
-    batches: list[list[tuple[str, Picture | Clip]]] = []
-    room = 0
-    for key, item in sorted(items.items(), key=lambda pair: _patches(pair[1])):
-        if not batches or _patches(item) > room:
-            batches.append([])
-            room = max(_BATCH_PATCHES, _patches(item))
-        batches[-1].append((key, item))
-        room -= _patches(item)
-    return batches
-
-
-def _patches(item: Picture | Clip) -> int:
-    return (item.frames.size if isinstance(item, Clip) else item.size) // (3 * 14 * 14)
+def _frames(item: Item) -> Picture:
+    return item.frames if isinstance(item, Clip) else item[None]

@@ -1,31 +1,34 @@
 """Generate: answers to all prompts of an image by the language model.
 
-One work item is an image (or several, or a clip) with all its prompts, image first. The common
-prefix is prefilled once; its key-value cache is forked for every prompt, and items of equal
-prefix length are decoded as one batch. The tokens are those of one plain greedy `generate` a
-prompt.
+One work item is an image (or several, or a clip) with all its prompts, image first. What its
+prompts have in common is prefilled once, and its key-value cache is forked for every prompt;
+items of similar length are decoded as one batch. The tokens are those of one plain greedy
+`generate` a prompt.
 """
 
 import time
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
-from pipeline.vlm.checkpoint import load_language, read_tokenizer, stop_tokens
-from pipeline.vlm.positions import Span, VisionBlock, rope_positions
+from pipeline.vlm.checkpoint import default_dtype, load_language, read_tokenizer, stop_tokens
+from pipeline.vlm.language import Positions, Prefix, Row, decode
+from pipeline.vlm.positions import VisionBlock, rope_positions
 from pipeline.vlm.repetition import repeated_tail
-from pipeline.vlm.template import IMAGE_PAD, VIDEO_PAD, VISION_END, Message, Part, render
+from pipeline.vlm.template import Message, Part, pad_ids, tokenize
+from schemas.errors import InputError
 from schemas.features import Features
 
 FinishReason = Literal["stop", "length", "repetition"]
 _BATCH_ROWS: Final = 64
+_BATCH_TOKENS: Final = 65536  # of the key-value cache, answers included
+_PADDING: Final = 1.25  # longest prefix of a batch over its shortest
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,13 @@ class Prompt:
 
     Attributes:
         text: stands after the images.
-        max_new_tokens: bound of the answer.
+        max_new_tokens: bound of the answer, at least 1.
+        stop: strings that end the answer; they are cut off.
     """
 
     text: str
     max_new_tokens: int = 128
+    stop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class Generation:
     """One answer.
 
     Attributes:
-        text: without the end token; a repeated tail is cut to one occurrence.
+        text: without end token and stop string; a repeated tail is cut to one occurrence.
         tokens: as generated, without the end token.
         finish_reason: stop, length or repetition.
         prompt_tokens: tokens before the answer, visual ones included.
@@ -74,216 +79,198 @@ class Generation:
     latency_us: int
 
 
-@dataclass
-class _Row:
-    """A prompt that is being answered."""
+@dataclass(frozen=True)
+class _Question:
+    """A prompt as tokens: ids, positions `(3, n)` and the position of the answer."""
 
-    item: int
     prompt: Prompt
-    suffix: list[int]
+    ids: list[int]
+    positions: Positions
     following: int
-    tokens: list[int] = field(default_factory=list)
-    logprob: float = 0.0
-    finish: FinishReason | None = None
-    ended: float = 0.0
 
 
 @dataclass(frozen=True)
-class _Prefix:
-    embedded: Tensor
-    positions: np.ndarray[tuple[int, ...], np.dtype[np.int64]]
-    following: int
-    visual: int
+class _Job:
+    """A work item as tokens; its questions share `shared` ids, all visual tokens among them."""
+
+    index: int
+    features: Sequence[Features]
+    questions: Sequence[_Question]
+    shared: int
+
+    @property
+    def cells(self) -> int:
+        """Upper bound of the tokens that its rows will keep in the cache."""
+        longest = max(len(one.ids) + one.prompt.max_new_tokens for one in self.questions)
+        return len(self.questions) * longest
 
 
 class Generator:
-    """The language model of a checkpoint; holds no weight of the vision tower."""
+    """The language model of a checkpoint; holds no weight of the vision tower.
+
+    One thread at a time.
+    """
 
     def __init__(
-        self, directory: Path, *, device: str = "cpu", dtype: torch.dtype = torch.float32
+        self, directory: Path, *, device: str = "cpu", dtype: torch.dtype | None = None
     ) -> None:
         """Load the model and the tokenizer.
+
+        Args:
+            directory: of the checkpoint.
+            device: of torch.
+            dtype: by default bfloat16 on a GPU and float32 on a CPU.
 
         Raises:
             SetupError: `model_missing` or `model_unsupported`.
         """
-        self._language = load_language(directory, device, dtype)
+        self._dtype = dtype or default_dtype(device)
+        self._device = device
+        self._language = load_language(directory, device, self._dtype)
         self._tokenizer = read_tokenizer(directory)
         self._stops = stop_tokens(directory, self._tokenizer)
-        self._device, self._dtype = device, dtype
-        vision = self._language.config.vision_config
-        self._merge = vision.spatial_merge_size
-        self._rate = getattr(vision, "tokens_per_second", None)
+        config = self._language.config
+        self._window: int = config.text_config.max_position_embeddings
+        self._merge: int = config.vision_config.spatial_merge_size
+        self._rate: float | None = getattr(config.vision_config, "tokens_per_second", None)
 
     def generate(self, items: Sequence[WorkItem]) -> list[list[Generation]]:
         """Answer every prompt of every item, greedily.
 
         Returns:
             For each item, one generation a prompt, in their order.
+
+        Raises:
+            InputError: `features_invalid`, if features are of another model; `bad_job`, for a
+                prompt that holds control tokens; `too_large`, for one beyond the model's window.
         """
-        groups: dict[tuple[int, int], list[int]] = defaultdict(list)
-        prefixes: list[_Prefix] = []
-        suffixes: list[list[list[int]]] = []
-        with torch.inference_mode():
-            for index, item in enumerate(items):
-                before, after = self._tokens(item)
-                prefixes.append(self._prefix(before, item.features))
-                suffixes.append(after)
-                length = prefixes[-1].embedded.shape[0]
-                groups[length, max(1, len(item.prompts))].append(index)
-            results: dict[int, list[Generation]] = {}
-            for (_, prompts), members in groups.items():
-                step = max(1, _BATCH_ROWS // prompts)
-                for start in range(0, len(members), step):
-                    batch = members[start : start + step]
-                    results |= self._answer(items, prefixes, suffixes, batch)
-        return [results[index] for index in range(len(items))]
+        jobs = [self._job(index, item) for index, item in enumerate(items) if item.prompts]
+        results: list[list[Generation]] = [[] for _ in items]
+        for batch in _batches(jobs):
+            self._answer(batch, results)
+        return results
 
-    def _tokens(self, item: WorkItem) -> tuple[list[int], list[list[int]]]:
-        """Token ids of the common prefix, one pad an image, and of each prompt's suffix."""
-        kinds = ["image" if one.seconds_per_grid is None else "video" for one in item.features]
-        prefix, suffixes = "", []
-        for prompt in item.prompts or [Prompt("")]:
-            parts = [*(Part(kind) for kind in kinds), Part("text", prompt.text)]
-            text = render([Message("user", parts)])
-            prefix, mark, suffix = text.rpartition(VISION_END)
-            prefix += mark
-            suffixes.append(self._encode(suffix))
-        return self._encode(prefix), suffixes[: len(item.prompts)]
+    def _job(self, index: int, item: WorkItem) -> _Job:
+        width = self._language.embed.embedding_dim
+        if other := [one for one in item.features if one.tokens.shape[1] != width]:
+            message = f"features of width {other[0].tokens.shape[1]}: the model's is {width}"
+            raise InputError("features_invalid", message)
+        questions = [self._question(item.features, prompt) for prompt in item.prompts]
+        shared = _common([one.ids for one in questions])
+        if len(questions) == 1:  # nothing to share; equal cuts let other items join the batch
+            shared = _after_images(questions[0].ids, pad_ids(self._tokenizer))
+        return _Job(index, item.features, questions, shared)
 
-    def _encode(self, text: str) -> list[int]:
-        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
-        return ids
-
-    def _prefix(self, ids: Sequence[int], features: Sequence[Features]) -> _Prefix:
-        """Embed the prefix with the visual tokens in their places, and compute positions."""
-        pads = {self._tokenizer.convert_tokens_to_ids(pad) for pad in (IMAGE_PAD, VIDEO_PAD)}
-        embed = self._language.embed
-        waiting = iter(features)
-        spans: list[Span] = []
-        parts: list[Tensor] = []
-        text: list[int] = []
-        for token in [*ids, None]:
-            if token is not None and token not in pads:
-                text.append(token)
-                continue
-            if text:
-                spans.append(len(text))
-                parts.append(embed(torch.tensor(text, device=self._device)))
-                text = []
-            if token is not None:
-                one = next(waiting)
-                spans.append(VisionBlock(*one.grid, one.seconds_per_grid))
-                parts.append(torch.from_numpy(one.tokens).to(self._device, self._dtype))
+    def _question(self, features: Sequence[Features], prompt: Prompt) -> _Question:
+        blocks = [VisionBlock(*one.grid, one.seconds_per_grid) for one in features]
+        kinds = ["image" if one.seconds_per_grid is None else "video" for one in features]
+        chat = Message("user", [*map(Part, kinds), Part("text", prompt.text)])
+        ids, spans = tokenize([chat], blocks, self._tokenizer, self._merge)
+        if len(ids) + prompt.max_new_tokens > self._window:
+            message = (
+                f"a prompt of {len(ids)} tokens and an answer of {prompt.max_new_tokens} exceed "
+                f"the model's {self._window}; lower the picture's size or the answer's length"
+            )
+            raise InputError("too_large", message)
         positions, following = rope_positions(
             spans, tokens_per_second=self._rate, merge_size=self._merge
         )
-        visual = sum(len(one.tokens) for one in features)
-        return _Prefix(torch.cat(parts), positions, following, visual)
+        return _Question(prompt, ids, positions, following)
 
-    def _answer(
-        self,
-        items: Sequence[WorkItem],
-        prefixes: Sequence[_Prefix],
-        suffixes: Sequence[Sequence[list[int]]],
-        batch: Sequence[int],
-    ) -> dict[int, list[Generation]]:
-        """Answer items whose prefixes have equal length and that have equally many prompts."""
+    def _answer(self, jobs: Sequence[_Job], results: list[list[Generation]]) -> None:
         started = time.perf_counter()
         rows = [
-            _Row(index, prompt, suffix, prefixes[index].following)
-            for index in batch
-            for prompt, suffix in zip(items[index].prompts, suffixes[index], strict=True)
+            Row(
+                prefix=place,
+                suffix=question.ids[job.shared :],
+                positions=question.positions[:, job.shared :],
+                following=question.following,
+                ended=partial(self._ended, question.prompt),
+            )
+            for place, job in enumerate(jobs)
+            for question in job.questions
         ]
-        if rows:
-            cache = self._prefill([prefixes[index] for index in batch])
-            cache.batch_repeat_interleave(len(rows) // len(batch))
-            self._decode(rows, cache, prefixes[batch[0]].embedded.shape[0])
-        results: dict[int, list[Generation]] = {index: [] for index in batch}
-        for row in rows:
-            prefix = prefixes[row.item]
-            length = prefix.embedded.shape[0] + len(row.suffix)
-            results[row.item].append(self._generation(row, length, prefix.visual, started))
-        return results
+        decode(self._language, [self._prefix(job) for job in jobs], rows)
+        answered = iter(rows)
+        for job in jobs:
+            results[job.index] = [
+                self._generation(next(answered), question, job.features, started)
+                for question in job.questions
+            ]
 
-    def _prefill(self, prefixes: Sequence[_Prefix]) -> DynamicCache:
-        cache = DynamicCache()
-        positions = np.stack([prefix.positions for prefix in prefixes], axis=1)
-        self._language.model(
-            inputs_embeds=torch.stack([prefix.embedded for prefix in prefixes]),
-            position_ids=torch.from_numpy(positions).to(self._device),
-            past_key_values=cache,
-            use_cache=True,
-        )
-        return cache
+    def _prefix(self, job: _Job) -> Prefix:
+        """Embed what the questions share, with the visual tokens in their places."""
+        first = job.questions[0]
+        ids = torch.tensor(first.ids[: job.shared], dtype=torch.long, device=self._device)
+        with torch.inference_mode():
+            embedded: Tensor = self._language.embed(ids)
+            if job.features:
+                visual = np.concatenate([one.tokens for one in job.features])
+                pads = torch.tensor(pad_ids(self._tokenizer), device=self._device)
+                tokens = torch.from_numpy(visual).to(self._device, self._dtype)
+                embedded[torch.isin(ids, pads)] = tokens
+        return Prefix(embedded, first.positions[:, : job.shared])
 
-    def _decode(self, rows: list[_Row], cache: DynamicCache, prefix: int) -> None:
-        """Run the suffixes, padded on the left, then token by token until every row has ended."""
-        longest = max(len(row.suffix) for row in rows)
-        ids = torch.zeros((len(rows), longest), dtype=torch.long)
-        mask = torch.ones((len(rows), prefix + longest), dtype=torch.long)
-        places = torch.zeros((len(rows), longest), dtype=torch.long)
-        for index, row in enumerate(rows):
-            pad = longest - len(row.suffix)
-            ids[index, pad:] = torch.tensor(row.suffix)
-            mask[index, prefix : prefix + pad] = 0
-            places[index, pad:] = torch.arange(row.following, row.following + len(row.suffix))
-            row.following += len(row.suffix)
-        active = list(rows)
-        while True:
-            chosen, logprobs = self._step(ids, places, mask, cache)
-            for row, token, logprob in zip(active, chosen, logprobs, strict=True):
-                self._take(row, token, logprob)
-            keep = [index for index, row in enumerate(active) if row.finish is None]
-            if not keep:
-                return
-            if len(keep) < len(active):
-                cache.batch_select_indices(torch.tensor(keep, device=self._device))
-                active, mask = [active[index] for index in keep], mask[keep]
-            ids = torch.tensor([[row.tokens[-1]] for row in active])
-            places = torch.tensor([[row.following] for row in active])
-            mask = torch.cat([mask, torch.ones((len(active), 1), dtype=torch.long)], dim=1)
-            for row in active:
-                row.following += 1
+    def _finish(self, row: Row, prompt: Prompt) -> FinishReason | None:
+        """Why a row ends with its last token; None if it goes on."""
+        if row.tokens[-1] in self._stops:
+            return "stop"
+        if prompt.stop and any(stop in self._text(row.tokens) for stop in prompt.stop):
+            return "stop"
+        if repeated_tail(row.tokens):
+            return "repetition"
+        return "length" if len(row.tokens) >= prompt.max_new_tokens else None
 
-    def _step(
-        self, ids: Tensor, places: Tensor, mask: Tensor, cache: DynamicCache
-    ) -> tuple[list[int], list[float]]:
-        """One forward; the best next token of each row and its log probability."""
-        hidden = self._language.model(
-            input_ids=ids.to(self._device),
-            position_ids=places.to(self._device).expand(3, *places.shape),
-            attention_mask=mask.to(self._device),
-            past_key_values=cache,
-            use_cache=True,
-        ).last_hidden_state[:, -1]
-        logprobs = torch.log_softmax(self._language.head(hidden).float(), dim=-1)
-        best, chosen = logprobs.max(dim=-1)
-        return chosen.tolist(), best.tolist()
+    def _ended(self, prompt: Prompt, row: Row) -> bool:
+        return self._finish(row, prompt) is not None
 
-    def _take(self, row: _Row, token: int, logprob: float) -> None:
-        """Add a token to a row and see whether the row has ended."""
-        row.tokens.append(token)
-        row.logprob += logprob
-        if token in self._stops:
-            row.finish = "stop"
-        elif repeated_tail(row.tokens):
-            row.finish = "repetition"
-        elif len(row.tokens) >= row.prompt.max_new_tokens:
-            row.finish = "length"
-        row.ended = time.perf_counter()
+    def _text(self, tokens: Sequence[int]) -> str:
+        return str(self._tokenizer.decode(list(tokens), skip_special_tokens=True))
 
-    def _generation(self, row: _Row, prompt: int, visual: int, started: float) -> Generation:
-        tokens = row.tokens[:-1] if row.finish == "stop" else row.tokens
-        kept = tokens[: len(tokens) - repeated_tail(tokens)]
-        assert row.finish is not None
+    def _generation(
+        self, row: Row, question: _Question, features: Sequence[Features], started: float
+    ) -> Generation:
+        reason = self._finish(row, question.prompt)
+        assert reason is not None
+        tokens = row.tokens[:-1] if row.tokens[-1] in self._stops else row.tokens
+        text = self._text(tokens[: len(tokens) - repeated_tail(tokens)])
+        for stop in question.prompt.stop:
+            text = text.partition(stop)[0]
         return Generation(
-            text=str(self._tokenizer.decode(kept, skip_special_tokens=True)).strip(),
+            text=text.strip(),
             tokens=tuple(tokens),
-            finish_reason=row.finish,
-            prompt_tokens=prompt,
-            visual_tokens=visual,
+            finish_reason=reason,
+            prompt_tokens=len(question.ids),
+            visual_tokens=sum(len(one.tokens) for one in features),
             output_tokens=len(row.tokens),
             logprob=row.logprob / len(row.tokens),
-            latency_us=round((row.ended - started) * 1e6),
+            latency_us=round((row.finished_at - started) * 1e6),
         )
+
+
+def _common(sequences: Sequence[Sequence[int]]) -> int:
+    """Length of the common prefix; at least the last token of each stays out of it."""
+    for place, tokens in enumerate(zip(*sequences, strict=False)):
+        if len(set(tokens)) > 1:
+            return place
+    return min(map(len, sequences)) - 1
+
+
+def _after_images(ids: Sequence[int], pads: Sequence[int]) -> int:
+    """Length of the prompt up to its last visual token."""
+    return max((place + 1 for place, token in enumerate(ids) if token in pads), default=0)
+
+
+def _batches(jobs: Sequence[_Job]) -> Iterator[list[_Job]]:
+    """Cut jobs into batches of similar prefixes, bounded in rows and in cache tokens."""
+    batch: list[_Job] = []
+    for job in sorted(jobs, key=lambda one: one.shared):
+        rows = sum(len(one.questions) for one in [*batch, job])
+        cells = sum(one.cells for one in [*batch, job])
+        full = rows > _BATCH_ROWS or cells > _BATCH_TOKENS
+        if batch and (full or job.shared > _PADDING * batch[0].shared):
+            yield batch
+            batch = []
+        batch.append(job)
+    if batch:
+        yield batch

@@ -13,15 +13,16 @@ import os
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import DeltaError
 
+from pipeline.parquet import write_file
 from pipeline.store import disk_errors, write_whole
 from schemas.errors import SetupError, TransientError
 from schemas.tables import LAKE_VERSION, TABLES
@@ -29,7 +30,7 @@ from schemas.tables import LAKE_VERSION, TABLES
 _CONFIGURATION: Final = {"delta.checkpointInterval": "20"}
 _ATTEMPTS: Final = 8
 _FINAL: Final = "#final"
-_PARQUET: Final = WriterProperties(compression="ZSTD")
+_HOPELESS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,13 @@ class Lake:
                 `disk_full`, naming the folder and the remedy.
         """
         self.root = root
-        with disk_errors(root):
-            root.mkdir(parents=True, exist_ok=True)
-            self._lock = _lock(root)
+        try:
+            with disk_errors(root):
+                root.mkdir(parents=True, exist_ok=True)
+                self._lock = _lock(root)
+        except OSError as error:
+            message = f"{root}: cannot be written ({error.strerror}); choose another --to folder"
+            raise SetupError("lake_not_writable", message) from error
         try:
             check_version(root, create=True)
         except BaseException:
@@ -108,13 +113,15 @@ class Lake:
             landings: in the order of their positions for each application id.
 
         Returns:
-            The number of rows written.
+            The number of rows that were missing when the call began.
 
         Raises:
             TransientError: `commit_conflict`, when other writers won every attempt.
             SetupError: `disk_full` or `lake_not_writable`.
-            ValueError: a landing leaves a gap behind its predecessor; a bug of the caller.
+            ValueError: a landing leaves a gap behind its predecessor, or its rows are not of the
+                table's schema; a bug of the caller.
         """
+        written: int | None = None
         last: Exception | None = None
         for attempt in range(_ATTEMPTS):
             if attempt:
@@ -123,10 +130,13 @@ class Lake:
                 try:
                     handle = self._open(table, reload=attempt > 0)
                     missing = _missing(handle, landings)
-                    return _commit(handle, missing) if missing else 0
+                    if written is None:
+                        written = sum(landing.rows.num_rows for landing in missing)
+                    if missing:
+                        _commit(handle, self.root / table, missing)
+                    return written
                 except (DeltaError, OSError) as error:
-                    if getattr(error, "errno", None) == errno.ENOSPC or "os error 28" in str(error):
-                        raise OSError(errno.ENOSPC, str(error)) from error
+                    _raise_if_hopeless(error)
                     last = error
         message = f"{self.root}/{table}: {_ATTEMPTS} commits failed, the last with: {last}"
         raise TransientError("commit_conflict", message) from last
@@ -148,6 +158,9 @@ def _missing(handle: DeltaTable, landings: Sequence[Landing]) -> list[Landing]:
             version = handle.transaction_version(landing.app)
             known[landing.app] = -1 if version is None else version
         if landing.position <= known[landing.app]:
+            if landing.final and handle.transaction_version(landing.app + _FINAL) is None:
+                # The part landed when nobody knew yet that it was the last one.
+                missing.append(replace(landing, rows=landing.rows.slice(0, 0)))
             continue
         if landing.position != known[landing.app] + 1:
             message = f"{landing.app}: position {landing.position} after {known[landing.app]}"
@@ -157,20 +170,36 @@ def _missing(handle: DeltaTable, landings: Sequence[Landing]) -> list[Landing]:
     return missing
 
 
-def _commit(handle: DeltaTable, landings: Sequence[Landing]) -> int:
-    last = {landing.app: landing.position for landing in landings}
-    last |= {landing.app + _FINAL: landing.position for landing in landings if landing.final}
+def _commit(handle: DeltaTable, folder: Path, landings: Sequence[Landing]) -> None:
+    schema = TABLES[folder.name]
+    if not all(landing.rows.schema.equals(schema) for landing in landings):
+        message = f"{folder.name}: rows of another schema than the table's"
+        raise ValueError(message)
+    last: dict[str, int] = {}
+    for landing in landings:
+        version = handle.transaction_version(landing.app)
+        last[landing.app] = max(landing.position, -1 if version is None else version)
+        if landing.final:
+            last[landing.app + _FINAL] = landing.position
     rows = pa.concat_tables([landing.rows for landing in landings])
+    identity = json.dumps(sorted((landing.app, landing.position) for landing in landings))
+    files = [write_file(folder, rows, identity)] if rows.num_rows else []
     transactions = [Transaction(app, position) for app, position in last.items()]
-    write_deltalake(
-        handle,
-        rows,
-        mode="append",
-        schema_mode="merge",
-        writer_properties=_PARQUET,
+    handle.create_write_transaction(
+        list(files),
+        "append",
+        handle.schema(),
         commit_properties=CommitProperties(app_transactions=transactions),
     )
-    return int(rows.num_rows)
+    # This call, other than `write_deltalake`, leaves the handle where it was.
+    handle.update_incremental()
+
+
+def _raise_if_hopeless(error: Exception) -> None:
+    """Raise what no second attempt cures, with its number: deltalake has it in the text only."""
+    for number in _HOPELESS:
+        if getattr(error, "errno", None) == number or f"os error {number})" in str(error):
+            raise OSError(number, os.strerror(number)) from error
 
 
 def _open_or_create(path: Path, schema: pa.Schema) -> DeltaTable:
@@ -182,7 +211,12 @@ def _open_or_create(path: Path, schema: pa.Schema) -> DeltaTable:
             return DeltaTable.create(
                 str(path), schema, mode="ignore", configuration=dict(_CONFIGURATION)
             )
-        return open_table(path)
+        handle = open_table(path)
+        known = {column.name for column in handle.schema().fields}
+        wanted = Schema.from_arrow(schema).fields
+        if new := [column for column in wanted if column.name not in known]:
+            handle.alter.add_columns(new)  # the lake is of an older reelpage
+        return handle
 
 
 def open_table(path: Path) -> DeltaTable:
@@ -215,7 +249,7 @@ def check_version(root: Path, *, create: bool = False) -> None:
         return
     try:
         version = int(json.loads(path.read_bytes())["lake_version"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         message = f"{path}: is damaged; it should read {{'lake_version': {LAKE_VERSION}}}"
         raise SetupError("lake_corrupt", message) from error
     if version > LAKE_VERSION:

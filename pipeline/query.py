@@ -21,7 +21,10 @@ def open_dataset(root: Path, table: str) -> pyarrow.dataset.Dataset:
     path = root / table
     if not (path / "_delta_log").is_dir():
         return pyarrow.dataset.dataset(TABLES[table].empty_table())
-    return open_table(path).to_pyarrow_dataset()
+    found = open_table(path).to_pyarrow_dataset()
+    new = [column for column in TABLES[table] if column.name not in found.schema.names]
+    # Columns that an older reelpage did not know read as null.
+    return found.replace_schema(pa.schema([*found.schema, *new])) if new else found
 
 
 def connect(root: Path) -> duckdb.DuckDBPyConnection:

@@ -5,71 +5,27 @@ for batches of pictures of one size, where attention is one dense call; a test c
 """
 
 import math
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tokenizers import AddedToken, Tokenizer, decoders, models
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedTokenizerFast, Qwen2VLConfig, Qwen2VLForConditionalGeneration
+from transformers.models.qwen2_vl.modeling_qwen2_vl import VisionAttention
 
-from training.pictures import CELL, COLUMNS, LABELS
+from training.canvas import COLUMNS, LABELS
+from training.tokens import SPECIAL, token_id
 
-SPECIAL: Final = (
-    "<|endoftext|>",
-    "<|im_start|>",
-    "<|im_end|>",
-    "<|object_ref_start|>",
-    "<|object_ref_end|>",
-    "<|box_start|>",
-    "<|box_end|>",
-    "<|quad_start|>",
-    "<|quad_end|>",
-    "<|vision_start|>",
-    "<|vision_end|>",
-    "<|vision_pad|>",
-    "<|image_pad|>",
-    "<|video_pad|>",
-)
-SENTENCES: Final = (
-    "You are a helpful assistant.",
-    "system\n",
-    "user\n",
-    "assistant\n",
-    "Read the text.",
-    "Describe the picture.",
-    "What colour is the shape?",
-    "What shape is it?",
-)
-MIN_PIXELS: Final = 4 * CELL * CELL
-MAX_PIXELS: Final = 24 * CELL * CELL
-_MEAN: Final = np.array([0.48145466, 0.4578275, 0.40821073], dtype=np.float32)
-_STD: Final = np.array([0.26862954, 0.26130258, 0.27577711], dtype=np.float32)
-
-
-def build_tokenizer() -> PreTrainedTokenizerFast:
-    """A character tokenizer with Qwen2's special tokens, and one token a standing sentence."""
-    characters = ["\n", *(chr(code) for code in range(32, 127))]
-    vocabulary = {"<unk>": 0} | {text: index + 1 for index, text in enumerate(characters)}
-    inner = Tokenizer(models.BPE(vocab=vocabulary, merges=[], unk_token="<unk>"))
-    inner.decoder = decoders.Fuse()
-    inner.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in SPECIAL])
-    inner.add_tokens([AddedToken(text, normalized=False) for text in SENTENCES])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=inner,
-        unk_token="<unk>",
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
-        clean_up_tokenization_spaces=False,
-    )
+MEAN: Final = (0.48145466, 0.4578275, 0.40821073)
+STD: Final = (0.26862954, 0.26130258, 0.27577711)
+"""Of CLIP's pictures, for values in 0..1; those of all Qwen2-VL checkpoints."""
 
 
 def build_model(tokenizer: PreTrainedTokenizerFast) -> Qwen2VLForConditionalGeneration:
     """The architecture with random weights that are large enough for a narrow model."""
-    ids = {text: tokenizer.convert_tokens_to_ids(text) for text in SPECIAL}
+    ids = {text: token_id(tokenizer, text) for text in SPECIAL}
     config = Qwen2VLConfig(
         text_config={
             "hidden_size": 192,
@@ -138,9 +94,10 @@ def to_patches(pictures: NDArray[np.uint8]) -> Tensor:
 
 def normalise(patches: Tensor) -> Tensor:
     """Patches `(..., 588)` with the processor's mean and deviation, float32."""
-    scale = torch.from_numpy(1 / (255 * _STD)).repeat_interleave(196).to(patches.device)
-    shift = torch.from_numpy(_MEAN / _STD).repeat_interleave(196).to(patches.device)
-    return patches.float().mul_(scale).sub_(shift)
+    mean, std = (
+        torch.tensor(values, device=patches.device).repeat_interleave(196) for values in (MEAN, STD)
+    )
+    return patches.float().mul_(1 / (255 * std)).sub_(mean / std)
 
 
 @torch.no_grad()
@@ -190,14 +147,15 @@ def tower(model: Qwen2VLForConditionalGeneration, patches: Tensor, grid: tuple[i
     return merged.view(batch, count // 4, -1)
 
 
-def _attention(attention: nn.Module, hidden: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+def _attention(attention: VisionAttention, hidden: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     batch, count, width = hidden.shape
     heads = attention.num_heads
     mixed = attention.qkv(hidden).view(batch, count, 3, heads, -1).permute(2, 0, 3, 1, 4)
     query, key, value = mixed.unbind(0)
     query, key = (part * cos + _rotate_half(part) * sin for part in (query, key))
     out = functional.scaled_dot_product_attention(query, key, value)
-    return attention.proj(out.transpose(1, 2).reshape(batch, count, width))  # type: ignore[no-any-return,operator]
+    joined: Tensor = attention.proj(out.transpose(1, 2).reshape(batch, count, width))
+    return joined
 
 
 def _rotate_half(values: Tensor) -> Tensor:
@@ -216,27 +174,3 @@ class DenseHead(nn.Module):
         """Logits `(batch, cells, columns, labels)` of visual tokens `(batch, cells, hidden)`."""
         logits: Tensor = self.linear(tokens)
         return logits.view(*tokens.shape[:2], COLUMNS, LABELS)
-
-
-def save_checkpoint(
-    model: Qwen2VLForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, folder: Path
-) -> None:
-    """Write the checkpoint as the library does, weights in fp16, with the processor's settings."""
-    import copy
-    import json
-
-    folder.mkdir(parents=True, exist_ok=True)
-    copy.deepcopy(model).half().save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    settings = {
-        "image_processor_type": "Qwen2VLImageProcessor",
-        "patch_size": 14,
-        "merge_size": 2,
-        "temporal_patch_size": 2,
-        "min_pixels": MIN_PIXELS,
-        "max_pixels": MAX_PIXELS,
-        "image_mean": _MEAN.tolist(),
-        "image_std": _STD.tolist(),
-    }
-    text = json.dumps({k: v for k, v in settings.items()}, indent=2)
-    (folder / "preprocessor_config.json").write_text(text + "\n")

@@ -71,7 +71,9 @@ def _number(random_: random.Random, held_out: bool, longest: int) -> str:
 
 
 def _is_ambiguous(text: str) -> bool:
-    """Lines in which nobody could tell I, l and 1 or O and 0 apart, whatever they know."""
+    """Lines in which nobody could tell I, l and 1, O and 0, or capitals and small letters apart."""
+    if set(text.lower()) <= set("cosvwxz "):
+        return True
     return any(
         part in {"I", "l", "1", "O", "0", "o", "II", "ll", "11", "OO", "00"}
         for part in text.split()

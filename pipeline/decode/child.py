@@ -1,6 +1,6 @@
 """Child: the process in which media are parsed. Started by `sandbox`, never by hand.
 
-Reads the medium from an inherited descriptor, writes messages to standard output.
+Reads the medium from descriptor 0 and writes messages to descriptor 1.
 """
 
 import ctypes
@@ -19,29 +19,40 @@ from schemas.errors import InputError
 
 _CLONE_NEWNET = 0x40000000
 _CLONE_NEWUSER = 0x10000000
+_PR_SET_NO_NEW_PRIVS = 38
 _FILES = 64
 
 
 def main() -> None:
-    """Decode one medium as the arguments say."""
+    """Decode one medium as the first argument, JSON, says."""
     job = json.loads(sys.argv[1])
     limits = Limits(**job["limits"])
-    _confine(limits)
+    _confine(limits, os.fstat(0).st_size)
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not become a message
-    with os.fdopen(job["descriptor"], "rb") as file:
-        try:
-            for message in _messages(file, job, limits):
-                write_message(output, message)
-                _allow_cpu(limits.cpu_s)
-            write_message(output, None)
-        except InputError as error:
-            write_message(output, error)
-        except MemoryError:
-            text = f"needs more than {limits.memory_bytes >> 20} MiB to decode; make it smaller"
-            write_message(output, InputError("decoder_memory", text))
+    with os.fdopen(0, "rb") as file:
+        write_message(output, _run(output, file, job, limits))
     output.flush()
     os._exit(0)  # no clean-up code of a library that hostile bytes have passed through
+
+
+def _run(
+    output: BinaryIO, file: BinaryIO, job: dict[str, Any], limits: Limits
+) -> InputError | None:
+    """Send all messages but the last, and return that."""
+    try:
+        for message in _messages(file, job, limits):
+            write_message(output, message)
+            _allow_cpu(limits.cpu_s)
+    except InputError as error:
+        return error
+    except MemoryError:
+        text = f"it needs more than {limits.memory_bytes >> 20} MiB to decode; make it smaller"
+        return InputError("decoder_memory", text)
+    except Exception as error:  # noqa: BLE001 - the parent reports it; nobody reads our stderr
+        text = f"the decoder failed ({type(error).__name__}: {error}); re-encode the file"
+        return InputError("decoder_crashed", text)
+    return None
 
 
 def _messages(file: BinaryIO, job: dict[str, Any], limits: Limits) -> Iterator[Message]:
@@ -54,31 +65,30 @@ def _messages(file: BinaryIO, job: dict[str, Any], limits: Limits) -> Iterator[M
     if content == "document":
         from pipeline.decode.pages import Document
 
-        medium = Document(file, limits)
-        shards = medium.shards(plan, job["skip"])
+        medium = Document(file, limits, job["skip"])
     elif content == "image":
-        from pipeline.decode.images import Picture
+        from pipeline.decode.images import open_picture
 
-        medium = Picture(file, limits)
-        shards = medium.shards(plan)
+        medium = open_picture(file, limits, job["skip"])
     else:
         from pipeline.decode.video import Video
 
         medium = Video(file, limits)
-        shards = medium.shards(plan)
     yield medium.info()
     if not job["probe"]:
-        yield from shards
+        yield from medium.shards(plan)
 
 
-def _confine(limits: Limits) -> None:
+def _confine(limits: Limits, size: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    total = limits.total_cpu_s + (size >> 20) * limits.cpu_s_per_mib
+    resource.setrlimit(resource.RLIMIT_CPU, (min(limits.cpu_s, total), total))
     resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES, _FILES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _allow_cpu(limits.cpu_s)
     libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     if libc.unshare(_CLONE_NEWNET) != 0:  # where the kernel allows it: no network at all
         libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
 
@@ -86,9 +96,6 @@ def _confine(limits: Limits) -> None:
 def _allow_cpu(seconds: int) -> None:
     """Give the child this much more CPU time; beyond it the kernel sends SIGXCPU."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
     used = int(usage.ru_utime + usage.ru_stime) + 1
-    resource.setrlimit(resource.RLIMIT_CPU, (used + seconds, resource.RLIM_INFINITY))
-
-
-if __name__ == "__main__":
-    main()
+    resource.setrlimit(resource.RLIMIT_CPU, (min(used + seconds, hard), hard))

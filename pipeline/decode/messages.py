@@ -6,11 +6,23 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import BinaryIO, Final
 
+import pyarrow as pa
+
 from schemas.errors import InputError
-from schemas.shards import MediaInfo, Shard, UnitFailure, info_from_json, info_to_json
+from schemas.shards import (
+    FRAMES,
+    PAGES,
+    MediaInfo,
+    Shard,
+    UnitFailure,
+    info_from_json,
+    info_to_json,
+)
 
 Message = MediaInfo | Shard | UnitFailure | InputError | int | None
-"""Facts, a part, a failed page, an error that ends the medium, the page in work, or the end."""
+"""Facts, a part, a failed page, an error that ends the medium, progress, or the end.
+
+Progress is the number of the page that comes next, or 0."""
 
 HEADER: Final = struct.Struct("<cQ")
 
@@ -18,7 +30,8 @@ HEADER: Final = struct.Struct("<cQ")
 def write_message(stream: BinaryIO, message: Message) -> None:
     """Send one message."""
     kind, payload = _pack(message)
-    stream.write(HEADER.pack(kind, len(payload)) + payload)
+    stream.write(HEADER.pack(kind, len(payload)))
+    stream.write(payload)
     stream.flush()
 
 
@@ -36,9 +49,23 @@ def _pack(message: Message) -> tuple[bytes, bytes]:
     return b"e", b""
 
 
+def _shard(payload: bytes) -> Shard:
+    """A shard whose offsets are checked: it comes from a process that hostile bytes went through.
+
+    Raises:
+        ValueError: it is none.
+    """
+    shard = Shard.from_ipc(payload)
+    if shard.rows.schema not in (FRAMES, PAGES):
+        message = "the shard has other columns"
+        raise ValueError(message)
+    shard.rows.validate(full=True)
+    return shard
+
+
 _READERS: Final[dict[bytes, Callable[[bytes], Message]]] = {
     b"i": info_from_json,
-    b"s": Shard.from_ipc,
+    b"s": _shard,
     b"f": lambda payload: UnitFailure(**json.loads(payload)),
     b"x": lambda payload: InputError(*json.loads(payload)),
     b"p": int,
@@ -55,4 +82,8 @@ def unpack(kind: bytes, payload: bytes) -> Message:
     if kind not in _READERS:
         message = f"unknown message kind {kind!r}"
         raise ValueError(message)
-    return _READERS[kind](payload)
+    try:
+        return _READERS[kind](payload)
+    except (pa.ArrowException, TypeError, KeyError, OSError) as error:
+        message = f"a message of kind {kind!r} cannot be read: {error}"
+        raise ValueError(message) from error

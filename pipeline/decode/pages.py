@@ -4,11 +4,13 @@ A hostile page aborts the process. So the child says which page comes next befor
 and the parent goes on behind the page that killed it.
 """
 
-from collections.abc import Collection, Iterator
-from typing import Any, BinaryIO
+from collections.abc import Callable, Collection, Iterator
+from math import sqrt
+from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
 import pypdfium2 as pdfium
+from PIL import Image
 
 from pipeline.decode.picture import picture_row
 from pipeline.decode.plan import DecodePlan, Limits
@@ -16,78 +18,59 @@ from pipeline.vlm.preprocess import smart_resize
 from schemas.errors import InputError
 from schemas.shards import PAGES, MediaInfo, Shard, UnitFailure
 
-_PASSWORD_ERROR = 4
+_PASSWORD_ERROR: Final = 4
+_MAX_DPI: Final = 300
+_MAX_TEXT: Final = 1 << 20
+_TAIL_BYTES: Final = 2048
+
+Row = dict[str, Any]
 
 
 class Document:
     """An open PDF."""
 
-    def __init__(self, file: BinaryIO, limits: Limits) -> None:
+    def __init__(self, file: BinaryIO, limits: Limits, skip: Collection[int] = ()) -> None:
         """Open it.
 
+        Args:
+            file: the document; read as it is needed.
+            limits: pages and bytes.
+            skip: page numbers that have failed before.
+
         Raises:
-            InputError: `password_required`, `corrupt` or `too_large`.
+            InputError: `password_required`, `truncated`, `corrupt` or `too_large`.
         """
+        self._limits, self._skip = limits, skip
         try:
-            self._pdf = pdfium.PdfDocument(file.read())
+            self._pdf = pdfium.PdfDocument(file)
+            self._count = len(self._pdf)
         except pdfium.PdfiumError as error:
-            if getattr(error, "err_code", None) == _PASSWORD_ERROR or "password" in str(error):
-                message = (
-                    "the document needs a password; remove it, for example with qpdf --decrypt"
-                )
-                raise InputError("password_required", message) from error
-            message = f"the document cannot be opened ({error}); fetch or export it again"
-            raise InputError("corrupt", message) from error
-        self._count = len(self._pdf)
+            raise _refusal(file, error) from error
         if self._count > limits.pages:
             message = f"{self._count} pages are more than {limits.pages}; split the document"
             raise InputError("too_large", message)
+        if self._pdf.get_formtype():
+            self._pdf.init_forms()  # so that what people filled in is drawn
 
     def info(self) -> MediaInfo:
         """Facts of the medium."""
         return MediaInfo("document", "pdf", "", 0, 0, pages=self._count)
 
-    def shards(
-        self, plan: DecodePlan, skip: Collection[int]
-    ) -> Iterator[Shard | UnitFailure | int]:
-        """Render the pages from the plan's first part on.
-
-        Args:
-            plan: sizes and parts.
-            skip: page numbers that are known to kill the child.
+    def shards(self, plan: DecodePlan) -> Iterator[Shard | UnitFailure | int]:
+        """Render the pages.
 
         Yields:
             The number of each page before it is rendered; failed pages; a shard a part.
         """
-        for part in range(plan.first_part, -(-self._count // plan.pages_per_part)):
-            first = part * plan.pages_per_part + 1
-            stop = min(first + plan.pages_per_part, self._count + 1)
-            rows: list[dict[str, Any]] = []
-            for number in range(first, stop):
-                if number in skip:
-                    continue
-                yield number
-                try:
-                    rows.append(self._row(number, plan))
-                except (pdfium.PdfiumError, InputError, MemoryError, ValueError) as error:
-                    reason = str(error) or type(error).__name__
-                    message = f"page {number} cannot be rendered ({reason}); export it again"
-                    yield UnitFailure(part, number, "page_failed", message)
-            yield Shard(part, first, stop, pa.RecordBatch.from_pylist(rows, schema=PAGES))
+        yield from cut_pages(self._count, plan, self._limits, self._skip, self._row)
 
-    def _row(self, number: int, plan: DecodePlan) -> dict[str, Any]:
-        page = self._pdf[number - 1]
+    def _row(self, number: int, plan: DecodePlan) -> Row:
+        try:
+            page = self._pdf[number - 1]
+        except pdfium.PdfiumError as error:
+            raise _failed(number, error) from error
         try:
             width, height = page.get_size()
-            rows, columns = smart_resize(
-                max(1, round(height)),
-                max(1, round(width)),
-                min_pixels=plan.min_pixels,
-                max_pixels=plan.max_pixels,
-            )
-            # Blank pages are told apart at a size where a line of small print still shows.
-            scale = max(rows / height, columns / width, min(1.0, 1000 / max(width, height)))
-            image = page.render(scale=scale).to_pil().convert("RGB")
             return {
                 "page_no": number,
                 "width_pt": width,
@@ -95,21 +78,98 @@ class Document:
                 "rotation": page.get_rotation(),
                 "text": _text(page),
                 **picture_row(
-                    image,
+                    _rendered(page, plan),
                     min_pixels=plan.min_pixels,
                     max_pixels=plan.max_pixels,
                     lossless=True,
+                    shown=_asked(width, height, plan),
                 ),
             }
+        except (pdfium.PdfiumError, MemoryError, ValueError) as error:
+            raise _failed(number, error) from error
         finally:
             page.close()
 
 
-def _text(page: Any) -> str:  # noqa: ANN401 - pypdfium2 has no types
+def cut_pages(
+    count: int,
+    plan: DecodePlan,
+    limits: Limits,
+    skip: Collection[int],
+    read: Callable[[int, DecodePlan], Row],
+) -> Iterator[Shard | UnitFailure | int]:
+    """Pages to shards of `pages_per_part` each; a page that fails leaves the others alone.
+
+    Raises:
+        InputError: `too_large`.
+    """
+    parts = -(-count // plan.pages_per_part)
+    stop_part = parts if plan.stop_part is None else min(parts, plan.stop_part)
+    for part in range(plan.first_part, stop_part):
+        first = part * plan.pages_per_part + 1
+        stop = min(first + plan.pages_per_part, count + 1)
+        rows: list[Row] = []
+        for number in range(first, stop):
+            if number in skip:
+                continue
+            yield number
+            try:
+                rows.append(read(number, plan))
+            except InputError as error:
+                yield UnitFailure(part, number, error.code, error.message)
+        if sum(len(row["image"]) for row in rows) > limits.message_bytes:
+            message = f"pages {first} to {stop - 1} exceed {limits.message_bytes} bytes as pictures"
+            raise InputError("too_large", message + "; take fewer pages a part")
+        yield Shard(part, first, stop, pa.RecordBatch.from_pylist(rows, schema=PAGES))
+
+
+def _asked(width: float, height: float, plan: DecodePlan) -> tuple[int, int]:
+    """Width and height in pixels that fill the budget, but no more than 300 dots an inch.
+
+    A page has no pixels of its own. Whatever its size in points, no more than this is rendered.
+    """
+    scale = min(sqrt(plan.max_pixels / (width * height)), _MAX_DPI / 72)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _rendered(page: Any, plan: DecodePlan) -> Image.Image:  # noqa: ANN401 - pypdfium2 is untyped
+    """The page in RGB, at least as large as the model will see it."""
+    width, height = page.get_size()
+    wide, high = _asked(width, height, plan)
+    rows, columns = smart_resize(high, wide, min_pixels=plan.min_pixels, max_pixels=plan.max_pixels)
+    bitmap = page.render(scale=max(rows / height, columns / width))
+    try:
+        image: Image.Image = bitmap.to_pil()
+        return image.convert("RGB")
+    finally:
+        bitmap.close()
+
+
+def _text(page: Any) -> str:  # noqa: ANN401
+    """The text layer with plain line ends, without what no table can hold."""
     textpage = page.get_textpage()
     try:
-        text = str(textpage.get_text_range())
+        text = str(textpage.get_text_range())[:_MAX_TEXT]
     finally:
         textpage.close()
     clean = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "").replace("\ufffe", "")
     return clean.encode(errors="replace").decode()
+
+
+def _failed(number: int, error: Exception) -> InputError:
+    reason = str(error) or type(error).__name__
+    message = f"page {number} cannot be rendered ({reason}); export it again"
+    return InputError("page_failed", message)
+
+
+def _refusal(file: BinaryIO, error: pdfium.PdfiumError) -> InputError:
+    if getattr(error, "err_code", None) == _PASSWORD_ERROR or "password" in str(error):
+        message = "the document needs a password; remove it, for example with qpdf --decrypt"
+        return InputError("password_required", message)
+    end = file.seek(0, 2)
+    file.seek(max(0, end - _TAIL_BYTES))
+    if b"%%EOF" not in file.read():
+        message = "the document ends before its content does; fetch or export it again"
+        return InputError("truncated", message)
+    message = f"the document cannot be opened ({error}); fetch or export it again"
+    return InputError("corrupt", message)

@@ -1,6 +1,7 @@
 """Picture: an image to the bytes that a shard keeps: resized, encoded, hashed."""
 
 from io import BytesIO
+from math import isqrt
 from typing import Any, Final
 
 import numpy as np
@@ -11,26 +12,8 @@ from pipeline.vlm.preprocess import smart_resize
 
 _JPEG: Final[dict[str, Any]] = {"format": "JPEG", "quality": 95, "subsampling": 0}
 _PNG: Final[dict[str, Any]] = {"format": "PNG", "compress_level": 3}
-_BLANK_SPREAD: Final = 3.0
-_NOISE: Final = 12
-
-
-def on_white(image: Image.Image) -> Image.Image:
-    """Any mode to RGB, transparency on white, 16 bits scaled to 8."""
-    if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
-        values = np.asarray(image).astype(np.float64)
-        scale = 255 / 65535 if values.max(initial=0) > 255 else 1.0
-        return Image.fromarray((values * scale).clip(0, 255).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("RGB")
-    return image.convert("RGB")
-
-
-def upright(image: Image.Image) -> Image.Image:
-    """Apply the EXIF orientation."""
-    return ImageOps.exif_transpose(image)
+_NOISE: Final = 16
+_STRIP_PIXELS: Final = 1 << 23
 
 
 def picture_row(
@@ -39,7 +22,7 @@ def picture_row(
     min_pixels: int,
     max_pixels: int,
     lossless: bool,
-    stretch: float = 1.0,
+    shown: tuple[int, int] | None = None,
 ) -> dict[str, Any]:
     """The picture columns of a shard's row.
 
@@ -48,20 +31,20 @@ def picture_row(
         min_pixels: least area of the result.
         max_pixels: largest area of the result.
         lossless: PNG for pages, JPEG for frames.
-        stretch: pixel aspect ratio, displayed width over stored width.
+        shown: width and height as displayed, if pixels are not square; rules the result's shape.
 
     Raises:
         InputError: `aspect_ratio`.
     """
-    shown = max(1, round(image.width * stretch))
-    height, width = smart_resize(image.height, shown, min_pixels=min_pixels, max_pixels=max_pixels)
+    wide, high = shown or image.size
+    height, width = smart_resize(high, wide, min_pixels=min_pixels, max_pixels=max_pixels)
     resized = image.resize((width, height), Image.Resampling.BICUBIC)
     buffer = BytesIO()
     resized.save(buffer, **(_PNG if lossless else _JPEG))
     return {
         "width": width,
         "height": height,
-        "phash": difference_hash(resized),
+        "phash": perceptual_hash(resized),
         "is_blank": is_blank(image),
         "image": buffer.getvalue(),
     }
@@ -73,19 +56,73 @@ def pixels(encoded: bytes) -> NDArray[np.uint8]:
         return np.asarray(image.convert("RGB"))
 
 
-def difference_hash(image: Image.Image) -> int:
-    """64-bit hash of the signs of horizontal differences in a 9 x 8 thumbnail, as signed int."""
-    small = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.BOX)).astype(np.int16)
-    bits = (small[:, 1:] > small[:, :-1]).ravel()
+def on_white(image: Image.Image) -> Image.Image:
+    """Any mode to RGB, transparency on white, 16 bits scaled to 8."""
+    if image.mode.startswith("I;16"):
+        values = np.asarray(image)
+        return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode in ("I", "F"):
+        numbers = np.nan_to_num(np.asarray(image, dtype=np.float64))
+        top = float(numbers.max(initial=0.0))
+        scale = 255.0 if top <= 1.0 else 255.0 / 65535.0 if top > 255.0 else 1.0
+        return Image.fromarray((numbers * scale).clip(0, 255).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+    return image.convert("RGB")
+
+
+def upright(image: Image.Image, orientation: int) -> Image.Image:
+    """Apply an EXIF orientation, 1 to 8."""
+    image.getexif()[0x0112] = orientation
+    return ImageOps.exif_transpose(image)
+
+
+def rgb_within(image: Image.Image, pixels: int) -> Image.Image:
+    """The image on white in RGB, by strips and shrunk by a whole factor where it is huge.
+
+    A picture of 178 M pixels would need 2 GB at once as RGBA and RGB. What is handed on still has
+    at least `4 * pixels` pixels, so the last, bicubic step decides the quality.
+    """
+    factor = isqrt(image.width * image.height // (4 * pixels))
+    factor = min(factor, image.width, image.height)
+    if factor < 2:
+        return on_white(image)
+    width, height = -(-image.width // factor), -(-image.height // factor)
+    small = Image.new("RGB", (width, height))
+    step = factor * max(1, _STRIP_PIXELS // (image.width * factor))
+    for top in range(0, image.height, step):
+        strip = image.crop((0, top, image.width, min(top + step, image.height)))
+        small.paste(on_white(strip).reduce(factor), (0, top // factor))
+    return small
+
+
+def perceptual_hash(image: Image.Image) -> int:
+    """64 signs of the lowest frequencies of a 32 x 32 thumbnail, as a signed integer.
+
+    A discrete cosine transform, each coefficient of the lowest 8 x 8 against their median, as in
+    C. Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010.
+    """
+    grey = image.convert("L").resize((32, 32), Image.Resampling.BOX)
+    low = (_COSINES @ np.asarray(grey, dtype=np.float64) @ _COSINES.T).ravel()
+    bits = np.round(low, 6) > np.round(np.median(low[1:]), 6)
     return int.from_bytes(np.packbits(bits).tobytes(), "big", signed=True)
+
+
+def _cosines() -> NDArray[np.float64]:
+    at, frequency = np.arange(32), np.arange(8)[:, None]
+    return np.cos(np.pi * (2 * at + 1) * frequency / 64)
+
+
+_COSINES: Final = _cosines()
 
 
 def is_blank(image: Image.Image) -> bool:
     """Whether nothing is to be seen: one tone all over, but for noise.
 
-    Models invent text on blank pages, so these never reach one. A single line of small print on
-    an A4 page is some thousandth of its pixels: the share of pixels away from the median decides.
+    Models invent text on blank pages, so these never reach one. A single full stop is no noise:
+    no pixel may be further than `_NOISE` of 255 from the median.
     """
-    grey = np.asarray(image.convert("L"))
-    away = np.abs(grey.astype(np.int16) - int(np.median(grey))) > _NOISE
-    return bool(away.mean() < 2e-5 and grey.std() < _BLANK_SPREAD)
+    counts = np.asarray(image.convert("L").histogram())
+    median = int(np.searchsorted(counts.cumsum(), counts.sum() / 2))
+    return int(counts[max(0, median - _NOISE) : median + _NOISE + 1].sum()) == int(counts.sum())

@@ -9,10 +9,11 @@ class Sampling:
     """Which frames of a video are kept.
 
     Attributes:
-        mode: "rate" keeps the first frame presented at or after each multiple of 1/value
-            seconds; "count" does so for `value` instants spread evenly from the first to the
-            last frame; "scene" keeps the first frame and each that differs from its predecessor.
-        value: frames per second; frames in all; unused for scenes.
+        mode: "rate" keeps what is on the screen at each multiple of 1/value seconds: the last
+            frame presented by then. "count" keeps `value` frames at the indices
+            `linspace(0, total - 1, value)`, rounded half to even, as the Qwen evaluation does.
+            "scene" keeps the first frame of every shot. No frame is kept twice.
+        value: frames per second; frames in all; or the score of a cut (0 is the default score).
     """
 
     mode: Literal["rate", "count", "scene"]
@@ -30,6 +31,7 @@ class DecodePlan:
         segment_us: length of a video's part, microseconds.
         pages_per_part: pages in a document's part.
         first_part: parts before this one are left out.
+        stop_part: this part and those behind it are left out; None leaves out none.
     """
 
     sampling: Sampling
@@ -38,6 +40,7 @@ class DecodePlan:
     segment_us: int = 10_000_000
     pages_per_part: int = 8
     first_part: int = 0
+    stop_part: int | None = None
 
 
 @dataclass(frozen=True)
@@ -46,24 +49,29 @@ class Limits:
 
     Attributes:
         memory_bytes: address space.
-        silence_s: wall-clock seconds without any output, after which it is killed.
-        cpu_s: CPU seconds between two outputs.
+        silence_s: wall-clock seconds without a sign of progress (a page, 32 frames), after which
+            the child is killed.
+        cpu_s: CPU seconds between two signs of progress.
+        total_cpu_s: CPU seconds in all, for the first byte ...
+        cpu_s_per_mib: ... and for every MiB of the file.
         image_pixels: pixels of a still picture.
         frame_pixels: pixels of a video frame.
         pages: pages of a document or pictures of a file.
-        frames: kept frames of a video.
-        parts: parts of a medium; a file that declares a gap of years has too many.
+        frames: decoded frames of a video.
+        parts: parts of a video; a file that declares a gap of weeks has too many.
         message_bytes: size of one shard.
         restarts: pages of a document that may kill the child before it is given up.
     """
 
-    memory_bytes: int = 3 << 30
-    silence_s: float = 60.0
-    cpu_s: int = 60
+    memory_bytes: int = 1536 << 20
+    silence_s: float = 40.0
+    cpu_s: int = 20
+    total_cpu_s: int = 600
+    cpu_s_per_mib: int = 20
     image_pixels: int = 178_956_970
     frame_pixels: int = 33_177_600
     pages: int = 20_000
-    frames: int = 1_000_000
+    frames: int = 20_000_000
     parts: int = 100_000
     message_bytes: int = 256 << 20
     restarts: int = 10

@@ -1,150 +1,143 @@
-"""Segments: presented frames to shards of kept frames, one a window of time."""
+"""Segments: kept frames to shards, one a window of time, empty windows too."""
 
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
-from PIL import Image
 
 from pipeline.decode.picture import picture_row
 from pipeline.decode.plan import DecodePlan, Limits
+from pipeline.decode.sampling import CountTargets, RateTargets, visit_targets
+from pipeline.decode.scenes import THRESHOLD, visit_scenes
+from pipeline.decode.source import MICRO, Presented, Source, Visit, microseconds
 from schemas.errors import InputError
 from schemas.shards import FRAMES, Shard
 
-MICRO = 1_000_000
-Targets = Callable[[Fraction], int]
-"""How many targets lie at or before an instant, seconds from the first frame."""
-
-
-@dataclass(frozen=True)
-class Presented:
-    """A decoded frame at its presentation time.
-
-    Attributes:
-        pts: in units of `time_base`.
-        time_base: seconds.
-        t: exact seconds from the first presented frame.
-        is_key: whether it is a key frame.
-        image: converts the frame to RGB, upright.
-        stretch: pixel aspect ratio.
-        is_cut: whether a scene begins here; used by scene sampling alone.
-    """
-
-    pts: int
-    time_base: Fraction
-    t: Fraction
-    is_key: bool
-    image: Callable[[], Image.Image]
-    stretch: float = 1.0
-    is_cut: bool = False
+_PROGRESS_FRAMES: Final = 32
 
 
 @dataclass
 class Cues:
-    """Subtitle cues: start in microseconds from the first frame, and text."""
+    """Subtitle cues: start in microseconds from the first frame, and text; in order of time."""
 
     starts: list[int] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
 
-    def between(self, start: int, end: int) -> str:
+    def between(self, start: int, end: int | None) -> str:
         """Cues that begin in `[start, end)`, one a line."""
         chosen = [
-            text for at, text in zip(self.starts, self.texts, strict=True) if start <= at < end
+            text
+            for at, text in zip(self.starts, self.texts, strict=True)
+            if start <= at and (end is None or at < end)
         ]
         return "\n".join(chosen)
 
 
-def rate_targets(rate: float) -> Targets:
-    """Targets at every multiple of 1/rate seconds."""
-    exact = Fraction(rate).limit_denominator(10_000)
-    return lambda t: int(t * exact // 1) + 1
+def visits(source: Source, plan: DecodePlan) -> Iterator[Visit | None]:
+    """The frames of a video as the plan samples them, from a little before its first part.
 
-
-def count_targets(count: int, last: Fraction) -> Targets:
-    """Targets at `count` instants, evenly from 0 to `last` (the linspace rule of Qwen)."""
-    steps = max(count - 1, 1)
-    instants = [last * index / steps for index in range(count)]
-    return lambda t: bisect_right(instants, t)
-
-
-def microseconds(t: Fraction) -> int:
-    """Seconds to the nearest microsecond."""
-    return round(t * MICRO)
+    None stands for work that went on without coming past a frame.
+    """
+    start = int(Fraction(plan.first_part * plan.segment_us, MICRO) / source.time_base)
+    sampling = plan.sampling
+    if sampling.mode == "scene":
+        yield from visit_scenes(source, sampling.value or THRESHOLD, start)
+    elif sampling.mode == "count":
+        ticks = yield from source.ticks()
+        targets = CountTargets.spread(ticks, round(sampling.value))
+        yield from visit_targets(source, targets, start)
+    else:
+        rate = Fraction(str(sampling.value))
+        yield from visit_targets(source, RateTargets(rate, source.time_base), start)
 
 
 def cut_segments(
-    frames: Iterable[Presented],
-    targets: Targets | None,
-    plan: DecodePlan,
-    limits: Limits,
-    cues: Cues,
-) -> Iterator[Shard]:
-    """Keep the frames that targets (or cuts, if None) choose; yield a shard for every window.
-
-    A frame is chosen if a target lies after its predecessor and not after itself. That needs no
-    memory of what came before, so a resumed run chooses the same frames.
+    source: Source, plan: DecodePlan, limits: Limits, cues: Cues
+) -> Iterator[Shard | int]:
+    """Decode, sample and cut: a shard for every window up to the last frame, and signs of progress.
 
     Raises:
-        InputError: `too_large`.
+        InputError: `too_large`, or what the source raises.
     """
-    rows: list[dict[str, Any]] = []
-    part, cuts, here = plan.first_part, 0, -1
-    before: Fraction | None = None
-    for frame in frames:
-        index = _index(frame, before, targets, cuts)
-        cuts += index is not None
-        before = frame.t
-        here = microseconds(frame.t) // plan.segment_us
-        if here < plan.first_part:
+    window = _Window(source.time_base, plan, limits, cues)
+    last = None
+    for count, visit in enumerate(visits(source, plan), start=1):
+        if visit is None:
+            yield 0
             continue
-        if here - part > limits.parts or here > limits.parts:
+        last = microseconds(visit.tick * source.time_base)
+        if last // plan.segment_us >= limits.parts:
             message = f"spans more than {limits.parts} segments; its times are not plausible"
             raise InputError("too_large", message)
-        while part < here:
-            yield _shard(part, rows, plan.segment_us, (part + 1) * plan.segment_us, cues)
-            rows, part = [], part + 1
-        if index is not None:
-            rows.append(_row(frame, index, plan))
-        if len(rows) > limits.frames:
-            message = f"more than {limits.frames} frames in a segment; sample fewer"
+        yield from window.move(last // plan.segment_us)
+        if window.is_done:
+            return
+        window.add(visit)
+        if count % _PROGRESS_FRAMES == 0:
+            yield 0
+    if last is not None and last // plan.segment_us >= plan.first_part:
+        yield window.shard(last + 1)
+
+
+class _Window:
+    """The segment in work."""
+
+    def __init__(self, base: Fraction, plan: DecodePlan, limits: Limits, cues: Cues) -> None:
+        self._base, self._plan, self._limits, self._cues = base, plan, limits, cues
+        self._part = plan.first_part
+        self._rows: list[dict[str, Any]] = []
+        self._bytes = 0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the plan wants nothing from here on."""
+        return self._plan.stop_part is not None and self._part >= self._plan.stop_part
+
+    def move(self, part: int) -> Iterator[Shard]:
+        """Go on to a later segment; yields those that are complete."""
+        while self._part < part and not self.is_done:
+            yield self.shard(None)
+            self._rows, self._bytes = [], 0
+            self._part += 1
+
+    def add(self, visit: Visit) -> None:
+        """Take a kept frame in."""
+        t_us = microseconds(visit.tick * self._base)
+        if visit.kept is None or t_us // self._plan.segment_us < self._part:
+            return
+        row = self._row(visit.kept, visit.number, t_us)
+        self._bytes += len(row["image"])
+        if self._bytes > self._limits.message_bytes:
+            message = (
+                f"the pictures of one segment exceed {self._limits.message_bytes} bytes; "
+                "sample fewer, or cut shorter segments"
+            )
             raise InputError("too_large", message)
-    if before is not None and here >= plan.first_part:
-        yield _shard(part, rows, plan.segment_us, microseconds(before) + 1, cues)
+        self._rows.append(row)
 
+    def shard(self, end: int | None) -> Shard:
+        """The segment; the last one ends where the video does, and has all later subtitles."""
+        start = self._part * self._plan.segment_us
+        until = start + self._plan.segment_us
+        batch = pa.RecordBatch.from_pylist(self._rows, schema=FRAMES)
+        cues = self._cues.between(start, until if end is None else None)
+        return Shard(self._part, start, until if end is None else end, batch, cues)
 
-def _index(
-    frame: Presented, before: Fraction | None, targets: Targets | None, cuts: int
-) -> int | None:
-    """The frame's number if it is kept."""
-    if targets is None:
-        return cuts if frame.is_cut or before is None else None
-    number = targets(frame.t)
-    chosen = number > (0 if before is None else targets(before))
-    return number - 1 if chosen else None
-
-
-def _row(frame: Presented, number: int, plan: DecodePlan) -> dict[str, Any]:
-    return {
-        "frame_no": number,
-        "pts": frame.pts,
-        "time_base_num": frame.time_base.numerator,
-        "time_base_den": frame.time_base.denominator,
-        "t_us": microseconds(frame.t),
-        "is_key": frame.is_key,
-        **picture_row(
-            frame.image(),
-            min_pixels=plan.min_pixels,
-            max_pixels=plan.max_pixels,
-            lossless=False,
-            stretch=frame.stretch,
-        ),
-    }
-
-
-def _shard(part: int, rows: list[dict[str, Any]], length: int, end: int, cues: Cues) -> Shard:
-    start = part * length
-    batch = pa.RecordBatch.from_pylist(rows, schema=FRAMES)
-    return Shard(part, start, end, batch, cues.between(start, (part + 1) * length))
+    def _row(self, frame: Presented, number: int, t_us: int) -> dict[str, Any]:
+        return {
+            "frame_no": number,
+            "pts": frame.pts,
+            "time_base_num": self._base.numerator,
+            "time_base_den": self._base.denominator,
+            "t_us": t_us,
+            "is_key": frame.is_key,
+            **picture_row(
+                frame.image(),
+                min_pixels=self._plan.min_pixels,
+                max_pixels=self._plan.max_pixels,
+                lossless=False,
+                shown=frame.shown,
+            ),
+        }

@@ -1,55 +1,39 @@
-"""Video: containers to presented frames with exact times, by PyAV, inside the child.
+"""Video: containers to presented frames with exact times, by PyAV, inside the child."""
 
-Opened only through a nameless file object with lists of allowed formats and protocols: a path or
-a name would let a playlist read other files and addresses (measured; CVE-2017-9993 and its like).
-"""
-
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
 from fractions import Fraction
-from typing import Any, BinaryIO, Final, cast
+from functools import partial
+from heapq import heappop, heappush
+from typing import BinaryIO, Final, TypeAlias
 
 import av
 import numpy as np
-from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline.decode.container import choose_stream, open_container
 from pipeline.decode.plan import DecodePlan, Limits
-from pipeline.decode.scenes import SceneDetector
-from pipeline.decode.segments import (
-    MICRO,
-    Presented,
-    Targets,
-    count_targets,
-    cut_segments,
-    microseconds,
-    rate_targets,
-)
+from pipeline.decode.segments import cut_segments
+from pipeline.decode.sniff import is_cut_short
+from pipeline.decode.source import MICRO, Presented, microseconds
 from pipeline.decode.subtitles import read_cues, text_tracks
 from schemas.errors import InputError
 from schemas.shards import MediaInfo, Shard
 
-_FORMATS: Final = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,avi,flv,ogg"
-_CODEC_NAMES: Final = """
-    h264 hevc vp8 vp9 av1 libdav1d libvpx libvpx-vp9 libaom-av1 mpeg4 theora mjpeg
-    mpeg1video mpeg2video msmpeg4v3 h263 flv1
-"""
-CODECS: Final = frozenset(_CODEC_NAMES.split())
-_SPARSE_S: Final = 4
-"""From this distance of kept frames on, seeking costs less than decoding what lies between."""
-_SEEKABLE: Final = ("mov", "matroska")
+_SEEKABLE: Final = ("mov", "matroska", "mpegts")
+_STEPS_BACK_S: Final = (0, 2, 20)
+_PROGRESS_PACKETS: Final = 4096
+_DISORDERED: Final = 16
 
-
-class Nameless:
-    """A file object without a name: libavformat must not learn of any path."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+VideoPacket: TypeAlias = "Packet[VideoStream]"  # a class that only type checkers can subscript
 
 
 class Video:
-    """One video stream of an open container."""
+    """One video stream of a container; a `Source`."""
 
     def __init__(self, file: BinaryIO, limits: Limits) -> None:
         """Open and check a container.
@@ -57,184 +41,227 @@ class Video:
         Raises:
             InputError: `truncated`, `corrupt`, `no_video_stream`, `codec_refused`, `too_large`.
         """
-        self._limits = limits
-        self.container = _open(file)
-        self.stream = _choose_stream(self.container, limits)
-        self._base = Fraction(self.stream.time_base or Fraction(1, MICRO))
-        self._packets = 0
-        self._first = self._first_frame()
+        self._file, self._limits = file, limits
+        self._is_cut = is_cut_short(file)
+        self._damaged = self._disordered = self._decoded = 0
+        # Kept, because setting one up costs more than using it.
+        self._to_rgb, self._to_small = VideoReformatter(), VideoReformatter()
+        try:
+            self._open()
+        except InputError as error:
+            if self._is_cut and error.code == "corrupt":
+                raise self._truncated() from error
+            raise
+        self.time_base = Fraction(self._stream.time_base or Fraction(1, MICRO))
+        self.can_seek = any(name in self._container.format.name for name in _SEEKABLE)
+        self._start, self._first = self._first_frame()
 
     def info(self) -> MediaInfo:
         """Facts of the medium."""
-        frame, rate = self._first, self.stream.average_rate
-        rotation = _rotation(frame)
-        width, height = round(frame.width * self._stretch()), frame.height
-        if rotation % 180:
-            width, height = height, width
-        duration = self.container.duration
+        rate, duration = self._stream.average_rate, self._container.duration
+        width, height = self._shown(self._first)
         return MediaInfo(
             kind="video",
-            container=self.container.format.name,
-            codec=self.stream.codec_context.name,
+            container=self._container.format.name,
+            codec=self._stream.codec_context.name,
             width=width,
             height=height,
-            rotation=-rotation % 360,
+            rotation=-_turn(self._first) % 360,
             duration_us=int(duration) if duration and duration > 0 else None,
-            start_us=microseconds(self._start * self._base),
+            start_us=microseconds(self._start * self.time_base),
             fps_num=rate.numerator if rate else 0,
             fps_den=rate.denominator if rate else 1,
-            subtitle_tracks=len(text_tracks(self.container)),
+            subtitle_tracks=len(text_tracks(self._container)),
         )
 
-    def shards(self, plan: DecodePlan) -> Iterator[Shard]:
+    def shards(self, plan: DecodePlan) -> Iterator[Shard | int]:
         """Decode, sample and cut.
 
         Raises:
-            InputError: also `truncated`, after the parts that could be decoded.
+            InputError: also `truncated` and `corrupt`, after the parts that could be decoded.
         """
-        cues = read_cues(self.container, self._start * self._base)
-        targets = self._targets(plan)
-        scenes = SceneDetector() if targets is None else None
-        yield from cut_segments(
-            self._presented(plan, targets, scenes), targets, plan, self._limits, cues
-        )
+        self._open()
+        cues = yield from read_cues(self._container, self._start * self.time_base)
+        yield from cut_segments(self, plan, self._limits, cues)
 
-    def _targets(self, plan: DecodePlan) -> Targets | None:
-        if plan.sampling.mode == "rate":
-            return rate_targets(plan.sampling.value)
-        if plan.sampling.mode == "count":
-            return count_targets(int(plan.sampling.value), self._last_time())
-        return None
+    def frames(self, at: int = 0) -> Iterator[Presented]:
+        """All frames in order of presentation, from one at or before tick `at` on.
 
-    @property
-    def _start(self) -> int:
-        return self._first.pts or 0
-
-    def _first_frame(self) -> VideoFrame:
-        try:
-            for frame in self.container.decode(self.stream):
-                return frame
-        except av.FFmpegError as error:
-            message = f"its video cannot be decoded ({error.strerror}); re-encode it"
-            raise InputError("corrupt", message) from error
-        message = "its video stream holds no frame; record or fetch it again"
-        raise InputError("truncated", message)
-
-    def _last_time(self) -> Fraction:
-        """Time of the last frame, by reading all packets without decoding them."""
-        self.container.seek(0, backward=True)
-        times = [
-            packet.pts
-            for packet in self.container.demux(self.stream)
-            if packet.pts is not None and not packet.is_discard
-        ]
-        return (max(times, default=self._start) - self._start) * self._base
-
-    def _presented(
-        self, plan: DecodePlan, targets: Targets | None, scenes: SceneDetector | None
-    ) -> Iterator[Presented]:
-        """Frames in order of presentation, from a little before the plan's first part."""
-        reach = Fraction(plan.first_part * plan.segment_us, MICRO)
-        seekable = self._can_seek() and targets is not None
-        self._seek(reach - 1 if seekable and plan.first_part else Fraction(-1))
-        last: Fraction | None = None
-        sparse = seekable and plan.sampling.mode == "rate" and plan.sampling.value * _SPARSE_S <= 1
-        while True:
-            jump: Fraction | None = None
-            for frame in self._decode(whole=not sparse and plan.first_part == 0):
-                t = ((frame.pts if frame.pts is not None else 0) - self._start) * self._base
-                if (last is not None and t <= last) or t < 0:
-                    continue
-                chosen = targets is not None and (
-                    targets(t) > (0 if last is None else targets(last))
-                )
-                is_cut = scenes.is_cut(frame) if scenes is not None else False
-                last = t
-                yield Presented(
-                    frame.pts or 0,
-                    self._base,
-                    t,
-                    bool(frame.key_frame),
-                    _converter(frame),
-                    self._stretch(),
-                    is_cut,
-                )
-                if sparse and chosen:
-                    exact = Fraction(plan.sampling.value).limit_denominator(10_000)
-                    jump = (t * exact // 1 + 1) / exact
-                    break
-            if jump is None:
+        Raises:
+            InputError: `truncated`, `corrupt` or `too_large`.
+        """
+        for back in _STEPS_BACK_S if self.can_seek else ():
+            tick = at - int(back / self.time_base)
+            if tick <= 0:
+                break
+            found = self._from_key(tick)
+            first = next(found, None)
+            if first is not None and first.tick <= at:
+                yield first
+                yield from found
                 return
-            self._seek(jump)
+        else:
+            self.can_seek = self.can_seek and at <= 0  # its index leads nowhere: do not try again
+        self._open()
+        yield from self._whole()
 
-    def _decode(self, *, whole: bool) -> Iterator[VideoFrame]:
-        self._packets = 0
+    def ticks(self) -> Generator[None, None, list[int]]:
+        """Times of all frames, by reading the packets; by decoding where they have no times."""
+        self._open()
+        times: list[int] = []
+        for count, packet in enumerate(self._packets()):
+            if count % _PROGRESS_PACKETS == 0:
+                yield
+            if packet.pts is None and packet.size:
+                return (yield from self._decoded_ticks())
+            if packet.pts is not None and not packet.is_discard and packet.pts >= self._start:
+                times.append(packet.pts - self._start)
+        return sorted(set(times))
+
+    def _decoded_ticks(self) -> Generator[None, None, list[int]]:
+        times = []
+        for frame in self.frames():
+            times.append(frame.tick)
+            if len(times) % 32 == 0:
+                yield
+        return times
+
+    def _open(self) -> None:
+        self._container = open_container(self._file)
+        self._stream = choose_stream(self._container, self._limits)
+
+    def _first_frame(self) -> tuple[int, VideoFrame]:
+        for pts, frame in self._timed(self._packets()):
+            return pts, frame
+        if self._is_cut:
+            raise self._truncated()
+        message = "its video stream holds no frame that can be decoded; record or fetch it again"
+        raise InputError("corrupt", message)
+
+    def _from_key(self, tick: int) -> Iterator[Presented]:
+        """Frames from the key frame that the index gives for `tick`; none if it gives none."""
         try:
-            for packet in self.container.demux(self.stream):
-                self._packets += packet.size > 0
-                yield from packet.decode()
-        except av.FFmpegError as error:
-            message = f"damaged after {self._packets} packets ({error.strerror}); fetch it again"
-            raise InputError("corrupt", message) from error
-        declared = self.stream.frames
-        if whole and self._packets < declared * 0.98 - 1:
-            message = f"holds {self._packets} of {declared} declared frames; fetch it again"
-            raise InputError("truncated", message)
-
-    def _can_seek(self) -> bool:
-        return any(name in self.container.format.name for name in _SEEKABLE)
-
-    def _seek(self, t: Fraction) -> None:
-        """Go to the key frame at or before `t` seconds."""
-        if t < 0:
-            self.container.seek(0, backward=True)
+            self._container.seek(self._start + tick, stream=self._stream)
+            packets = self._packets()
+            for packet in packets:
+                if packet.is_keyframe and packet.pts is not None:
+                    break
+            else:
+                return
+            # Frames shown before the key frame lean on pictures that were never decoded.
+            key = packet.pts
+            yield from self._presented(_chain(packet, packets), key)
+        except av.FFmpegError:
             return
-        self.container.seek(self._start + int(t / self._base), stream=self.stream)
 
-    def _stretch(self) -> float:
-        ratio = self.stream.sample_aspect_ratio
-        return float(ratio) if ratio else 1.0
+    def _whole(self) -> Iterator[Presented]:
+        """All frames; at the end, what was wrong with them.
+
+        Raises:
+            InputError: `truncated` or `corrupt`.
+        """
+        yield from self._presented(self._packets(), self._start)
+
+    def _presented(self, packets: Iterable[VideoPacket], since: int) -> Iterator[Presented]:
+        last = -1
+        for pts, frame in self._timed(packets):
+            tick = pts - self._start
+            if pts < since or tick < 0:
+                continue
+            if tick <= last:
+                self._disordered += 1
+                continue
+            last = tick
+            self._decoded += 1
+            if self._decoded > self._limits.frames:
+                message = f"more than {self._limits.frames} frames; cut the video into parts"
+                raise InputError("too_large", message)
+            yield Presented(
+                tick,
+                pts,
+                bool(frame.key_frame),
+                partial(self._rgb, frame),
+                partial(self._thumbnail, frame),
+                self._shown(frame),
+            )
+        self._judge()
+
+    def _judge(self) -> None:
+        """Say at the end of the stream what was lost on the way."""
+        if self._is_cut:
+            raise self._truncated()
+        if self._damaged:
+            message = f"{self._damaged} of its packets are damaged; fetch or re-encode it"
+            raise InputError("corrupt", message)
+        if self._disordered > _DISORDERED:
+            message = f"times of {self._disordered} frames run backwards; remux it"
+            raise InputError("corrupt", message)
+
+    def _truncated(self) -> InputError:
+        message = "the file ends before its content does; fetch or record it again"
+        return InputError("truncated", message)
+
+    def _packets(self) -> Iterator[VideoPacket]:
+        """Packets up to the end, or up to where the file is cut or damaged."""
+        try:
+            yield from self._container.demux(self._stream)
+        except MemoryError:
+            raise
+        except av.FFmpegError:
+            self._damaged += 1
+
+    def _timed(self, packets: Iterable[VideoPacket]) -> Iterator[tuple[int, VideoFrame]]:
+        """Frames in the order in which they are shown, with the container's times.
+
+        AVI has times of decoding only. Sorted, they are those of presentation.
+        """
+        decoding = "avi" in self._container.format.name
+        times: list[int] = []
+        last = 0
+        for packet in packets:
+            if decoding and packet.size and packet.dts is not None:
+                heappush(times, packet.dts)
+            for frame in self._decode(packet):
+                found = frame.pts if frame.pts is not None else frame.dts
+                if decoding and times:
+                    found = heappop(times)
+                last = found if found is not None else last + max(1, int(frame.duration or 1))
+                yield last, frame
+
+    def _decode(self, packet: VideoPacket) -> list[VideoFrame]:
+        try:
+            return [frame for frame in packet.decode() if isinstance(frame, VideoFrame)]
+        except MemoryError:
+            raise
+        except av.error.EOFError:
+            return []
+        except av.FFmpegError:
+            # What comes before the first frame is the tail of a group that began earlier.
+            self._damaged += self._decoded > 0
+            return []
+
+    def _shown(self, frame: VideoFrame) -> tuple[int, int]:
+        """Width and height as displayed: with the pixels' shape, upright."""
+        ratio = self._stream.sample_aspect_ratio or Fraction(1)
+        width = max(1, round(frame.width * ratio)) if ratio > 0 else frame.width
+        return (width, frame.height) if _turn(frame) % 180 == 0 else (frame.height, width)
+
+    def _rgb(self, frame: VideoFrame) -> Image.Image:
+        values = self._to_rgb.reformat(frame, format="rgb24").to_ndarray()
+        return Image.fromarray(np.ascontiguousarray(np.rot90(values, _turn(frame) // 90)))
+
+    def _thumbnail(self, frame: VideoFrame, width: int, height: int) -> NDArray[np.uint8]:
+        small = self._to_small.reformat(
+            frame, width=width, height=height, format="rgb24", interpolation="AREA"
+        )
+        return small.to_ndarray().astype(np.uint8)
 
 
-def _open(file: BinaryIO) -> InputContainer:
-    options = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
-    try:
-        return cast("InputContainer", av.open(cast("Any", Nameless(file)), options=options))
-    except av.FFmpegError as error:
-        message = f"the container cannot be read ({error.strerror}): it is cut short or damaged"
-        raise InputError("truncated", message + "; fetch it again") from error
+def _chain(first: VideoPacket, rest: Iterator[VideoPacket]) -> Iterator[VideoPacket]:
+    yield first
+    yield from rest
 
 
-def _choose_stream(container: InputContainer, limits: Limits) -> VideoStream:
-    streams = [
-        stream
-        for stream in container.streams.video
-        if not stream.disposition & av.stream.Disposition.attached_pic
-    ]
-    if not streams:
-        message = "the container has no video stream; give a file with pictures"
-        raise InputError("no_video_stream", message)
-    stream = max(streams, key=lambda one: (one.width or 0) * (one.height or 0))
-    codec = stream.codec_context
-    if codec is None or codec.name not in CODECS:
-        name = codec.name if codec is not None else "unknown"
-        message = f"its codec {name} is not on the allow-list; re-encode it as h264"
-        raise InputError("codec_refused", message)
-    if codec.width * codec.height > limits.frame_pixels:
-        message = f"frames of {codec.width}x{codec.height} are above {limits.frame_pixels} pixels"
-        raise InputError("too_large", message + "; scale the video down")
-    codec.options = {"max_pixels": str(limits.frame_pixels)}
-    return stream
-
-
-def _rotation(frame: VideoFrame) -> int:
+def _turn(frame: VideoFrame) -> int:
     """Degrees counter-clockwise to turn the frame for display, a multiple of 90."""
     return round(frame.rotation / 90) * 90 % 360
-
-
-def _converter(frame: VideoFrame) -> Any:  # noqa: ANN401 - a closure, typed where it is used
-    def image() -> Image.Image:
-        values = frame.to_ndarray(format="rgb24")
-        return Image.fromarray(np.ascontiguousarray(np.rot90(values, _rotation(frame) // 90)))
-
-    return image

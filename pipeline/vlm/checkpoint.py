@@ -1,24 +1,23 @@
 """Checkpoints: a Qwen2-VL or Qwen2.5-VL directory, loaded as two halves.
 
-Each half is built empty and filled with its own tensors alone, read one by one from safetensors;
-the other half's weights are never read. Pickled weights are refused: they run code.
+Each half is built empty and filled with its own tensors alone; the other half's are never read.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, cast
 
 import torch
-from safetensors import safe_open
 from torch import nn
 from transformers import AutoConfig, AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase
 from transformers.models.qwen2_5_vl import modeling_qwen2_5_vl as qwen2_5
 from transformers.models.qwen2_vl import modeling_qwen2_vl as qwen2
 
+from pipeline.vlm.template import CONTROL_TOKENS
+from pipeline.vlm.weights import fill
 from schemas.errors import SetupError
 
 _VISION: Final = {
@@ -81,15 +80,15 @@ def read_config(directory: Path) -> Any:  # noqa: ANN401 - the library's own cla
         message = f"{directory}: no config.json; give the folder of a Qwen2-VL checkpoint"
         raise SetupError("model_missing", message)
     try:
-        family = json.loads((directory / "config.json").read_text()).get("model_type")
-    except ValueError as error:
-        message = f"{directory}/config.json: is no JSON; copy the checkpoint again"
+        family = json.loads((directory / "config.json").read_text())["model_type"]
+        if family in _VISION:
+            return AutoConfig.from_pretrained(directory, local_files_only=True)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        message = f"{directory}/config.json: cannot be read ({error!r}); copy it again"
         raise SetupError("model_missing", message) from error
-    if family not in _VISION:
-        known = " and ".join(_VISION)
-        message = f"{directory}: model_type is {family!r}; reelpage runs {known}"
-        raise SetupError("model_unsupported", message)
-    return AutoConfig.from_pretrained(directory, local_files_only=True)
+    known = " and ".join(_VISION)
+    message = f"{directory}: model_type is {family!r}; reelpage runs {known}"
+    raise SetupError("model_unsupported", message)
 
 
 def read_processor(directory: Path) -> ProcessorSettings:
@@ -102,8 +101,8 @@ def read_processor(directory: Path) -> ProcessorSettings:
         value = json.loads((directory / "preprocessor_config.json").read_text())
         size = value.get("size") or {}
         return ProcessorSettings(
-            min_pixels=int(value.get("min_pixels") or size["shortest_edge"]),
-            max_pixels=int(value.get("max_pixels") or size["longest_edge"]),
+            min_pixels=int((value | size).get("min_pixels") or size["shortest_edge"]),
+            max_pixels=int((value | size).get("max_pixels") or size["longest_edge"]),
             mean=tuple(value["image_mean"]),
             std=tuple(value["image_std"]),
             patch=int(value.get("patch_size", 14)),
@@ -111,12 +110,12 @@ def read_processor(directory: Path) -> ProcessorSettings:
             temporal=int(value.get("temporal_patch_size", 2)),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        message = f"{directory}/preprocessor_config.json: cannot be read ({error}); copy it again"
+        message = f"{directory}/preprocessor_config.json: cannot be read ({error!r}); copy it again"
         raise SetupError("model_missing", message) from error
 
 
 def read_tokenizer(directory: Path) -> PreTrainedTokenizerBase:
-    """The checkpoint's own tokenizer.
+    """The checkpoint's own tokenizer, with all control tokens of the chat template.
 
     Raises:
         SetupError: `model_missing`.
@@ -128,12 +127,16 @@ def read_tokenizer(directory: Path) -> PreTrainedTokenizerBase:
     except (OSError, ValueError) as error:
         message = f"{directory}: the tokenizer cannot be read ({error}); copy tokenizer.json again"
         raise SetupError("model_missing", message) from error
+    known = tokenizer.get_added_vocab()
+    if absent := [token for token in CONTROL_TOKENS if token not in known]:
+        message = f"{directory}: the tokenizer lacks {absent[0]}; copy tokenizer.json again"
+        raise SetupError("model_missing", message)
     return tokenizer
 
 
 def stop_tokens(directory: Path, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     """Token ids that end an answer: of `generation_config.json`, and the end of a turn."""
-    stops: set[int] = {int(str(tokenizer.convert_tokens_to_ids("<|im_end|>")))}
+    stops: set[int] = {tokenizer.get_added_vocab()["<|im_end|>"]}
     if (directory / "generation_config.json").exists():
         given = GenerationConfig.from_pretrained(directory).eos_token_id
         stops |= set(given if isinstance(given, list) else [given]) - {None}
@@ -146,9 +149,21 @@ def revision(directory: Path) -> str:
     names = ("config.json", "preprocessor_config.json", "tokenizer.json", "generation_config.json")
     for path in [directory / name for name in names] + sorted(directory.glob("*.safetensors")):
         if path.exists():
-            with path.open("rb") as file:
-                sha.update(hashlib.file_digest(file, "sha256").digest())
+            facts = path.stat()
+            sha.update(_digest(path.resolve(), facts.st_size, facts.st_mtime_ns))
     return sha.hexdigest()[:12]
+
+
+@cache
+def _digest(path: Path, _size: int, _mtime_ns: int) -> bytes:
+    """Digest of a file; a process reads gigabytes of weights for it once."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def default_dtype(device: str) -> torch.dtype:
+    """Bfloat16 on a GPU; float32 on a CPU, where bfloat16 decodes slower."""
+    return torch.bfloat16 if device.startswith("cuda") else torch.float32
 
 
 def load_vision(directory: Path, device: str, dtype: torch.dtype) -> nn.Module:
@@ -160,7 +175,7 @@ def load_vision(directory: Path, device: str, dtype: torch.dtype) -> nn.Module:
     config = read_config(directory)
     with torch.device("meta"):
         tower = _VISION[config.model_type](config.vision_config)
-    _fill(tower, directory, _VISION_PREFIXES, dtype)
+    fill(tower, directory, _VISION_PREFIXES, dtype)
     ready: nn.Module = _ready(tower, device)
     return ready
 
@@ -176,54 +191,13 @@ def load_language(directory: Path, device: str, dtype: torch.dtype) -> Language:
     with torch.device("meta"):
         model = _LANGUAGE[config.model_type](text)
         head = nn.Linear(text.hidden_size, text.vocab_size, bias=False)
-    _fill(model, directory, _LANGUAGE_PREFIXES, dtype)
+    fill(model, directory, _LANGUAGE_PREFIXES, dtype)
     if config.tie_word_embeddings:
         head.weight = model.embed_tokens.weight
     else:
-        _fill(head, directory, ("lm_head.", "model.lm_head."), dtype)
+        fill(head, directory, ("lm_head.", "model.lm_head."), dtype)
     return Language(_ready(model, device), _ready(head, device), config)
 
 
 def _ready(module: Any, device: str) -> Any:  # noqa: ANN401 - same type out as in
     return module.to(device).eval().requires_grad_(False)
-
-
-def _fill(module: nn.Module, directory: Path, prefixes: Sequence[str], dtype: torch.dtype) -> None:
-    """Read a module's tensors, by the first prefix under which each is found."""
-    wanted = set(module.state_dict())
-    found: dict[str, torch.Tensor] = {}
-    with _tensors(directory) as index:
-        for name in wanted:
-            key = next((prefix + name for prefix in prefixes if prefix + name in index), None)
-            if key is not None:
-                found[name] = index[key].get_tensor(key).to(dtype)
-    if missing := sorted(wanted - set(found)):
-        message = (
-            f"{directory}: {len(missing)} tensors are missing, the first is {missing[0]}; "
-            "the checkpoint is incomplete, copy it again"
-        )
-        raise SetupError("model_missing", message)
-    module.load_state_dict(found, assign=True)
-    _rebuild_rotary(module)
-
-
-def _rebuild_rotary(module: nn.Module) -> None:
-    """Rotary frequencies are no weights: on the meta device they were never computed."""
-    for name, child in list(module.named_modules()):
-        if "inv_freq" in child._buffers:
-            parent = module.get_submodule(name.rpartition(".")[0])
-            setattr(parent, name.rpartition(".")[2], type(child)(child.config))
-
-
-@contextmanager
-def _tensors(directory: Path) -> Iterator[dict[str, Any]]:
-    """Map each tensor's name to the open file that holds it; files open when first needed."""
-    files = sorted(directory.glob("*.safetensors"))
-    if not files:
-        pickled = any(directory.glob("*.bin")) or any(directory.glob("*.pt"))
-        remedy = "convert them to safetensors" if pickled else "copy the checkpoint again"
-        reason = "only pickled weights" if pickled else "no *.safetensors file"
-        message = f"{directory}: {reason}; {remedy}"
-        raise SetupError("model_missing", message)
-    handles = [safe_open(path, framework="pt") for path in files]
-    yield {key: handle for handle in handles for key in handle.keys()}  # type: ignore[no-untyped-call]  # noqa: SIM118

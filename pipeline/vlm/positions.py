@@ -5,11 +5,13 @@ The library's own function is wrong for video: it forgets the time axis when it 
 clip, and older releases round seconds per grid to an integer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from schemas.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,40 @@ def rope_positions(
     if not parts:
         return np.zeros((3, 0), dtype=np.int64), 0
     return np.concatenate(parts, axis=1).astype(np.int64), following
+
+
+def spans_of(
+    ids: Sequence[int], blocks: Sequence[VisionBlock], pads: Collection[int], merge_size: int = 2
+) -> list[Span]:
+    """Runs of text and vision blocks in a prompt's token ids.
+
+    Args:
+        ids: token ids, each vision block as one pad token a visual token.
+        blocks: the blocks in the order in which they stand in the prompt.
+        pads: ids of the image and the video pad.
+        merge_size: patches merged on each side.
+
+    Raises:
+        InputError: `features_invalid`, if the pads and the blocks do not fit.
+    """
+    spans: list[Span] = []
+    start = text = 0
+    waiting = iter(blocks)
+    while start < len(ids):
+        if ids[start] not in pads:
+            text, start = text + 1, start + 1
+            continue
+        block = next(waiting, None)
+        count = 0 if block is None else block.tokens(merge_size)
+        if block is None or list(ids[start : start + count]) != [ids[start]] * count:
+            message = f"the prompt's visual tokens from {start} on do not fit {block}"
+            raise InputError("features_invalid", message)
+        spans += [text, block] if text else [block]
+        text, start = 0, start + count
+    if (left := sum(1 for _ in waiting)) > 0:
+        message = f"{left} images or clips have no place in the prompt"
+        raise InputError("features_invalid", message)
+    return [*spans, text] if text else spans
 
 
 def _block(

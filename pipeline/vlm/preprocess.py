@@ -6,14 +6,17 @@ library's image processor on Pillow; a test compares them.
 
 import math
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from schemas.errors import InputError
 
 MAX_ASPECT_RATIO: Final = 200
+Grid = tuple[int, int, int]
+Value = TypeVar("Value", bound=np.generic)
 
 
 def smart_resize(
@@ -21,8 +24,9 @@ def smart_resize(
 ) -> tuple[int, int]:
     """The size at which the model sees a picture: multiples of `factor`, within the budget.
 
-    The rule of qwen-vl-utils (`vision_process.py`, Apache-2.0), with the clamp to one `factor`
-    that the library adds for very thin pictures.
+    The rule of qwen-vl-utils (`vision_process.py`, Apache-2.0), with the library's clamp to one
+    `factor` where a thin picture is above the budget. Pictures of less than half a `factor` on
+    one side keep their detail as in qwen-vl-utils; the library would shrink them.
 
     Args:
         height: pixels.
@@ -56,6 +60,13 @@ def smart_resize(
     return rows, columns
 
 
+def resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Resize `uint8 (h, w, 3)` by Pillow's bicubic filter, the one that the reference uses."""
+    if image.shape[:2] == (height, width):
+        return image
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
+
+
 def patchify(
     frames: NDArray[np.uint8],
     mean: Sequence[float],
@@ -64,7 +75,7 @@ def patchify(
     patch: int = 14,
     merge: int = 2,
     temporal: int = 2,
-) -> tuple[NDArray[np.float32], tuple[int, int, int]]:
+) -> tuple[NDArray[np.float32], Grid]:
     """Normalise frames and cut them into patches in the order of the merged tokens.
 
     Args:
@@ -79,14 +90,20 @@ def patchify(
     Returns:
         Patches `(t * h * w, 3 * temporal * patch * patch)` and the grid `(t, h, w)`.
     """
-    missing = -len(frames) % temporal
-    if missing:
-        frames = np.concatenate([frames, np.repeat(frames[-1:], missing, axis=0)])
-    count, height, width, channels = frames.shape
     scaled = (frames.astype(np.float64) * (1 / 255)).astype(np.float32)
     values = (scaled - np.asarray(mean, np.float32)) / np.asarray(std, np.float32)
+    return cut(values.astype(np.float32), patch=patch, merge=merge, temporal=temporal)
+
+
+def cut(
+    frames: NDArray[Value], *, patch: int = 14, merge: int = 2, temporal: int = 2
+) -> tuple[NDArray[Value], Grid]:
+    """Cut frames into patches as they are; arguments and result are those of `patchify`."""
+    if missing := -len(frames) % temporal:
+        frames = np.concatenate([frames, np.repeat(frames[-1:], missing, axis=0)])
+    count, height, width, channels = frames.shape
     t, h, w = count // temporal, height // patch, width // patch
-    blocks = values.reshape(
+    blocks = frames.reshape(
         t, temporal, h // merge, merge, patch, w // merge, merge, patch, channels
     )
     ordered = blocks.transpose(0, 2, 5, 3, 6, 8, 1, 4, 7)

@@ -14,14 +14,17 @@ from transformers import (
     Qwen2VLForConditionalGeneration,
 )
 
-SPECIAL = (
-    "<|endoftext|> <|im_start|> <|im_end|> <|vision_start|> <|vision_end|> <|image_pad|>"
-    " <|video_pad|>"
-).split()
+SPECIAL = [
+    *("<|endoftext|>", "<|im_start|>", "<|im_end|>"),
+    *("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"),
+]
 FAMILIES = {
     "qwen2_vl": (Qwen2VLConfig, Qwen2VLForConditionalGeneration),
     "qwen2_5_vl": (Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration),
 }
+
+
+torch.set_num_threads(1)  # models this small only lose by a second thread
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
@@ -73,9 +76,9 @@ def build(family: str, folder: Path) -> Path:
         tie_word_embeddings=False,
     )
     model = model_class(config)
-    with torch.no_grad():  # equal to an earlier token's row, so that no pad is ever generated
+    with torch.no_grad():  # a logit of 0 is never the greatest, so that no pad is generated
         for pad in ("<|image_pad|>", "<|video_pad|>"):
-            model.lm_head.weight[ids[pad]] = model.lm_head.weight[10]
+            model.lm_head.weight[ids[pad]] = 0
     model.generation_config.eos_token_id = ids["<|im_end|>"]
     model.generation_config.pad_token_id = ids["<|endoftext|>"]
     model.save_pretrained(folder)

@@ -1,0 +1,86 @@
+"""Animation: GIF, PNG and WebP that move, by Pillow, as a source of frames, inside the child."""
+
+from collections.abc import Generator, Iterator
+from fractions import Fraction
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile
+
+from pipeline.decode.images import image_errors
+from pipeline.decode.picture import on_white
+from pipeline.decode.plan import DecodePlan, Limits
+from pipeline.decode.segments import Cues, cut_segments
+from pipeline.decode.source import Presented
+from schemas.errors import InputError
+from schemas.shards import MediaInfo, Shard
+
+_SHORTEST_MS: Final = 10
+_INSTEAD_MS: Final = 100
+"""Browsers show a frame that asks for 10 ms or less for 100 ms (HTML leaves it open)."""
+
+
+class Animation:
+    """An open animated image; a `Source` in milliseconds."""
+
+    time_base = Fraction(1, 1000)
+    can_seek = False
+
+    def __init__(self, image: ImageFile.ImageFile, limits: Limits) -> None:
+        """Check its size.
+
+        Raises:
+            InputError: `too_large`.
+        """
+        self._image, self._limits = image, limits
+        if image.width * image.height > limits.frame_pixels:
+            message = f"frames of {image.width}x{image.height} are above {limits.frame_pixels}"
+            raise InputError("too_large", message + " pixels; scale it down")
+
+    def info(self) -> MediaInfo:
+        """Facts of the medium."""
+        width, height = self._image.size
+        name = str(self._image.format).lower()
+        return MediaInfo("video", name, name, width, height)
+
+    def shards(self, plan: DecodePlan) -> Iterator[Shard | int]:
+        """Decode, sample and cut.
+
+        Raises:
+            InputError: `truncated`, `corrupt` or `too_large`.
+        """
+        yield from cut_segments(self, plan, self._limits, Cues())
+
+    def frames(self, at: int = 0) -> Iterator[Presented]:
+        """All frames; each needs those before it, so `at` changes nothing.
+
+        Raises:
+            InputError: `truncated`, `corrupt` or `too_large`.
+        """
+        tick = 0
+        for index in range(int(getattr(self._image, "n_frames", 1))):
+            if index >= self._limits.frames:
+                message = f"more than {self._limits.frames} frames; cut the animation"
+                raise InputError("too_large", message)
+            with image_errors(self._limits):
+                self._image.seek(index)
+                picture = on_white(self._image)
+                duration = int(self._image.info.get("duration") or 0)
+            yield _presented(tick, index == 0, picture)
+            tick += duration if duration > _SHORTEST_MS else _INSTEAD_MS
+
+    def ticks(self) -> Generator[None, None, list[int]]:
+        """Times of all frames."""
+        times = []
+        for frame in self.frames():
+            times.append(frame.tick)
+            yield
+        return times
+
+
+def _presented(tick: int, is_key: bool, picture: Image.Image) -> Presented:
+    def thumbnail(width: int, height: int) -> NDArray[np.uint8]:
+        return np.asarray(picture.resize((width, height), Image.Resampling.BOX))
+
+    return Presented(tick, tick, is_key, lambda: picture, thumbnail)

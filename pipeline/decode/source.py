@@ -1,0 +1,65 @@
+"""Source: what moving pictures look like to sampling, whatever library decodes them."""
+
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+MICRO: Final = 1_000_000
+
+
+@dataclass(frozen=True)
+class Presented:
+    """A decoded frame at its presentation time.
+
+    Attributes:
+        tick: time since the first presented frame, in the source's time base.
+        pts: the container's own time, in the time base.
+        is_key: whether it is a key frame.
+        image: converts the frame to RGB, upright.
+        thumbnail: `uint8 (height, width, 3)` of the given width and height, any orientation.
+        shown: width and height as displayed, upright; None for square pixels.
+    """
+
+    tick: int
+    pts: int
+    is_key: bool
+    image: Callable[[], Image.Image]
+    thumbnail: Callable[[int, int], NDArray[np.uint8]]
+    shown: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A frame that decoding came past; a picture only if it is kept, under its number."""
+
+    tick: int
+    kept: Presented | None = None
+    number: int = 0
+
+
+class Source(Protocol):
+    """A video of one library."""
+
+    @property
+    def time_base(self) -> Fraction:
+        """Seconds of a tick."""
+
+    @property
+    def can_seek(self) -> bool:
+        """Whether starting late is cheaper than starting at the beginning."""
+
+    def frames(self, at: int = 0) -> Iterator[Presented]:
+        """All frames in order of presentation, from one at or before tick `at` on."""
+
+    def ticks(self) -> Generator[None, None, list[int]]:
+        """Times of all frames, in order, as the generator's return; yields as it gets on."""
+
+
+def microseconds(seconds: Fraction) -> int:
+    """Seconds to the nearest microsecond."""
+    return round(seconds * MICRO)

@@ -1,0 +1,125 @@
+"""Canvas: what all training pictures share, from cell size and labels to paper, ink and noise.
+
+A cell is one merged visual token, 28 x 28 pixels. Each of its 8 columns of 3.5 pixels carries a
+dense label, used in training only: 0 for nothing, 1 + index in `ALPHABET` for a character,
+`SHAPE_LABEL` + index for a shape.
+"""
+
+import io
+import random
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+CELL: Final = 28
+COLUMNS: Final = 8
+ALPHABET: Final = "".join(chr(code) for code in range(33, 127))
+COLOURS: Final = {
+    "red": (214, 40, 40),
+    "green": (40, 150, 60),
+    "blue": (40, 80, 210),
+    "yellow": (235, 200, 30),
+    "orange": (240, 130, 20),
+    "purple": (130, 50, 170),
+    "black": (20, 20, 20),
+    "pink": (245, 130, 180),
+}
+SHAPES: Final = ("circle", "square", "triangle", "star", "diamond", "cross")
+SHAPE_LABEL: Final = 1 + len(ALPHABET)
+LABELS: Final = SHAPE_LABEL + len(COLOURS) * len(SHAPES)
+
+Colour = tuple[int, int, int]
+Grid = tuple[int, int]
+"""Cells in height and width."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One picture `uint8 (height, width, 3)`, a prompt, its answer and dense labels.
+
+    `labels` is `(rows, columns of cells, COLUMNS)`.
+    """
+
+    picture: NDArray[np.uint8]
+    prompt: str
+    answer: str
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Finish:
+    """Shares of the pictures that are worse than clean.
+
+    Attributes:
+        noise: get mild noise of 1 to 6 grey levels.
+        jpeg: are compressed as JPEG.
+        reduced: are drawn larger and scaled down, as a video's frames are.
+        large: of the lines are of 27 to 36 pixels, where there is room.
+    """
+
+    noise: float = 0.0
+    jpeg: float = 0.0
+    reduced: float = 0.0
+    large: float = 0.0
+
+
+CLEAN: Final = Finish()
+
+
+def pixels(grid: Grid) -> tuple[int, int]:
+    """Height and width of a picture of `grid` cells."""
+    return grid[0] * CELL, grid[1] * CELL
+
+
+def no_labels(grid: Grid) -> NDArray[np.int64]:
+    """Dense labels of an empty picture."""
+    return np.zeros((*grid, COLUMNS), dtype=np.int64)
+
+
+def paper(random_: random.Random) -> Colour:
+    """White or a light tint."""
+    if random_.random() < 0.4:
+        return (255, 255, 255)
+    shade = random_.randint(225, 255)
+    red, green, blue = (max(200, shade - random_.randint(0, 30)) for _ in range(3))
+    return red, green, blue
+
+
+def ink(random_: random.Random) -> Colour:
+    """Black, or a dark colour."""
+    if random_.random() < 0.5:
+        shade = random_.randint(0, 60)
+        return (shade, shade, shade)
+    red, green, blue = (random_.randint(0, 110) for _ in range(3))
+    return red, green, blue
+
+
+def finish(image: Image.Image, random_: random.Random, how: Finish) -> NDArray[np.uint8]:
+    """Turn a drawing into the pixels that the model sees."""
+    if random_.random() < how.jpeg:
+        image = _compressed(image, random_.randint(55, 92))
+    values = np.asarray(image)
+    if random_.random() >= how.noise:
+        return values
+    y, x = (random_.randrange(512 - side) for side in values.shape[:2])
+    noise = _noise()[y : y + values.shape[0], x : x + values.shape[1], None]
+    noisy = values + ((noise * random_.randint(1, 6)) >> 4)
+    clean: NDArray[np.uint8] = np.clip(noisy, 0, 255).astype(np.uint8)
+    return clean
+
+
+def _compressed(image: Image.Image, quality: int) -> Image.Image:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return Image.open(buffer).convert("RGB")
+
+
+@cache
+def _noise() -> NDArray[np.int16]:
+    """Standard normal noise times 16, drawn once and cut at random places."""
+    values = np.random.default_rng(0).standard_normal((512, 512), dtype=np.float32)
+    return (values * 16).astype(np.int16)
