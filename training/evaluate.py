@@ -27,7 +27,7 @@ from pipeline.vlm.preprocess import patchify
 from training.canvas import CLEAN, Example, Grid
 from training.lines import text_line
 from training.model import MEAN, STD
-from training.pictures import FRAMES, question_on
+from training.pictures import FRAMES, SMALL, question_on
 from training.prompts import HEAD, question
 from training.shapes import single_shape
 from training.tokens import token_id
@@ -35,7 +35,7 @@ from training.tokens import token_id
 TINY: Final = Path(__file__).parent.parent / "pipeline" / "vlm" / "tiny"
 NEW_TOKENS: Final = 32
 BATCH: Final = 25
-GRIDS: Final = tuple(sorted(set(FRAMES.grids)))
+GRIDS: Final = tuple(sorted(set(SMALL.grids)))
 Draw = Callable[[random.Random, Grid], Example]
 
 

@@ -1,6 +1,6 @@
 """Export: a run's weights as a checkpoint folder that the unmodified library class loads.
 
-Use: `python -m training.export --run runs/tiny-frames --to pipeline/vlm/tiny`.
+Use: `python -m training.export --run runs/tiny --to pipeline/vlm/tiny`.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from training.tokens import build_tokenizer
 STATE: Final = "state.pt"
 """A run's state, in its folder."""
 MIN_PIXELS: Final = 4 * CELL * CELL
-MAX_PIXELS: Final = 48 * CELL * CELL
+MAX_PIXELS: Final = 24 * CELL * CELL
 
 
 def save_checkpoint(
