@@ -21,7 +21,7 @@ check: .venv/installed-dev
 	$(BIN)/lint-imports
 
 tests: .venv/installed-dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n 2
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -1,5 +1,6 @@
 """Estimate: what a run would read and cost, before it starts."""
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -67,7 +68,7 @@ def _add(total: Estimate, info: MediaInfo, recipe: Recipe) -> None:
         seconds = (info.duration_us or 0) / MICRO
         total.video_hours += seconds / 3600
         pictures = {
-            "rate": int(seconds * plan.sampling.value) + 1,
+            "rate": math.ceil(seconds * plan.sampling.value),
             "count": int(plan.sampling.value),
             "scene": int(seconds * _SCENE_FPS) + 1,
         }[plan.sampling.mode]
