@@ -133,7 +133,7 @@ def test_verify_finds_a_missing_shard(copy: Path) -> None:
     next((copy / "shards").rglob("*.arrow")).unlink()
     result = run("verify", copy, "--json")
     assert result.code == 4
-    assert [problem["kind"] for problem in result.json] == ["missing"]
+    assert [problem["kind"] for problem in result.json] == ["missing_shard"]
 
 
 def test_show_writes_the_picture(indexed: Indexed, tmp_path: Path) -> None:
