@@ -25,7 +25,7 @@ def smart_resize(
     """The size at which the model sees a picture: multiples of `factor`, within the budget.
 
     The rule of qwen-vl-utils (`vision_process.py`, Apache-2.0), with the library's clamp to one
-    `factor` where a thin picture is above the budget. Pictures of less than half a `factor` on
+    `factor` where a thin picture is above the budget. Pictures of up to half a `factor` on
     one side keep their detail as in qwen-vl-utils; the library would shrink them.
 
     Args:

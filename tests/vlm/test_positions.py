@@ -104,9 +104,6 @@ def test_two_grids_a_second_equal_the_family_without_time(spans: list[Span]) -> 
 def test_images_are_where_the_library_puts_them(spans: list[Span]) -> None:
     """For images alone the library's positions are right."""
     images = [one for one in spans if isinstance(one, VisionBlock)]
-    kinds = np.concatenate(
-        [np.zeros(one) if isinstance(one, int) else np.ones(one.tokens()) for one in spans]
-    )
     spaced = [one for pair in zip(spans, [1] * len(spans), strict=True) for one in pair]
     kinds = np.concatenate(
         [np.zeros(one) if isinstance(one, int) else np.ones(one.tokens()) for one in spaced]

@@ -44,7 +44,7 @@ def test_sizes_of_the_published_rule(
     assert given_size == expected
 
 
-@given(SIDE, SIDE, st.integers(1, 64), st.integers(64, 16384))
+@given(SIDE, SIDE, st.integers(1, 64), st.integers(256, 16384))
 def test_sizes_are_the_librarys_and_within_the_rules(
     height: int, width: int, least: int, most: int
 ) -> None:
