@@ -17,11 +17,12 @@ from schemas.errors import ReelpageError
 from schemas.jobs import Task
 from services.estimate import Estimate, estimate
 from services.fetch import fetch, is_url
-from services.local import LocalRun, Summary, land_run
+from services.local import LocalRun
 from services.progress import Progress, live
 from services.reader import Reader, model_facts
 from services.recipe import Recipe, parse_sampling, parse_tasks
 from services.settings import Settings
+from services.summary import Summary, land_run
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,76 @@
+"""Summary: how a run ended, and its row in `runs`."""
+
+import resource
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+from pipeline.land import Lake, Landing
+from pipeline.rows import tasks_json, to_table
+from schemas import __version__
+from services.recipe import Recipe
+
+Outcome = Literal["indexed", "skipped", "failed"]
+
+
+@dataclass
+class Summary:
+    """How a run ended. `inputs == indexed + skipped + failed`, or the run is broken."""
+
+    run_id: str
+    inputs: int = 0
+    indexed: int = 0
+    skipped: int = 0
+    failed: int = 0
+    failed_pages: int = 0
+    visual_tokens: int = 0
+    output_tokens: int = 0
+    errors: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """0 if all is well, 1 if an input or a page failed."""
+        return 1 if self.failed or self.failed_pages else 0
+
+    def count(self, outcome: Outcome) -> None:
+        """Count an input that is done with."""
+        setattr(self, outcome, getattr(self, outcome) + 1)
+
+    def check(self) -> None:
+        """Enforce the invariant.
+
+        Raises:
+            RuntimeError: an input was lost; a bug of reelpage.
+        """
+        if self.inputs != self.indexed + self.skipped + self.failed:
+            message = f"inputs = indexed + skipped + failed does not hold: {self}"
+            raise RuntimeError(message)
+
+
+def land_run(lake: Lake, recipe: Recipe, summary: Summary, started: datetime, command: str) -> None:
+    """Write the run's own row."""
+    peak = max(
+        resource.getrusage(who).ru_maxrss
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    row = {
+        "run_id": summary.run_id,
+        "started_at": started,
+        "finished_at": datetime.now(UTC),
+        "version": __version__,
+        "command": command,
+        "model": recipe.model,
+        "model_revision": recipe.revision,
+        "sampling": recipe.sampling,
+        "tasks": tasks_json(recipe.tasks),
+        "inputs": summary.inputs,
+        "indexed": summary.indexed,
+        "skipped": summary.skipped,
+        "failed": summary.failed,
+        "visual_tokens": summary.visual_tokens,
+        "output_tokens": summary.output_tokens,
+        "peak_rss_bytes": peak * 1024,
+        "exit_code": summary.exit_code,
+    }
+    landing = Landing(f"local/run/{summary.run_id}", 0, to_table("runs", [row]), final=True)
+    lake.land("runs", [landing])
