@@ -1,0 +1,259 @@
+"""Protocol: a run of units into all tables exactly once, as effects that a worker performs.
+
+The tables of a lake have a log each, and no commit spans two of them. So one commit decides: the
+one to the ledger. It carries the partition's position and the number of a record, stored before,
+that says all there is to do: rows of each table, markers, media that become whole. From there on
+nothing is decided any more. Whoever finds the record rolls it forward, any number of times, from
+any worker, and the next batch is decided only behind it.
+
+These are generators: they yield an effect, get its reply, and return the outcome. An effect may
+raise at the yield; the same call can then be made again. So a worker with real tables and a
+simulator with faults between any two effects run the same code.
+"""
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeVar
+
+from schemas.errors import SetupError, TransientError
+
+LEDGER: Final = "failures"
+FOLLOWERS: Final = ("segments", "frames", "pages", "answers", "media")
+"""In the order of their commits; `media` last: its row says that everything else has landed."""
+
+_RECORD: Final = "#record"
+_ATTEMPTS: Final = 8
+_BEGIN: Final = 0
+
+Rows = Any
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Look:
+    """Read positions of application ids from a table's handle. Reply: positions, by id.
+
+    Args:
+        reload: whether to bring the handle up to date first; else it is used as it is.
+    """
+
+    table: str
+    apps: tuple[str, ...]
+    reload: bool
+
+
+@dataclass(frozen=True)
+class Commit:
+    """Append rows through **the handle of the last `Look` at this table**, untouched since.
+
+    Reply: whether the commit was acknowledged. False says nothing: it may be stored all the same.
+    """
+
+    table: str
+    positions: Mapping[str, int]
+    rows: Rows
+
+
+@dataclass(frozen=True)
+class Put:
+    """Store an object, over the one that is there. No reply."""
+
+    name: str
+    value: "Batch | Marker"
+
+
+@dataclass(frozen=True)
+class Get:
+    """Read an object. Reply: its value, or None."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Remove an object; no error if there is none. No reply."""
+
+    name: str
+
+
+Effect = Look | Commit | Put | Get | Delete
+Steps = Generator[Effect, Any, T]
+
+
+@dataclass(frozen=True)
+class Marker:
+    """What has become of one medium's (or range's) work; found by those who are sent it again.
+
+    Attributes:
+        name: made of media id, range, sampling, and prompt and model revision for answers.
+        outcome: "indexed" or "failed".
+        units: units that have their rows; a retry of a failure goes on from there.
+        facts: what the `media` row is made of.
+    """
+
+    name: str
+    outcome: Literal["indexed", "failed"]
+    units: int
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Range:
+    """A range whose medium may have become whole.
+
+    Attributes:
+        app: application id of the medium's row, made of media id and sampling.
+        markers: names of the markers of all its ranges.
+    """
+
+    app: str
+    markers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A run of units of one partition, and all that follows from it.
+
+    Attributes:
+        app: `{group}/{topic}/{partition}`.
+        before: the position that it continues, None at the beginning.
+        last: its last position.
+        number: random, 1 to 2^63 - 1; which of two competing batches was decided.
+        rows: by table; tables without rows are left out.
+        markers: of the jobs that end in it.
+        ranges: of those that are parts of a medium.
+        last_key: media key of the job at `last`, to know the log by.
+    """
+
+    app: str
+    before: int | None
+    last: int
+    number: int
+    rows: Mapping[str, Rows]
+    markers: tuple[Marker, ...] = ()
+    ranges: tuple[Range, ...] = ()
+    last_key: str = ""
+
+    @property
+    def record(self) -> str:
+        """Name of its record."""
+        return _record(self.app, self.number)
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """Where a partition stands: its position, and the key of the job there."""
+
+    position: int
+    key: str
+
+
+class Protocol:
+    """The two things that a worker does with a partition's tables."""
+
+    def __init__(self, join: Callable[[Sequence[Marker]], Rows], empty: Rows) -> None:
+        """Take what depends on the kind of rows.
+
+        Args:
+            join: makes the `media` row of the markers of all ranges, in order.
+            empty: no rows.
+        """
+        self._join, self._empty = join, empty
+
+    def land(self, batch: Batch) -> Steps[bool]:
+        """Decide a batch and roll it forward.
+
+        Call again after any error that is not a refusal; Kafka's offset is committed after it.
+
+        Returns:
+            False if the partition has gone on without this worker: drop the window, `resume`.
+
+        Raises:
+            TransientError: `commit_conflict`, when every attempt at one commit failed.
+        """
+        yield Put(batch.record, batch)
+        before = yield from self._decide(batch)
+        if before is None:
+            yield Delete(batch.record)
+            return False
+        yield from self._roll_forward(batch)
+        if before not in (_BEGIN, batch.number):
+            yield Delete(_record(batch.app, before))
+        return True
+
+    def resume(self, app: str) -> Steps[Resumed | None]:
+        """Finish what was decided last, whoever decided it, and return where the partition stands.
+
+        Raises:
+            SetupError: `lake_corrupt`, if the record of the last decision is missing.
+            TransientError: `commit_conflict`.
+        """
+        known = yield Look(LEDGER, (app, app + _RECORD), reload=True)
+        while (number := known[app + _RECORD]) is not None:
+            batch: Batch | None = yield Get(_record(app, number))
+            if batch is not None:
+                yield from self._roll_forward(batch)
+                return Resumed(batch.last, batch.last_key)
+            # A former owner may have gone on and removed it.
+            known = yield Look(LEDGER, (app, app + _RECORD), reload=True)
+            if known[app + _RECORD] == number:
+                message = f"{app}: the record {_record(app, number)} is missing; restore it"
+                raise SetupError("lake_corrupt", message)
+        return None
+
+    def _decide(self, batch: Batch) -> Steps[int | None]:
+        """Commit to the ledger; return the number of the batch before it, or None if refused."""
+        app, record = batch.app, batch.app + _RECORD
+        for attempt in range(_ATTEMPTS):
+            seen = yield Look(LEDGER, (app, record), reload=attempt > 0)
+            number: int = seen[record] or _BEGIN
+            if number == batch.number:
+                return number  # stored, its acknowledgement lost
+            if seen[app] != batch.before:
+                return None
+            positions = {app: batch.last, record: batch.number}
+            if (yield Commit(LEDGER, positions, batch.rows.get(LEDGER, self._empty))):
+                return number
+        raise _too_many(LEDGER, app)
+
+    def _roll_forward(self, batch: Batch) -> Steps[None]:
+        for table in FOLLOWERS:
+            if table in batch.rows:
+                yield from self._append(table, batch.app, batch.last, batch.rows[table])
+        for marker in batch.markers:
+            yield Put(marker.name, marker)
+        for part in batch.ranges:
+            yield from self._finish(part)
+
+    def _finish(self, part: Range) -> Steps[None]:
+        """Land the medium's row if all its ranges have their markers.
+
+        Of workers that end the last ranges at the same time, each puts its marker before it looks
+        at the others': at least one sees all, and if several do, the log takes one row.
+        """
+        markers = []
+        for name in part.markers:
+            marker: Marker | None = yield Get(name)
+            if marker is None or marker.outcome == "failed":
+                return
+            markers.append(marker)
+        yield from self._append("media", part.app, 0, self._join(markers))
+
+    def _append(self, table: str, app: str, position: int, rows: Rows) -> Steps[None]:
+        """Commit what was decided, unless it is there."""
+        for attempt in range(_ATTEMPTS):
+            seen = (yield Look(table, (app,), reload=attempt > 0))[app]
+            if seen is not None and seen >= position:
+                return
+            if (yield Commit(table, {app: position}, rows)):
+                return
+        raise _too_many(table, app)
+
+
+def _record(app: str, number: int) -> str:
+    return f"landings/{app}/{number:016x}"
+
+
+def _too_many(table: str, app: str) -> TransientError:
+    message = f"{table}: {_ATTEMPTS} commits for {app} failed; is the store reachable?"
+    return TransientError("commit_conflict", message)

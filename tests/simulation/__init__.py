@@ -1,0 +1,1 @@
+"""Simulation: ingest workers on a virtual clock, under every fault that we can think of."""

@@ -1,0 +1,55 @@
+"""Controls: protocols that must fail, which shows that the simulator can see."""
+
+from typing import Final
+
+from pipeline.protocol import FOLLOWERS, LEDGER, Batch, Commit, Look, Protocol, Put, Resumed, Steps
+from schemas.errors import TransientError
+
+CONTROLS: Final = ("uri", "independent")
+"""`uri`: our protocol, but each commit goes through a handle opened after the check."""
+
+TABLES: Final = (LEDGER, *FOLLOWERS)
+
+
+class Independent(Protocol):
+    """`independent`: no record; every table checks and writes for itself, a unit at a time.
+
+    A table in which a position is there already is skipped, for that table alone; work goes on
+    from the smallest position. It is exact as long as two attempts at a unit give the same. If
+    one fails and the other does not, their outcomes mix: some seeds end with a failure and with
+    rows in all tables but one. (Markers go before the last commit: without a record nobody could
+    write them after a crash.)
+    """
+
+    def land(self, batch: Batch) -> Steps[bool]:
+        """Commit to each table in turn; markers before the last one."""
+        for table in TABLES:
+            if table == TABLES[-1]:
+                for marker in batch.markers:
+                    yield Put(marker.name, marker)
+                for part in batch.ranges:
+                    yield from self._finish(part)
+            if not (yield from self._own(table, batch)):
+                return False
+        return True
+
+    def resume(self, app: str) -> Steps[Resumed | None]:
+        """The smallest of the tables' positions."""
+        positions = []
+        for table in TABLES:
+            positions.append((yield Look(table, (app,), reload=True))[app])
+        if None in positions:
+            return None
+        return Resumed(min(positions), "")
+
+    def _own(self, table: str, batch: Batch) -> Steps[bool]:
+        for attempt in range(8):
+            seen = (yield Look(table, (batch.app,), reload=attempt > 0))[batch.app]
+            if seen is not None and seen >= batch.last:
+                return True
+            if seen != batch.before:
+                return False
+            rows = batch.rows.get(table, [])
+            if (yield Commit(table, {batch.app: batch.last}, rows)):
+                return True
+        raise TransientError("commit_conflict", table)

@@ -1,0 +1,198 @@
+"""Simulator: one seed is one run: a topic, workers, faults, and the checks at its end."""
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from random import Random
+
+from schemas.errors import ReelpageError
+from tests.simulation.check import check
+from tests.simulation.worker import Process, Worker
+from tests.simulation.world import Group, Job, Log, World
+
+FAULTY_S, END_S = 60.0, 2000.0
+SESSION_S = 8.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a seed gave.
+
+    Attributes:
+        problems: what does not hold; empty if all does.
+        events: steps of all processes.
+        faults: how many of each kind.
+    """
+
+    seed: int
+    problems: list[str]
+    events: int
+    faults: dict[str, int]
+
+
+@dataclass
+class Simulator:
+    """The virtual clock, the scheduler and the source of faults.
+
+    Attributes:
+        control: name of a protocol that must fail, or nothing.
+        write: takes the lines of the trace.
+    """
+
+    seed: int
+    control: str = ""
+    write: Callable[[str], None] | None = None
+    now: float = 0.0
+    events: int = 0
+    faults: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.random = Random(self.seed)
+        self._queue: list[tuple[float, int, Worker | None, Process]] = []
+        self._count = self._started = 0
+        self._all_submitted = False
+        pick = self.random.choice
+        self._rates = {
+            "error": pick([0, 0, 0.02, 0.1]),
+            "lost": pick([0, 0.05, 0.2]),
+            "work": pick([0, 0.1, 0.4]),
+            "crash": pick([0, 0.002, 0.01]),
+            "pause": pick([0, 0.01, 0.05]),
+        }
+        self._partitions = pick([1, 1, 2, 3])
+        group = Group(self._partitions, SESSION_S, eager=pick([True, False]))
+        logs = [Log() for _ in range(self._partitions)]
+        self.world = World(group, logs, control=self.control)
+        self.submitted: list[tuple[int, Job]] = []
+        self.broken: set[int] = set()
+
+    def run(self) -> Outcome:
+        """Run to the end and check."""
+        for _ in range(self.random.randint(1, 3)):
+            self._start_worker()
+        self.spawn(None, self._submit())
+        if self.random.random() < 0.15:
+            self.spawn(None, self._break_log())
+        try:
+            self._loop()
+        except (ReelpageError, ValueError, LookupError, RuntimeError) as error:
+            return Outcome(self.seed, [repr(error)], self.events, self.faults)
+        problems = check(self.world, self.submitted, self.broken)
+        return Outcome(self.seed, problems, self.events, self.faults)
+
+    def _loop(self) -> None:
+        while self._queue and self.now < END_S:
+            at, _, owner, process = heapq.heappop(self._queue)
+            if owner is not None and not owner.alive:
+                continue
+            if owner is not None and owner.asleep_until > at:
+                self._push(owner.asleep_until, owner, process)
+                continue
+            self.now = at
+            self._step(owner, process)
+            if self.now > FAULTY_S and self.events % 50 == 0 and self._all_done():
+                break
+
+    def _step(self, owner: Worker | None, process: Process) -> None:
+        self.events += 1
+        try:
+            delay = next(process)
+        except StopIteration:
+            return
+        self._push(self.now + delay, owner, process)
+        if owner is not None and self.fault("crash"):
+            self.crash(owner)
+        elif owner is not None and self.fault("pause"):
+            length = self.random.uniform(1, 3 * SESSION_S)
+            self.trace(f"{owner.name} is paused for {length:.1f} s")
+            owner.asleep_until = self.now + length
+
+    def _push(self, at: float, owner: Worker | None, process: Process) -> None:
+        self._count += 1
+        heapq.heappush(self._queue, (at, self._count, owner, process))
+
+    def _all_done(self) -> bool:
+        """Whether every partition has landed to its end, or is stopped, and all workers rest."""
+        partitions = range(self._partitions)
+        return self._all_submitted and not any(map(self.world.unfinished, partitions))
+
+    # What workers ask for
+
+    def spawn(self, owner: Worker | None, process: Process) -> None:
+        """Start a process."""
+        self._push(self.now, owner, process)
+
+    def fault(self, kind: str) -> bool:
+        """Whether a fault of a kind happens now; none does after a while, so that runs end."""
+        if self.now > FAULTY_S or self.random.random() >= self._rates[kind]:
+            return False
+        self.faults[kind] = self.faults.get(kind, 0) + 1
+        return True
+
+    def crash(self, owner: Worker) -> None:
+        """End a worker; another starts after a while."""
+        self.trace(f"{owner.name} crashes")
+        owner.alive = False
+        self.spawn(None, self._restart())
+
+    def trace(self, text: str) -> None:
+        """Say what happens."""
+        if self.write is not None:
+            self.write(f"{self.now:9.3f} {text}")
+
+    # The scenario
+
+    def _start_worker(self) -> None:
+        self._started += 1
+        Worker(f"w{self._started}", self, self.world).begin()
+
+    def _restart(self) -> Process:
+        yield self.random.uniform(0.5, 5)
+        self._start_worker()
+
+    def _submit(self) -> Process:
+        jobs = [job for _ in range(self.random.randint(3, 10)) for job in self._medium()]
+        for stamp, job in enumerate(jobs):
+            yield self.random.expovariate(0.5)
+            self._produce(replace(job, stamp=stamp))
+        self._all_submitted = True
+
+    def _produce(self, job: Job) -> None:
+        # Not hash(), which is another one in every process.
+        partition = sum(map(ord, job.key)) % self._partitions
+        self.submitted.append((partition, job))
+        self.world.logs[partition].records.append(job)
+        self.trace(f"submit {job.key} {job.tasks} to {partition}")
+
+    def _medium(self) -> list[Job]:
+        """Jobs of one medium; few names, so that many are sent more than once."""
+        number = self.random.randint(0, 6)
+        fixed = Random(self.seed * 100 + number)  # the same medium is always the same
+        units = fixed.randint(1, 4)
+        whole = fixed.random() < 0.6
+        parts = ("whole",) if whole else tuple(f"r{n}" for n in range(fixed.randint(2, 3)))
+        poison = fixed.randint(0, units - 1) if fixed.random() < 0.2 else -1
+        tasks = self.random.choice([("a",), ("b",), ("a", "b"), ()])
+        return [
+            Job(f"m{number}", part, n * units, units, tasks, parts, 0, poison if n == 0 else -1)
+            for n, part in enumerate(parts)
+        ]
+
+    def _break_log(self) -> Process:
+        """Re-create the topic's partition, cut its tail off, or expire its head."""
+        yield self.random.uniform(5, 50)
+        partition = self.random.randrange(self._partitions)
+        log = self.world.logs[partition]
+        how = self.random.choice(["again", "tail", "head"])
+        self.trace(f"the log of partition {partition} loses its {how}")
+        self.broken.add(partition)
+        if how == "head":
+            log.start = self.random.randint(0, log.end)
+            return
+        del log.records[0 if how == "again" else self.random.randint(0, log.end) :]
+        self.world.group.expel_all()
+
+
+def simulate(seed: int, *, control: str = "") -> Outcome:
+    """Run one seed."""
+    return Simulator(seed, control).run()

@@ -1,0 +1,360 @@
+"""Worker: an ingest worker on the virtual clock. It runs the real window and the real protocol.
+
+It stands for a poller, slots of work and one thread that lands, each a generator that yields the
+seconds until its next step. A crash drops them all between any two steps.
+"""
+
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Literal
+from typing import Protocol as Typed
+
+from pipeline.protocol import (
+    FOLLOWERS,
+    LEDGER,
+    Batch,
+    Commit,
+    Delete,
+    Effect,
+    Get,
+    Look,
+    Marker,
+    Protocol,
+    Put,
+    Range,
+    Resumed,
+    Steps,
+)
+from pipeline.window import (
+    Done,
+    LogError,
+    Window,
+    check_same_log,
+    is_final,
+    offset_of,
+    seek_to,
+)
+from schemas.errors import TransientError
+from tests.simulation.controls import Independent
+from tests.simulation.world import Job, Row, StoreError, World, app_of
+
+Process = Generator[float, None, None]
+RECORDS, BYTES, ATTEMPTS = 4, 12, 3
+
+
+class Clock(Typed):
+    """What a worker asks of the simulator."""
+
+    now: float
+    random: Random
+
+    def spawn(self, owner: "Worker", process: Process) -> None: ...
+    def fault(self, kind: str) -> bool: ...
+    def crash(self, owner: "Worker") -> None: ...
+    def trace(self, text: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a unit gave: rows, or the failure that ends its job."""
+
+    job: Job
+    unit: int
+    columns: tuple[str, ...]
+    failed: bool = False
+
+    def rows(self) -> dict[str, list[Row]]:
+        place = (self.job.media, self.job.first + self.unit)
+        if not self.columns:
+            return {}
+        if self.failed:
+            return {LEDGER: [(*self.job.key.split("/"), self.unit, self.columns)]}
+        rows: dict[str, list[Row]] = {}
+        if "structure" in self.columns:
+            rows = {"segments": [place], "frames": [place]}
+        if asked := [(*place, task) for task in self.columns if task != "structure"]:
+            rows["answers"] = asked
+        return rows
+
+
+def media_row(markers: Iterable[Marker]) -> list[Row]:
+    facts = [marker.facts for marker in markers]
+    return [(facts[0]["media"], sum(fact["units"] for fact in facts))]
+
+
+class Worker:
+    """One process; a restart is a new one under another name."""
+
+    def __init__(self, name: str, clock: Clock, world: World) -> None:
+        self.name, self.alive, self.asleep_until = name, True, 0.0
+        self._clock, self._world = clock, world
+        self._handles: dict[str, int] = {}
+        self._windows: dict[int, Window[Result]] = {}
+        self._fetch: dict[int, int] = {}
+        self._jobs: dict[int, dict[int, Job]] = {}
+        self._expect: dict[int, Resumed] = {}
+        self._mine: set[int] = set()
+        self._generation = -1
+        kind = Independent if world.control == "independent" else Protocol
+        self._protocol = kind(media_row, [])
+
+    def begin(self) -> None:
+        self._clock.spawn(self, self._poll())
+        self._clock.spawn(self, self._land())
+
+    # The poller
+
+    def _poll(self) -> Process:
+        while True:
+            generation, mine, was_out = self._world.group.poll(self.name, self._clock.now)
+            if generation != self._generation:
+                gone = self._mine if self._world.group.eager or was_out else self._mine - mine
+                for partition in gone:
+                    self._drop(partition)
+                self._generation, self._mine = generation, mine
+            for partition in sorted(mine):
+                if partition not in self._windows:
+                    continue
+                self._commit_offset(partition)
+                self._fetch_from(partition)
+                yield 0.0
+            yield self._clock.random.uniform(0.5, 1.5)
+
+    def _commit_offset(self, partition: int) -> None:
+        """At every poll, not once after a landing: a rebalance refuses commits."""
+        window, group = self._windows[partition], self._world.group
+        if window.position is not None:
+            group.commit(self.name, self._generation, partition, window.committed)
+
+    def _drop(self, partition: int) -> None:
+        if self._windows.pop(partition, None):
+            self._clock.trace(f"{self.name} drops partition {partition}")
+
+    def _fetch_from(self, partition: int) -> None:
+        window = self._windows[partition]
+        log = self._world.logs[partition]
+        try:
+            if window.full:
+                return
+            for offset, job in log.read(self._fetch[partition], self._clock.random.randint(1, 3)):
+                landed = self._expect[partition]
+                if offset_of(landed.position) == offset and landed.key:
+                    check_same_log(landed.key, job.mark, offset)
+                if not window.has_landed(offset):
+                    window.admit(offset, job.key, size=2)
+                    self._jobs[partition][offset] = job
+                self._fetch[partition] = offset + 1
+        except LogError as error:
+            self._drop(partition)
+            if error.code == "log_replaced":
+                self._stop(partition, error)
+            return  # else an old view, perhaps: resuming tells
+        self._start_jobs(partition, window)
+
+    def _stop(self, partition: int, error: LogError) -> None:
+        self._clock.trace(f"{self.name} partition {partition}: {error.code} {error}")
+        self._world.stopped[partition] = error.code
+
+    def _start_jobs(self, partition: int, window: Window[Result]) -> None:
+        for start in window.start():
+            job = self._jobs[partition][start.offset]
+            work = self._work(partition, window, start.offset, job, start.first_unit)
+            self._clock.spawn(self, work)
+
+    # The work
+
+    def _work(
+        self, partition: int, window: Window[Result], offset: int, job: Job, first: int
+    ) -> Process:
+        columns = []
+        for column in job.columns:
+            yield self._clock.random.uniform(0, 0.2)
+            marker = self._world.objects.get(marker_name(job.key, column))
+            if marker is None:
+                columns.append(column)
+            elif marker.outcome == "failed":
+                columns = []  # a known failure
+                break
+        if not columns:
+            window.complete(offset, first, Result(job, first, ()), final=True)
+            return
+        for unit in range(first, job.units):
+            while not window.may_go_on(offset):
+                yield 1.0
+                if self._windows.get(partition) is not window:
+                    return
+            failed = yield from self._attempts(job, unit)
+            self._clock.trace(f"{self.name} {partition}@{offset}.{unit} {job.key} failed={failed}")
+            result = Result(job, unit, tuple(columns), failed)
+            last = failed or unit == job.units - 1
+            window.complete(offset, unit, result, size=3, final=last)
+            if last:
+                return
+
+    def _attempts(self, job: Job, unit: int) -> Generator[float, None, bool]:
+        for attempt in range(ATTEMPTS):
+            yield self._clock.random.expovariate(1.0) * 2**attempt
+            if unit != job.poison and not self._clock.fault("work"):
+                return False
+        return True
+
+    # The landing
+
+    def _land(self) -> Process:
+        while True:
+            for partition in sorted(self._mine - set(self._world.stopped)):
+                if partition not in self._windows:
+                    yield from self._resume(partition)
+                elif self._windows[partition].ready():
+                    yield from self._land_run(partition, self._windows[partition])
+            yield self._clock.random.uniform(0.1, 1.0)
+
+    def _resume(self, partition: int) -> Process:
+        try:
+            steps = self._protocol.resume(app_of(partition))
+            resumed = yield from self._perform(steps)
+        except (StoreError, TransientError):
+            yield 1.0
+            return
+        position = None if resumed is None else resumed.position
+        log = self._world.logs[partition]
+        try:
+            self._fetch[partition] = seek_to(position, log.start, log.end)
+        except LogError as error:
+            self._stop(partition, error)
+            return
+        self._clock.trace(f"{self.name} resumes partition {partition} behind {show(position)}")
+        self._expect[partition] = resumed or Resumed(-1, "")
+        self._jobs[partition] = {}
+        self._windows[partition] = Window(position, records=RECORDS, size=BYTES)
+
+    def _land_run(self, partition: int, window: Window[Result]) -> Process:
+        run = window.ready()
+        most = 1 if self._world.control == "independent" else len(run)
+        run = run[: self._clock.random.randint(1, most)]
+        number = self._clock.random.randint(1, 2**63 - 1)
+        batch = batch_of(partition, window.position, run, number)
+        while True:
+            try:
+                landed = yield from self._perform(self._protocol.land(batch))
+                break
+            except (StoreError, TransientError):
+                yield 1.0
+        self._clock.trace(f"{self.name} {partition}: {show(batch.last)} landed={landed}")
+        if not landed:
+            if self._windows.get(partition) is window:
+                self._drop(partition)
+            return
+        window.landed(batch.last)
+        if self._windows.get(partition) is window:
+            self._start_jobs(partition, window)
+
+    def _perform(self, steps: Steps[Any]) -> Generator[float, None, Any]:
+        """Run effects, with time, faults and crashes between any two."""
+        reply: Any = None
+        try:
+            effect = next(steps)
+            while True:
+                yield self._clock.random.expovariate(10.0)
+                try:
+                    reply = self._effect(effect)
+                except StoreError as error:
+                    effect = steps.throw(error)
+                    continue
+                if isinstance(effect, Commit):
+                    yield self._clock.random.expovariate(10.0)
+                effect = steps.send(reply)
+        except StopIteration as stop:
+            return stop.value
+
+    def _effect(self, effect: Effect) -> object:
+        self._clock.trace(f"{self.name}   {describe(effect)}")
+        if isinstance(effect, Commit):
+            return self._commit(effect)
+        if self._clock.fault("error"):
+            raise StoreError
+        match effect:
+            case Look(name, apps, reload):
+                table = self._world.tables[name]
+                if reload or name not in self._handles:
+                    self._handles[name] = table.version
+                return {app: table.position(app, self._handles[name]) for app in apps}
+            case Get(name):
+                return self._world.objects.get(name)
+            case Put(name, value):
+                self._world.objects[name] = value
+            case Delete(name):
+                self._world.objects.pop(name, None)
+        if self._clock.fault("lost"):
+            raise StoreError
+        return None
+
+    def _commit(self, effect: Commit) -> bool:
+        if self._clock.fault("error"):
+            return False
+        table = self._world.tables[effect.table]
+        handle = table.version if self._world.control == "uri" else self._handles[effect.table]
+        stored = self._world.commit(effect.table, handle, effect.positions, effect.rows)
+        self._clock.trace(f"{self.name}     stored={stored}")
+        if not stored or self._clock.fault("lost"):
+            return False
+        self._handles[effect.table] = table.version
+        return True
+
+
+def batch_of(partition: int, before: int | None, run: list[Done[Result]], number: int) -> Batch:
+    rows: dict[str, list[Row]] = {}
+    markers: list[Marker] = []
+    ranges: list[Range] = []
+    for done in run:
+        result = done.item
+        for table, more in result.rows().items():
+            rows.setdefault(table, []).extend(more)
+        if not is_final(done.position) or not result.columns:
+            continue
+        job = result.job
+        outcome: Literal["indexed", "failed"] = "failed" if result.failed else "indexed"
+        units = result.unit if result.failed else result.unit + 1
+        facts = {"media": job.media, "units": units}
+        markers += [
+            Marker(marker_name(job.key, column), outcome, units, facts) for column in result.columns
+        ]
+        if "structure" in result.columns and not result.failed:
+            if job.part == "whole":
+                rows.setdefault("media", []).append((job.media, units))
+            else:
+                names = tuple(marker_name(f"{job.media}/{part}", "structure") for part in job.parts)
+                ranges.append(Range(f"media/{job.media}", names))
+    assert set(rows) <= {LEDGER, *FOLLOWERS}
+    last = run[-1]
+    return Batch(
+        app_of(partition),
+        before,
+        last.position,
+        number,
+        rows,
+        tuple(markers),
+        tuple(ranges),
+        last.item.job.mark,
+    )
+
+
+def marker_name(key: str, column: str) -> str:
+    return f"markers/{key}/{column}"
+
+
+def show(position: int | None) -> str:
+    if position is None:
+        return "the beginning"
+    return f"{offset_of(position)}.{'end' if is_final(position) else position & 0xFFFFF}"
+
+
+def describe(effect: Effect) -> str:
+    match effect:
+        case Look(table, apps, reload):
+            return f"look {table} {apps[0]} reload={reload}"
+        case Commit(table, positions, rows):
+            return f"commit {table} {next(iter(positions))} {rows}"
+        case Put(name) | Get(name) | Delete(name):
+            return f"{type(effect).__name__.lower()} {name}"
