@@ -39,6 +39,8 @@ _ENVIRONMENT: Final = {
     "OMP_NUM_THREADS": "1",
     "ARROW_DEFAULT_MEMORY_POOL": "system",
     "MALLOC_ARENA_MAX": "2",
+    # Fixed, or glibc raises it and keeps what a large index took while it was built.
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 20),
 }
 
 

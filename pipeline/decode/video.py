@@ -80,7 +80,7 @@ class Video:
         Raises:
             InputError: also `truncated` and `corrupt`, after the parts that could be decoded.
         """
-        self._open()
+        self._reopen()
         cues = yield from read_cues(self._container, self._start * self.time_base)
         yield from cut_segments(self, plan, self._limits, cues)
 
@@ -102,12 +102,12 @@ class Video:
                 return
         else:
             self.can_seek = self.can_seek and at <= 0  # its index leads nowhere: do not try again
-        self._open()
+        self._reopen()
         yield from self._whole()
 
     def ticks(self) -> Generator[None, None, list[int]]:
         """Times of all frames, by reading the packets; by decoding where they have no times."""
-        self._open()
+        self._reopen()
         times: list[int] = []
         for count, packet in enumerate(self._packets()):
             if count % _PROGRESS_PACKETS == 0:
@@ -125,6 +125,11 @@ class Video:
             if len(times) % 32 == 0:
                 yield
         return times
+
+    def _reopen(self) -> None:
+        """Go back to the start; an index grows with the video, so two are never held at once."""
+        self._container.close()
+        self._open()
 
     def _open(self) -> None:
         self._container = open_container(self._file)

@@ -1,0 +1,1 @@
+"""Benchmarks: what reelpage costs, measured beside a named peer in the same run."""

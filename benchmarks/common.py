@@ -1,0 +1,95 @@
+"""Common: facts of the machine, and one way to report."""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+from schemas import __version__
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+MEDIA: Final = ROOT.parent / "shared" / "media"
+_PACKAGES: Final = ("av", "deltalake", "numpy", "pillow", "pyarrow", "scenedetect", "torch")
+
+Report = dict[str, Any]
+
+
+def machine() -> Report:
+    """Facts without which a figure says nothing; `load` tells whether others were at work."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "load": round(os.getloadavg()[0], 2),
+        "python": platform.python_version(),
+        "reelpage": __version__,
+        **{name: found for name in _PACKAGES if (found := _version(name))},
+    }
+
+
+def _cpu_model() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+@dataclass
+class Watch:
+    """Wall-clock seconds of a block."""
+
+    seconds: float = 0.0
+
+
+@contextmanager
+def watch() -> Iterator[Watch]:
+    """Time a block."""
+    found, start = Watch(), time.perf_counter()
+    yield found
+    found.seconds = time.perf_counter() - start
+
+
+def parser(text: str | None) -> argparse.ArgumentParser:
+    """A parser of options with `--json`."""
+    made = argparse.ArgumentParser(
+        description=text, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("--json", action="store_true", help="print one JSON object")
+    return made
+
+
+def note(text: str) -> None:
+    """Say on stderr what goes on."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def show(name: str, rows: Sequence[Mapping[str, Any]], *, as_json: bool, **more: object) -> None:
+    """Print a report: the rows, one a measurement, and the machine's facts."""
+    facts = machine()
+    if as_json:
+        report = {"benchmark": name, "machine": facts, "results": list(rows), **more}
+        print(json.dumps(report, indent=1))
+        return
+    for row in rows:
+        print("  ".join(f"{key}={_plain(value)}" for key, value in row.items()))
+    for key, value in more.items():
+        print(f"{key}: {value}")
+    print("machine: " + ", ".join(f"{key} {value}" for key, value in facts.items()))
+
+
+def _plain(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

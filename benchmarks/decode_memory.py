@@ -1,0 +1,164 @@
+"""Peak memory of decoding, and of a whole `index`, for a 3-hour video against a 3-minute one.
+
+Each measurement is a process of its own, started afresh. `decode` only reads the shards; `index`
+runs all stages, with a reader that answers at once, because a model on a CPU would take days for
+the long video; `index-late` has a reader that starts only when decoding has run as far ahead as
+it may, which is what any slower model leads to. The library of the model is loaded, no weights.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from benchmarks.clips import clip
+from benchmarks.common import ROOT, Report, note, parser, show, watch
+from pipeline.decode import DecodePlan, Sampling, decode
+from schemas.shards import Shard
+
+MINUTES: Final = 3
+RATES: Final = (0.1, 1.0)
+KINDS: Final = ("decode", "index", "index-late")
+ALLOWED: Final = 1.10
+_PIXELS: Final = (3136, 18816)
+_MIB: Final = 1024  # KiB
+_STILL_S: Final = 5.0
+
+
+class _Children:
+    """The highest resident size of the decoding children of this process, KiB."""
+
+    def __init__(self) -> None:
+        self.peak = 0
+
+    def look(self) -> None:
+        """Update the peak: the kernel's own high-water mark, so that looking seldom is enough."""
+        own = str(next(iter(_status("self", "Pid")), ""))
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if own in map(str, _status(folder.name, "PPid")) and _is_child(folder):
+                    self.peak = max(self.peak, *_status(folder.name, "VmHWM"))
+
+
+def _is_child(folder: Path) -> bool:
+    """Between fork and exec a child still has its parent's memory, and its command line."""
+    return b"pipeline.decode.child" in (folder / "cmdline").read_bytes()
+
+
+def _status(process: str, key: str) -> list[int]:
+    text = (Path("/proc") / process / "status").read_text()
+    return [int(value) for value in re.findall(rf"^{key}:\s+(\d+)", text, re.MULTILINE)]
+
+
+@contextmanager
+def _watched() -> Iterator[_Children]:
+    children, done = _Children(), threading.Event()
+
+    def look() -> None:
+        while not done.wait(0.1):
+            children.look()
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield children
+    finally:
+        done.set()
+        thread.join()
+
+
+def _decode(path: Path, rate: float) -> int:
+    plan = DecodePlan(Sampling("rate", rate), *_PIXELS)
+    return sum(item.rows.num_rows for item in decode(path, plan) if isinstance(item, Shard))
+
+
+def _index(path: Path, rate: float, *, late: bool) -> int:
+    from benchmarks.silent_reader import SilentReader, index
+
+    with tempfile.TemporaryDirectory(prefix="reelpage-") as folder:
+        reader = SilentReader(_STILL_S if late else 0.0)
+        return index(
+            path, Path(folder) / "lake", DecodePlan(Sampling("rate", rate), *_PIXELS), reader
+        )
+
+
+_RUNS: Final[dict[str, Callable[[Path, float], int]]] = {
+    "decode": _decode,
+    "index": lambda path, rate: _index(path, rate, late=False),
+    "index-late": lambda path, rate: _index(path, rate, late=True),
+}
+
+
+def measure(kind: str, path: Path, rate: float) -> Report:
+    """Measure this very process; call it in a fresh one.
+
+    `ru_maxrss` would not do: it starts from the memory of whoever started the process.
+    """
+    with _watched() as children, watch() as taken:
+        frames = _RUNS[kind](path, rate)
+    return {
+        "frames": frames,
+        "seconds": round(taken.seconds, 1),
+        "parent_mib": round(_status("self", "VmHWM")[0] / _MIB, 1),
+        "child_mib": round(children.peak / _MIB, 1),
+    }
+
+
+def _fresh(kind: str, path: Path, rate: float) -> Report:
+    command = [sys.executable, "-m", "benchmarks.decode_memory", "--measure", kind, str(path)]
+    started = time.monotonic()
+    done = subprocess.run(
+        [*command, str(rate)], cwd=ROOT, stdout=subprocess.PIPE, check=True, text=True
+    )
+    note(f"{kind} {path.name} at {rate:g} fps: {time.monotonic() - started:.0f} s")
+    found: Report = json.loads(done.stdout)
+    return found
+
+
+def compare(
+    kinds: Sequence[str], rates: Sequence[float], minutes: int, folder: Path
+) -> list[Report]:
+    """A row for each kind and rate: short against long, and the ratio of peaks."""
+    short, long = clip(folder, MINUTES), clip(folder, minutes)
+    rows: list[Report] = []
+    for kind in kinds:
+        for rate in rates:
+            few, many = _fresh(kind, short, rate), _fresh(kind, long, rate)
+            ratios = {
+                f"{who}_ratio": round(many[f"{who}_mib"] / few[f"{who}_mib"], 3)
+                for who in ("parent", "child")
+            }
+            within = all(ratio <= ALLOWED for ratio in ratios.values())
+            rows.append(
+                {"kind": kind, "fps": rate, "short": few, "long": many, **ratios, "within": within}
+            )
+    return rows
+
+
+def main() -> None:
+    """Run the benchmark."""
+    options = parser(__doc__)
+    options.add_argument("--minutes", type=int, default=180, help="of the long video")
+    options.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
+    options.add_argument("--rates", nargs="+", type=float, default=RATES, metavar="FPS")
+    folder = Path(tempfile.gettempdir()) / "reelpage-benchmarks"
+    options.add_argument("--folder", type=Path, default=folder, help="where clips are kept")
+    options.add_argument("--measure", nargs=3, metavar=("KIND", "PATH", "FPS"), help="one of them")
+    chosen = options.parse_args()
+    if chosen.measure:
+        kind, path, rate = chosen.measure
+        print(json.dumps(measure(kind, Path(path), float(rate))))
+        return
+    rows = compare(chosen.kinds, chosen.rates, chosen.minutes, chosen.folder)
+    show("decode_memory", rows, as_json=chosen.json, allowed_ratio=ALLOWED, reader="stub")
+
+
+if __name__ == "__main__":
+    main()
