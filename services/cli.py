@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 from rich.console import Console
@@ -22,6 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+_INTERRUPTED: Final = 130
 out = Console()
 err = Console(stderr=True)
 
@@ -255,9 +256,10 @@ def run(command: Callable[..., Any] = app) -> NoReturn:
     """Run the command line; every error of ours is one line and an exit code."""
     try:
         command(standalone_mode=True)
-    except KeyboardInterrupt:
-        err.print("interrupted; run the same command again to go on")
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:  # what typer makes of Ctrl-C
+            err.print("interrupted; run the same command again to go on")
+        raise
     except ReelpageError as error:
         err.print(f"[red]{error.code}[/red]: {escape(error.message)}", soft_wrap=True)
         sys.exit(exit_code(error))

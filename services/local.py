@@ -32,7 +32,7 @@ from services.reader import Reader
 from services.recipe import Recipe
 from services.summary import Outcome, Summary
 
-_AHEAD_BYTES: Final = 64 << 20
+_AHEAD_BYTES: Final = 8 << 20
 
 
 class LocalRun:

@@ -1,8 +1,9 @@
 """Summary: how a run ended, and its row in `runs`."""
 
-import resource
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
 
 from pipeline.land import Lake, Landing
@@ -49,10 +50,6 @@ class Summary:
 
 def land_run(lake: Lake, recipe: Recipe, summary: Summary, started: datetime, command: str) -> None:
     """Write the run's own row."""
-    peak = max(
-        resource.getrusage(who).ru_maxrss
-        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
     row = {
         "run_id": summary.run_id,
         "started_at": started,
@@ -69,8 +66,14 @@ def land_run(lake: Lake, recipe: Recipe, summary: Summary, started: datetime, co
         "failed": summary.failed,
         "visual_tokens": summary.visual_tokens,
         "output_tokens": summary.output_tokens,
-        "peak_rss_bytes": peak * 1024,
+        "peak_rss_bytes": _peak_bytes(),
         "exit_code": summary.exit_code,
     }
     landing = Landing(f"local/run/{summary.run_id}", 0, to_table("runs", [row]), final=True)
     lake.land("runs", [landing])
+
+
+def _peak_bytes() -> int:
+    """Largest resident memory of this process; `ru_maxrss` would count its parent's as well."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(found[1]) * 1024 if found else 0
