@@ -4,7 +4,11 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from schemas.errors import SetupError
 from schemas.shards import MediaInfo, Shard, info_from_json, info_to_json
@@ -62,6 +66,17 @@ class ShardStore:
         with disk_errors(self._lake):
             write_whole(self._lake / name, shard.to_ipc())
         return name
+
+    def extend(self, more: Shard) -> Shard:
+        """Add pages to a shard behind those it has, once each; returns the whole."""
+        kept = self.read(more.part)
+        if kept is not None:
+            known = kept.rows.column("page_no")
+            new = more.rows.filter(pc.invert(pc.is_in(more.rows.column("page_no"), known)))
+            rows = pa.concat_batches([kept.rows, new.cast(kept.rows.schema)])
+            more = replace(more, rows=rows)
+        self.write(more)
+        return more
 
     def write_info(self, info: MediaInfo) -> None:
         """Keep the medium's facts beside its shards."""

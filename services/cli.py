@@ -93,8 +93,10 @@ def retry(
             quiet=as_json,
             retry_failed=True,
             given_tasks=job.tasks,
+            pages=job.pages,
         )
-        _finish(indexing.index(request, Settings.from_environment(), err), lake, as_json)
+        for run_again in (indexing.index,) * bool(job.uris) + (indexing.mend,) * bool(job.pages):
+            _finish(run_again(request, Settings.from_environment(), err), lake, as_json)
 
 
 @app.command()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.consume import Input, open_input
-from pipeline.decode import decode
+from pipeline.decode import Limits, decode
 from pipeline.rows import Medium
 from pipeline.store import ShardStore
 from schemas.errors import InputError, ReelpageError
@@ -89,9 +89,15 @@ class Feed:
     """Walks the inputs; runs in a thread of its own, ahead of the model."""
 
     def __init__(
-        self, outbox: Outbox, recipe: Recipe, progress: Progress, *, retry_failed: bool
+        self,
+        outbox: Outbox,
+        recipe: Recipe,
+        progress: Progress,
+        *,
+        retry_failed: bool,
+        limits: Limits | None,
     ) -> None:
-        self._outbox, self._recipe = outbox, recipe
+        self._outbox, self._recipe, self._limits = outbox, recipe, limits
         self._progress, self._retry = progress, retry_failed
 
     def events(self, files: Iterable[Path | Input]) -> Generator[Event, None, None]:
@@ -170,7 +176,8 @@ class Feed:
             yield info
             yield from work.store.read_from(work.first_part)
             return
-        for item in decode(work.source.path, self._recipe.plan_from(work.first_part)):
+        plan = self._recipe.plan_from(work.first_part)
+        for item in decode(work.source.path, plan, self._limits):
             if isinstance(item, Shard):
                 self._progress.decode.done += item.rows.num_rows
             yield item

@@ -2,9 +2,9 @@
 
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from schemas.jobs import Task
 from services.estimate import Estimate, estimate
 from services.fetch import fetch, is_url
 from services.local import LocalRun
+from services.mend import Mend
 from services.progress import Progress, live
 from services.reader import Reader, model_facts
 from services.recipe import Recipe, parse_sampling, parse_tasks
@@ -39,6 +40,7 @@ class Request:
     quiet: bool = False
     retry_failed: bool = False
     given_tasks: tuple[Task, ...] | None = None
+    pages: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def plan(request: Request, settings: Settings) -> Estimate:
@@ -61,6 +63,23 @@ def index(request: Request, settings: Settings, console: Console) -> Summary:
         run = LocalRun(lake, recipe, reader, progress, run_id, retry_failed=request.retry_failed)
         with live(progress, console, quiet=request.quiet):
             summary = run.run(files)
+        land_run(lake, recipe, summary, started, request.command)
+    return summary
+
+
+def mend(request: Request, settings: Settings, console: Console) -> Summary:
+    """Try the request's failed pages again.
+
+    Raises:
+        SetupError: before anything starts, or when the lake cannot be written on.
+    """
+    started, run_id = datetime.now(UTC), uuid.uuid4().hex[:16]
+    recipe, reader = _prepare(request, settings)
+    with Lake(request.lake) as lake:
+        progress = Progress()
+        run = Mend(lake, recipe, reader, progress, run_id)
+        with live(progress, console, quiet=request.quiet):
+            summary = run.run({Path(uri): numbers for uri, numbers in request.pages.items()})
         land_run(lake, recipe, summary, started, request.command)
     return summary
 

@@ -2,7 +2,8 @@
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ where not exists (
       and later.recipe = f.recipe and later.attempt > f.attempt)
   and (f.unit <> 'media' or not exists (
     select 1 from media m where m.uri = f.uri and m.indexed_at > f.failed_at))
+  and (f.unit <> 'page' or not exists (
+    select 1 from pages p join runs r using (sampling)
+    where p.media_id = f.input_id and p.page_no = f.unit_no and r.run_id = f.run_id))
 order by f.failed_at, f.uri, f.unit_no
 """
 _PLACE = re.compile(r"^(?P<name>.*?)(?:@(?P<clock>[\d:.]+)|#(?P<page>\d+))?$", re.S)
@@ -42,29 +46,59 @@ def open_failures(root: Path) -> pa.Table:
 
 @dataclass(frozen=True)
 class RetryJob:
-    """Failed inputs of runs with the same recipe."""
+    """Failed inputs of runs with the same recipe.
+
+    Attributes:
+        uris: media that failed as a whole.
+        pages: or the failed pages of finished documents.
+        sample: the run's `--sample`.
+        tasks: what they are to be asked.
+    """
 
     uris: tuple[str, ...]
+    pages: Mapping[str, tuple[int, ...]]
     sample: str
     tasks: tuple[Task, ...]
 
 
 def retry_jobs(root: Path, where: str) -> list[RetryJob]:
-    """Open failures of whole media that fit an SQL condition, grouped by their run's recipe."""
+    """Open failures that fit an SQL condition, grouped by their run's recipe."""
     rows = query(
         root,
-        f"with open as ({_OPEN_FAILURES}) select r.sampling, r.tasks, list(distinct o.uri) uris"
-        f" from (from open where {where}) o join runs r using (run_id)"
-        " where o.unit = 'media' group by all",
+        f"with open as ({_OPEN_FAILURES})"
+        " select r.sampling, r.tasks, o.unit, o.input_id, o.uri, list(distinct o.unit_no) numbers"
+        f" from (from open where {where}) o join runs r using (run_id) group by all order by all",
     ).to_pylist()
-    return [
-        RetryJob(
-            tuple(row["uris"]),
-            _sample_option(row["sampling"]),
-            tuple(Task(**task) for task in json.loads(row["tasks"])),
-        )
-        for row in rows
-    ]
+    jobs: dict[tuple[str, tuple[Task, ...]], RetryJob] = {}
+    for row in rows:
+        tasks = _tasks(row["tasks"])
+        if row["unit"] == "page":
+            tasks = _asked(root, row["input_id"], row["sampling"]) or tasks
+        sample = _sample_option(row["sampling"])
+        job = jobs.get((row["sampling"], tasks), RetryJob((), {}, sample, tasks))
+        if row["unit"] == "page":
+            job = replace(job, pages={**job.pages, row["uri"]: tuple(sorted(row["numbers"]))})
+        else:
+            job = replace(job, uris=(*job.uris, row["uri"]))
+        jobs[row["sampling"], tasks] = job
+    return list(jobs.values())
+
+
+def _asked(root: Path, media_id: str, sampling: str) -> tuple[Task, ...]:
+    """All tasks whose answers about a medium are in the lake."""
+    asked = query(
+        root,
+        "select distinct prompt_id from answers where media_id = $1 and sampling = $2",
+        [media_id, sampling],
+    )["prompt_id"].to_pylist()
+    runs = query(root, "select distinct tasks from runs order by all")["tasks"].to_pylist()
+    known = {task.prompt_id: task for run in runs for task in _tasks(run)}
+    return tuple(known[prompt_id] for prompt_id in sorted(asked) if prompt_id in known)
+
+
+def _tasks(text: str) -> tuple[Task, ...]:
+    """The tasks of a row of `runs`."""
+    return tuple(Task(**task) for task in json.loads(text))
 
 
 def _sample_option(sampling: str) -> str:

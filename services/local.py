@@ -10,20 +10,18 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.consume import Input
-from pipeline.decode import pixels
+from pipeline.decode import Limits
 from pipeline.land import Lake
 from pipeline.rows import (
-    Answer,
     answer_rows,
-    failure_row,
     frame_rows,
     media_row,
     page_rows,
     segment_rows,
 )
-from schemas.errors import InputError, ReelpageError, TransientError
-from schemas.jobs import Task
 from schemas.shards import MediaInfo, Shard, UnitFailure
+from services.asking import Asker
+from services.failures import Failures
 from services.feed import Ended, Event, Failed, Feed, KnownFailure, Part, Skipped, Work
 from services.outbox import Outbox
 from services.prefetch import Prefetch
@@ -47,12 +45,15 @@ class LocalRun:
         run_id: str,
         *,
         retry_failed: bool = False,
+        limits: Limits | None = None,
     ) -> None:
-        self._recipe, self._reader, self._progress = recipe, reader, progress
-        self._retry = retry_failed
-        self._outbox = Outbox(lake, progress.land, run_id)
-        self._medium: _Medium | None = None
+        self._recipe, self._progress = recipe, progress
+        self._retry, self._limits = retry_failed, limits
         self.summary = Summary(run_id)
+        self._outbox = Outbox(lake, progress.land, run_id)
+        self._asker = Asker(reader, progress, self.summary)
+        self._failures = Failures(self._outbox, recipe, self.summary, again=retry_failed)
+        self._medium: _Medium | None = None
 
     def run(self, files: Sequence[Path | Input]) -> Summary:
         """Index the files.
@@ -61,7 +62,13 @@ class LocalRun:
             SetupError: the lake cannot be written on; what has landed stays.
         """
         self.summary.inputs = self._progress.total_inputs = len(files)
-        feed = Feed(self._outbox, self._recipe, self._progress, retry_failed=self._retry)
+        feed = Feed(
+            self._outbox,
+            self._recipe,
+            self._progress,
+            retry_failed=self._retry,
+            limits=self._limits,
+        )
         events = Prefetch(feed.events(files), lambda event: event.size, _AHEAD_BYTES)
         try:
             for event in events:
@@ -83,11 +90,9 @@ class LocalRun:
                 assert self._medium is not None
                 self._part(self._medium, part)
             case UnitFailure() as failure:
-                error = InputError(failure.code, f"{source.name!r}: {failure.message}")
-                self._fail(source, error, "decode", failure.page_no)
-                self.summary.failed_pages += 1
+                self._failures.page(source, failure)
             case Failed() as failed:
-                self._fail(source, failed.error, failed.stage)
+                self._failures.medium(source, failed.error, failed.stage)
                 self._count(source, "failed")
             case KnownFailure():
                 message = f"{source.name!r}: failed before; try again with reelpage retry"
@@ -106,7 +111,7 @@ class LocalRun:
         if not work.structure_done:
             self._put_structure(medium, part)
         if work.missing:
-            answers = self._answers(shard, work.missing)
+            answers = self._asker.answers(shard, work.missing)
             model = (self._recipe.model, self._recipe.revision)
             rows = answer_rows(work.medium, medium.info.kind, shard, answers, model)
             for task in work.missing:
@@ -132,29 +137,6 @@ class LocalRun:
         for table, rows in tables.items():
             self._outbox.put(table, app, shard.part, rows, final=part.is_last)
 
-    def _answers(self, shard: Shard, tasks: Sequence[Task]) -> list[list[Answer]]:
-        """Answers for each picture; blank ones never reach the model, which would invent text."""
-        blank = shard.rows.column("is_blank").to_pylist()
-        images = shard.rows.column("image").to_pylist()
-        shown = [pixels(image) for image, empty in zip(images, blank, strict=True) if not empty]
-        self._progress.encode.in_flight = len(shown)
-        given = iter(self._reader.read(shown, tasks) if shown else [])
-        self._progress.encode.in_flight = 0
-        answers = [
-            [Answer(task, "", "blank") for task in tasks] if empty else next(given)
-            for empty in blank
-        ]
-        self._count_tokens(answers)
-        return answers
-
-    def _count_tokens(self, answers: Sequence[Sequence[Answer]]) -> None:
-        visual = sum(row[0].visual_tokens for row in answers if row)
-        flat = [answer for row in answers for answer in row]
-        self.summary.visual_tokens += visual
-        self.summary.output_tokens += sum(answer.output_tokens for answer in flat)
-        self._progress.encode.done += visual
-        self._progress.generate.done += len(flat)
-
     def _end(self, medium: "_Medium") -> None:
         """Queue the row that says that all else of the medium has landed."""
         work = medium.work
@@ -165,26 +147,6 @@ class LocalRun:
             work.medium, medium.info, source.name, source.size, medium.parts, medium.pictures
         )
         self._outbox.put("media", app, 0, [row], final=True)
-
-    def _fail(self, source: Input, error: ReelpageError, stage: str, page_no: int = 0) -> None:
-        self.summary.errors.append((error.code, error.message))
-        app = self._recipe.failure_app(source.input_id, page_no)
-        position = self._outbox.position("failures", app)
-        if position is not None and not self._retry:
-            return  # recorded by an earlier run
-        attempt = 0 if position is None else position + 1
-        row = failure_row(
-            input_id=source.input_id,
-            uri=source.uri,
-            recipe=self._recipe.id,
-            stage="consume" if isinstance(error, TransientError) else stage,
-            error=error,
-            run_id=self.summary.run_id,
-            attempt=attempt,
-            page_no=page_no,
-            size=source.size,
-        )
-        self._outbox.put("failures", app, attempt, [row])
 
     def _count(self, source: Input, outcome: Outcome) -> None:
         self.summary.count(outcome)

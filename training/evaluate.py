@@ -36,6 +36,8 @@ TINY: Final = Path(__file__).parent.parent / "pipeline" / "vlm" / "tiny"
 NEW_TOKENS: Final = 32
 BATCH: Final = 25
 GRIDS: Final = tuple(sorted(set(SMALL.grids)))
+LARGE: Final = tuple(sorted(set(FRAMES.grids)))
+"""Sizes of up to 18 and of up to 48 visual tokens."""
 Draw = Callable[[random.Random, Grid], Example]
 
 
@@ -150,11 +152,13 @@ KINDS: Final[dict[str, Draw]] = {
 }
 
 
-def score(reader: Reader, kind: str, count: int, seed: int = 0) -> Score:
-    """Ask about `count` held-out pictures of a kind, over all picture sizes in turn."""
+def score(
+    reader: Reader, kind: str, count: int, seed: int = 0, grids: Sequence[Grid] = GRIDS
+) -> Score:
+    """Ask about `count` held-out pictures of a kind, over the picture sizes in turn."""
     groups: dict[tuple[Grid, str], list[Example]] = defaultdict(list)
     for index in range(count):
-        grid = GRIDS[index % len(GRIDS)]
+        grid = grids[index % len(grids)]
         drawn = KINDS[kind](random.Random(f"held out/{kind}/{seed}/{index}"), grid)
         groups[grid, drawn.prompt].append(drawn)
     result = Score()
@@ -167,11 +171,13 @@ def score(reader: Reader, kind: str, count: int, seed: int = 0) -> Score:
     return result
 
 
-def report(reader: Reader, count: int, seed: int = 0) -> dict[str, Any]:
+def report(
+    reader: Reader, count: int, seed: int = 0, grids: Sequence[Grid] = GRIDS
+) -> dict[str, Any]:
     """Scores of all kinds as plain values."""
     values: dict[str, Any] = {}
     for kind in KINDS:
-        result = score(reader, kind, count, seed)
+        result = score(reader, kind, count, seed, grids)
         values[kind] = {
             "right": result.right,
             "count": result.count,
@@ -188,12 +194,14 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, default=TINY)
     parser.add_argument("--count", type=int, default=500, help="pictures of each kind")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--large", action="store_true", help="pictures of up to 48 visual tokens")
     parser.add_argument("--json", action="store_true", help="print the whole report")
     parser.add_argument("--out", type=Path, help="file to write the whole report to")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    values = report(Reader(options.checkpoint), options.count, options.seed)
+    grids = LARGE if options.large else GRIDS
+    values = report(Reader(options.checkpoint), options.count, options.seed, grids)
     text = json.dumps(values, indent=1, ensure_ascii=False)
     if options.out:
         options.out.write_text(text + "\n")

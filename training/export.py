@@ -20,7 +20,7 @@ from training.tokens import build_tokenizer
 STATE: Final = "state.pt"
 """A run's state, in its folder."""
 MIN_PIXELS: Final = 4 * CELL * CELL
-MAX_PIXELS: Final = 24 * CELL * CELL
+MAX_PIXELS: Final = 48 * CELL * CELL
 
 
 def save_checkpoint(
