@@ -152,7 +152,9 @@ def test_questions_on_a_shape_have_the_right_answers() -> None:
 
 
 @needs_sources
-@pytest.mark.parametrize(("kind", "least"), [("lines", 0.85), ("shapes", 0.97), ("questions", 0.95)])
+@pytest.mark.parametrize(
+    ("kind", "least"), [("lines", 0.85), ("shapes", 0.97), ("questions", 0.95)]
+)
 def test_reads_what_it_was_trained_for(kind: str, least: float) -> None:
     result = score(reader(), kind, 100, seed=1)
     assert result.share >= least, result.wrong
