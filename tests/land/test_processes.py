@@ -71,9 +71,10 @@ def test_two_processes_without_the_lock_land_once(
 ) -> None:
     """Both land the same positions with other bytes (their run ids differ)."""
     Lake(tmp_path).close()
-    rivals = [lander(tmp_path, "a", 25, run, "bypass") for run in ("one", "two")]
-    for rival in rivals:
-        wait_ready(rival)
+    rivals = []
+    for run in ("one", "two"):  # one after the other: each puts a lock file of its own in place
+        rivals.append(lander(tmp_path, "a", 25, run, "bypass"))
+        wait_ready(rivals[-1])
     for rival in rivals:
         begin(rival)
     for rival in rivals:
