@@ -40,12 +40,17 @@ def main() -> None:
 def open_lake(lake: str | Path) -> "duckdb.DuckDBPyConnection":
     """A DuckDB connection that sees the lake's tables by name, read-only.
 
+    Args:
+        lake: a folder, or `s3://bucket/prefix` in the store of the `REELPAGE_S3_*` variables.
+
     Raises:
         schemas.errors.SetupError: there is no lake, or it cannot be read.
     """
     from pipeline.query import connect
+    from services.places import open_place
+    from services.settings import Settings
 
-    return connect(Path(lake))
+    return connect(open_place(str(lake), Settings.from_environment()))
 
 
 if __name__ == "__main__":

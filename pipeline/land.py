@@ -19,15 +19,15 @@ from types import TracebackType
 from typing import Final, Self
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import DeltaError
 
+from pipeline.delta import check_version, open_or_create
 from pipeline.parquet import write_file
-from pipeline.store import disk_errors, write_whole
+from pipeline.store import disk_errors, local_place
 from schemas.errors import SetupError, TransientError
-from schemas.tables import LAKE_VERSION, TABLES
+from schemas.tables import TABLES
 
-_CONFIGURATION: Final = {"delta.checkpointInterval": "20"}
 _ATTEMPTS: Final = 8
 _FINAL: Final = "#final"
 _HOPELESS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
@@ -60,7 +60,7 @@ class Lake:
             SetupError: `lake_not_writable`, `lake_locked`, `lake_newer`, `lake_corrupt` or
                 `disk_full`, naming the folder and the remedy.
         """
-        self.root = root
+        self.root, self.place = root, local_place(root)
         try:
             with disk_errors(root):
                 root.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ class Lake:
             message = f"{root}: cannot be written ({error.strerror}); choose another --to folder"
             raise SetupError("lake_not_writable", message) from error
         try:
-            check_version(root, create=True)
+            check_version(self.place, create=True)
         except BaseException:
             self._lock_off()
             raise
@@ -145,7 +145,8 @@ class Lake:
         if reload:
             self._tables.pop(table, None)
         if table not in self._tables:
-            self._tables[table] = _open_or_create(self.root / table, TABLES[table])
+            with disk_errors(self.root):
+                self._tables[table] = open_or_create(self.place, table)
         return self._tables[table]
 
 
@@ -200,64 +201,6 @@ def _raise_if_hopeless(error: Exception) -> None:
     for number in _HOPELESS:
         if getattr(error, "errno", None) == number or f"os error {number})" in str(error):
             raise OSError(number, os.strerror(number)) from error
-
-
-def _open_or_create(path: Path, schema: pa.Schema) -> DeltaTable:
-    with disk_errors(path.parent):
-        if not DeltaTable.is_deltatable(str(path)):
-            if (path / "_delta_log").is_dir() and any((path / "_delta_log").iterdir()):
-                message = f"{path}: the Delta log is damaged; restore it or index into a new folder"
-                raise SetupError("lake_corrupt", message)
-            return DeltaTable.create(
-                str(path), schema, mode="ignore", configuration=dict(_CONFIGURATION)
-            )
-        handle = open_table(path)
-        known = {column.name for column in handle.schema().fields}
-        wanted = Schema.from_arrow(schema).fields
-        if new := [column for column in wanted if column.name not in known]:
-            handle.alter.add_columns(new)  # the lake is of an older reelpage
-        return handle
-
-
-def open_table(path: Path) -> DeltaTable:
-    """Open one table for reading or writing.
-
-    Raises:
-        SetupError: `lake_corrupt`, if its log cannot be read.
-    """
-    try:
-        return DeltaTable(str(path))
-    except DeltaError as error:
-        reason = str(error).splitlines()[0]
-        message = f"{path}: the table cannot be read ({reason}); restore it or index anew"
-        raise SetupError("lake_corrupt", message) from error
-
-
-def check_version(root: Path, *, create: bool = False) -> None:
-    """Check that this reelpage can use the lake.
-
-    Raises:
-        SetupError: `lake_missing`, `lake_newer` or `lake_corrupt`.
-    """
-    path = root / "lake.json"
-    if not path.exists():
-        if not create:
-            message = f"{root}: there is no lake here; make one with `reelpage index ... --to`"
-            raise SetupError("lake_missing", message)
-        with disk_errors(root):
-            write_whole(path, json.dumps({"lake_version": LAKE_VERSION}).encode() + b"\n")
-        return
-    try:
-        version = int(json.loads(path.read_bytes())["lake_version"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        message = f"{path}: is damaged; it should read {{'lake_version': {LAKE_VERSION}}}"
-        raise SetupError("lake_corrupt", message) from error
-    if version > LAKE_VERSION:
-        message = (
-            f"{root}: the lake has version {version}, this reelpage writes {LAKE_VERSION}; "
-            "upgrade reelpage or choose another --to folder"
-        )
-        raise SetupError("lake_newer", message)
 
 
 def _lock(root: Path) -> int:

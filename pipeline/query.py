@@ -1,33 +1,31 @@
 """Query: SQL over the tables of a lake, by DuckDB, offline and unable to touch anything else."""
 
-from pathlib import Path
-
 import duckdb
 import pyarrow as pa
 import pyarrow.dataset
 
-from pipeline.land import check_version, open_table
+from pipeline.delta import check_version, is_written, open_table
+from pipeline.place import Place
 from schemas.errors import SetupError
 from schemas.tables import TABLES
 
 
-def open_dataset(root: Path, table: str) -> pyarrow.dataset.Dataset:
+def open_dataset(place: Place, table: str) -> pyarrow.dataset.Dataset:
     """A table of the lake as an Arrow dataset; empty with the right schema if never written.
 
     Raises:
         SetupError: `lake_missing`, `lake_newer` or `lake_corrupt`.
     """
-    check_version(root)
-    path = root / table
-    if not (path / "_delta_log").is_dir():
+    check_version(place)
+    if not is_written(place, table):
         return pyarrow.dataset.dataset(TABLES[table].empty_table())
-    found = open_table(path).to_pyarrow_dataset()
+    found = open_table(place, table).to_pyarrow_dataset()
     new = [column for column in TABLES[table] if column.name not in found.schema.names]
     # Columns that an older reelpage did not know read as null.
     return found.replace_schema(pa.schema([*found.schema, *new])) if new else found
 
 
-def connect(root: Path) -> duckdb.DuckDBPyConnection:
+def connect(place: Place) -> duckdb.DuckDBPyConnection:
     """A connection that sees the lake's tables by name and nothing else of the machine.
 
     The tables are registered as Arrow datasets: globbing the folder would read rows that were
@@ -35,20 +33,20 @@ def connect(root: Path) -> duckdb.DuckDBPyConnection:
     """
     connection = duckdb.connect()
     for table in TABLES:
-        connection.register(table, open_dataset(root, table))
+        connection.register(table, open_dataset(place, table))
     connection.execute("set python_enable_replacements = false")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
     return connection
 
 
-def query(root: Path, sql: str, parameters: list[object] | None = None) -> pa.Table:
+def query(place: Place, sql: str, parameters: list[object] | None = None) -> pa.Table:
     """Run one SQL statement over the lake.
 
     Raises:
         SetupError: `bad_query`, with DuckDB's own words.
     """
-    with connect(root) as connection:
+    with connect(place) as connection:
         try:
             result = connection.sql(sql, params=parameters)
             table = result.to_arrow_table() if result is not None else pa.table({})

@@ -1,16 +1,17 @@
-"""Store: shard files below the lake's folder; written whole or not at all."""
+"""Store: named objects in a folder, written whole or not at all, and the shards of a medium."""
 
 import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from schemas.errors import SetupError
+from pipeline.place import Objects, Place
+from schemas.errors import InputError, SetupError
 from schemas.shards import MediaInfo, Shard, info_from_json, info_to_json
 
 
@@ -49,22 +50,73 @@ def write_whole(path: Path, data: bytes) -> None:
         new.unlink(missing_ok=True)
 
 
+class Folder:
+    """Objects as the files of a folder.
+
+    What a killed process left half written has a name of its own, `.NAME.PID`; `names` gives it
+    too, so that it can be found and removed.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def put(self, name: str, data: bytes) -> None:
+        """Store an object, durable when this returns.
+
+        Raises:
+            SetupError: `disk_full` or `lake_not_writable`.
+        """
+        with disk_errors(self._root):
+            write_whole(self._path(name), data)
+
+    def get(self, name: str) -> bytes | None:
+        """The bytes of an object, or None."""
+        try:
+            return self._path(name).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def delete(self, name: str) -> None:
+        """Remove an object; no error if there is none."""
+        with disk_errors(self._root):
+            self._path(name).unlink(missing_ok=True)
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """Names that begin with a prefix, in order."""
+        folder = self._root / prefix.rpartition("/")[0]
+        paths = (path for path in folder.rglob("*") if path.is_file())
+        names = (path.relative_to(self._root).as_posix() for path in paths)
+        yield from sorted(name for name in names if name.startswith(prefix))
+
+    def _path(self, name: str) -> Path:
+        """Where an object is; names may come from messages, and never lead out of the folder."""
+        parts = PurePosixPath(name).parts
+        if not parts or parts[0] == "/" or ".." in parts:
+            message = f"{name!r}: is no name of an object"
+            raise ValueError(message)
+        return self._root.joinpath(*parts)
+
+
+def local_place(root: Path) -> Place:
+    """A lake in a folder."""
+    return Place(str(root.absolute()), Folder(root))
+
+
 class ShardStore:
     """The shards of one medium under one sampling: `shards/<media id>/<sampling id>/`."""
 
-    def __init__(self, lake: Path, media_id: str, sampling_id: str) -> None:
-        self._lake = lake
-        self._folder = lake / "shards" / media_id[:2] / media_id / sampling_id
+    def __init__(self, objects: Objects, media_id: str, sampling_id: str) -> None:
+        self._objects = objects
+        self._folder = f"shards/{media_id[:2]}/{media_id}/{sampling_id}"
 
     def name(self, part: int) -> str:
-        """Path of a part's file below the lake's folder, as it stands in the tables."""
-        return str((self._folder / f"{part:06}.arrow").relative_to(self._lake))
+        """Name of a part's object, as it stands in the tables."""
+        return f"{self._folder}/{part:06}.arrow"
 
     def write(self, shard: Shard) -> str:
         """Keep a shard; returns its name."""
         name = self.name(shard.part)
-        with disk_errors(self._lake):
-            write_whole(self._lake / name, shard.to_ipc())
+        self._objects.put(name, shard.to_ipc())
         return name
 
     def extend(self, more: Shard) -> Shard:
@@ -80,23 +132,23 @@ class ShardStore:
 
     def write_info(self, info: MediaInfo) -> None:
         """Keep the medium's facts beside its shards."""
-        with disk_errors(self._lake):
-            write_whole(self._folder / "info.json", info_to_json(info).encode())
+        self._objects.put(f"{self._folder}/info.json", info_to_json(info).encode())
 
     def read_info(self) -> MediaInfo | None:
         """The facts kept by an earlier run, or None."""
-        path = self._folder / "info.json"
-        return info_from_json(path.read_bytes()) if path.exists() else None
+        data = self._objects.get(f"{self._folder}/info.json")
+        return None if data is None else info_from_json(data)
 
     def read(self, part: int) -> Shard | None:
         """A shard kept earlier, or None."""
-        path = self._lake / self.name(part)
-        return Shard.from_ipc(path.read_bytes()) if path.exists() else None
+        data = self._objects.get(self.name(part))
+        return None if data is None else Shard.from_ipc(data)
 
     def count(self) -> int:
         """Parts kept, from the first one on without a gap."""
+        kept = set(self._objects.names(f"{self._folder}/"))
         part = 0
-        while (self._lake / self.name(part)).exists():
+        while self.name(part) in kept:
             part += 1
         return part
 
@@ -112,6 +164,14 @@ class ShardStore:
         return sum(shard.rows.num_rows for shard in shards if shard is not None)
 
 
-def read_shard(lake: Path, name: str) -> Shard:
-    """The shard that a row of `frames` or `pages` names."""
-    return Shard.from_ipc((lake / name).read_bytes())
+def read_shard(objects: Objects, name: str) -> Shard:
+    """The shard that a row of `frames` or `pages` names.
+
+    Raises:
+        InputError: `not_found`, if it is gone.
+    """
+    data = objects.get(name)
+    if data is None:
+        message = f"{name}: the lake has lost this shard; restore it, or index its medium anew"
+        raise InputError("not_found", message)
+    return Shard.from_ipc(data)

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Final
 
 import duckdb
+from deltalake import DeltaTable
 
-from pipeline.land import check_version, open_table
+from pipeline.delta import check_version, is_written, open_table
+from pipeline.place import Place
 from pipeline.query import connect
 from schemas.tables import KEYS, TABLES
 
@@ -37,37 +39,37 @@ class Problem:
         return self.kind in _HARMLESS
 
 
-def verify(root: Path) -> list[Problem]:
+def verify(place: Place) -> list[Problem]:
     """Check a lake, reading its tables and the names of its files.
 
     Raises:
         SetupError: `lake_missing`, `lake_newer` or `lake_corrupt`.
     """
-    check_version(root)
-    problems = [problem for table in TABLES for problem in _files(root, table)]
+    check_version(place)
+    problems = [problem for table in TABLES for problem in _files(place, table)]
     if any(problem.kind == "missing_file" for problem in problems):
         return problems  # its rows cannot be read
-    with connect(root) as lake:
+    with connect(place) as lake:
         for table in TABLES:
             problems += _duplicates(lake, table)
         for table in _UNITS:
             problems += _unit_gaps(lake, table)
-        problems += [*_page_gaps(lake), *_answer_gaps(lake, root), *_strangers(lake)]
-        problems += [*_unfinished(lake), *_run_counts(lake), *_shards(lake, root)]
+        problems += [*_page_gaps(lake), *_answer_gaps(lake, place), *_strangers(lake)]
+        problems += [*_unfinished(lake), *_run_counts(lake), *_shards(lake, place)]
     return problems
 
 
-def _files(root: Path, table: str) -> Iterator[Problem]:
-    folder = root / table
-    if not (folder / "_delta_log").is_dir():
+def _files(place: Place, table: str) -> Iterator[Problem]:
+    if not is_written(place, table):
         return
-    known = {Path(uri).name for uri in open_table(folder).file_uris()}
-    found = {path.name for path in folder.glob("*.parquet*") if path.is_file()}
-    found |= {path.name for path in folder.glob(".*.parquet.*")}
+    known = {PurePosixPath(uri).name for uri in open_table(place, table).file_uris()}
+    found = {name.removeprefix(f"{table}/") for name in place.objects.names(f"{table}/")}
+    found = {name for name in found if ".parquet" in name and "/" not in name}
+    address = place.table(table)
     for name in sorted(known - found):
-        yield Problem("missing_file", table, f"{folder / name}: is gone; restore it from a backup")
+        yield Problem("missing_file", table, f"{address}/{name}: is gone; restore it from a backup")
     for name in sorted(found - known):
-        message = f"{folder / name}: belongs to no commit (a run was killed); it may be deleted"
+        message = f"{address}/{name}: belongs to no commit (a run was killed); it may be deleted"
         yield Problem("orphan_file", table, message)
 
 
@@ -108,7 +110,7 @@ def _page_gaps(lake: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
         yield Problem("gap", "pages", f"{name}: neither a row nor a failure")
 
 
-def _answer_gaps(lake: duckdb.DuckDBPyConnection, root: Path) -> Iterator[Problem]:
+def _answer_gaps(lake: duckdb.DuckDBPyConnection, place: Place) -> Iterator[Problem]:
     """Prompts that some pictures of a finished medium were not asked."""
     sql = """
         with have as (
@@ -123,15 +125,24 @@ def _answer_gaps(lake: duckdb.DuckDBPyConnection, root: Path) -> Iterator[Proble
         join have using (media_id, sampling) join wanted using (media_id, sampling)
         where n <> pictures order by all"""
     rows = lake.execute(sql).fetchall()
-    handle = open_table(root / "answers") if rows else None
+    handle = open_table(place, "answers") if rows else None
     for media_id, sampling, revision, prompt, count, pictures in rows:
-        app = f"local/{media_id}/{sampling}/{revision}/{prompt}#final"
+        app = f"local/{media_id}/{sampling}/{revision}/{prompt}"
         name = _named(("media_id", "sampling", "prompt_id"), (media_id, sampling, prompt))
         message = f"{name}: {count} answers to {pictures} pictures"
-        if handle is not None and handle.transaction_version(app) is None:
+        if handle is not None and _is_begun(handle, app):
             yield Problem("unfinished", "answers", f"{message}; {_AGAIN}")
         else:
             yield Problem("gap", "answers", message)
+
+
+def _is_begun(handle: DeltaTable, app: str) -> bool:
+    """Whether a local run has begun to land under an id and not finished.
+
+    What a stream lands has the ids of its partitions, and an answer that it left out is lost.
+    """
+    begun = handle.transaction_version(app) is not None
+    return begun and handle.transaction_version(f"{app}#final") is None
 
 
 def _strangers(lake: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
@@ -171,16 +182,15 @@ def _run_counts(lake: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
         yield Problem("count", "runs", f"run_id={run_id}: {inputs} inputs, but {named}")
 
 
-def _shards(lake: duckdb.DuckDBPyConnection, root: Path) -> Iterator[Problem]:
+def _shards(lake: duckdb.DuckDBPyConnection, place: Place) -> Iterator[Problem]:
     sql = "select shard from frames union select shard from pages"
     known = {shard for (shard,) in lake.execute(sql).fetchall() if shard is not None}
-    paths = (root / "shards").rglob("*.arrow*")
-    found = {path.relative_to(root).as_posix() for path in paths}
+    found = {name for name in place.objects.names("shards/") if ".arrow" in name}
     for name in sorted(known - found):
-        message = f"{root / name}: is gone, its pictures cannot be shown; restore it"
+        message = f"{place.uri}/{name}: is gone, its pictures cannot be shown; restore it"
         yield Problem("missing_shard", "shards", message)
     for name in sorted(found - known):
-        message = f"{root / name}: no row names it (a run was killed or failed); {_AGAIN}"
+        message = f"{place.uri}/{name}: no row names it (a run was killed or failed); {_AGAIN}"
         yield Problem("orphan_shard", "shards", message)
 
 

@@ -37,6 +37,7 @@ CODES: Final[Mapping[str, str]] = {
     # transient
     "fetch_failed": "a download did not complete",
     "commit_conflict": "another writer kept winning the commit",
+    "store_failed": "the object store did not answer",
     # set-up
     "usage": "the command was called wrongly",
     "bad_query": "the SQL text could not be run",
@@ -45,6 +46,9 @@ CODES: Final[Mapping[str, str]] = {
     "lake_newer": "the lake was written by a newer version of reelpage",
     "lake_corrupt": "the lake's tables cannot be read",
     "lake_locked": "another process is indexing into the lake",
+    "store_refused": "the object store refuses these credentials or this request",
+    "store_missing": "the bucket does not exist",
+    "store_unsafe": "the object store cannot keep several writers apart",
     "log_behind_table": "the Kafka log ends before the table's position",
     "retention_gap": "the Kafka log starts behind the table's position",
     "log_replaced": "the Kafka log is not the one that was landed from",

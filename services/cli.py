@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 from rich.console import Console
@@ -14,6 +14,9 @@ from rich.markup import escape
 
 from schemas import __version__
 from schemas.errors import InputError, ReelpageError, SetupError, TransientError
+
+if TYPE_CHECKING:
+    from pipeline.place import Place
 
 app = typer.Typer(
     name="reelpage",
@@ -27,9 +30,11 @@ out = Console()
 err = Console(stderr=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-LakeArgument = Annotated[Path, typer.Argument(metavar="LAKE", help="Folder of the lake.")]
+LakeArgument = Annotated[
+    str, typer.Argument(metavar="LAKE", help="The lake, a folder or s3://bucket/prefix.")
+]
 Inputs = Annotated[list[str], typer.Argument(metavar="PATHS|URLS|-", show_default=False)]
-To = Annotated[Path, typer.Option("--to", metavar="LAKE", help="Folder of the tables.")]
+To = Annotated[str, typer.Option("--to", metavar="LAKE", help="Folder of the tables.")]
 Tasks = Annotated[str, typer.Option(help="Asked of each frame and page: caption, ocr.")]
 Ask = Annotated[list[str] | None, typer.Option("--ask", help="A question of your own; repeatable.")]
 Sample = Annotated[str, typer.Option(help='Frames: "1fps", "16frames" or "scene".')]
@@ -40,7 +45,7 @@ Plan = Annotated[bool, typer.Option("--plan", help="Print what would be read, an
 @app.command()
 def index(
     inputs: Inputs,
-    to: To = Path("lake"),
+    to: To = "lake",
     tasks: Tasks = "caption,ocr",
     ask: Ask = None,
     sample: Sample = "1fps",
@@ -53,12 +58,14 @@ def index(
     The same command again does only what is missing.
     """
     from services import indexing
+    from services.places import local_folder
     from services.settings import Settings
 
+    folder = local_folder(to)
     given = [line.rstrip("\n") for line in sys.stdin] if inputs == ["-"] else inputs
     command = shlex.join(sys.argv[1:])
     request = indexing.Request(
-        tuple(given), to, tasks, tuple(ask or ()), sample, model, command, quiet=as_json
+        tuple(given), folder, tasks, tuple(ask or ()), sample, model, command, quiet=as_json
     )
     if plan:
         _print_plan(indexing.plan(request, Settings.from_environment()), as_json)
@@ -75,16 +82,18 @@ def retry(
 ) -> None:
     """Try failed inputs again, with the tasks and sampling of their run."""
     from services import indexing, inspect
+    from services.places import local_folder
     from services.settings import Settings
 
-    jobs = inspect.retry_jobs(lake, where)
+    folder = local_folder(lake)
+    jobs = inspect.retry_jobs(_place(lake), where)
     if not jobs:
         _say({"retried": 0}, "nothing to retry: no open failure fits", as_json)
         return
     for job in jobs:
         request = indexing.Request(
             job.uris,
-            lake,
+            folder,
             "",
             (),
             job.sample,
@@ -114,7 +123,7 @@ def query(
     if form not in ("table", "csv", "json", "parquet"):
         message = f"--format {form}: give table, csv, json or parquet"
         raise SetupError("usage", message)
-    result = run(lake, sql)
+    result = run(_place(lake), sql)
     if form == "table":
         out.print(to_rich(result))
     else:
@@ -124,7 +133,7 @@ def query(
 @app.command()
 def show(
     lake: LakeArgument,
-    place: Annotated[str, typer.Argument(metavar="MEDIA[@00:12:31|#page]")],
+    spot: Annotated[str, typer.Argument(metavar="MEDIA[@00:12:31|#page]")],
     picture: Annotated[Path | None, typer.Option(help="Write the picture to this file.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -133,8 +142,9 @@ def show(
     from services.blocks import blocks
     from services.render import to_json
 
-    found = inspect.show(lake, inspect.parse_place(place))
-    data = inspect.picture_bytes(lake, found["picture"])
+    place = _place(lake)
+    found = inspect.show(place, inspect.parse_spot(spot))
+    data = inspect.picture_bytes(place, found["picture"])
     if picture is not None:
         picture.write_bytes(data)
     if as_json:
@@ -156,7 +166,7 @@ def status(lake: LakeArgument, as_json: Json = False) -> None:
     """Show how many rows each table holds, and the last run."""
     from services import inspect
 
-    found = inspect.status(lake)
+    found = inspect.status(_place(lake))
     rows = "\n".join(f"{name:10} {count:,}" for name, count in found["tables"].items())
     last = found["last_run"]
     text = f"{rows}\nopen failures: {found['open_failures']}"
@@ -174,7 +184,7 @@ def errors(lake: LakeArgument, as_json: Json = False) -> None:
     from services import inspect
     from services.render import to_rich
 
-    found = inspect.open_failures(lake)
+    found = inspect.open_failures(_place(lake))
     if as_json:
         _say(found.to_pylist(), "", True)
     elif found.num_rows:
@@ -188,7 +198,7 @@ def verify(lake: LakeArgument, as_json: Json = False) -> None:
     """Prove that the lake is whole: no gap, no duplicate, nothing missing."""
     from pipeline.verify import verify as check
 
-    problems = [asdict(problem) for problem in check(lake)]
+    problems = [asdict(problem) for problem in check(_place(lake))]
     lines = [f"{p['kind']:10} {p['table']:10} {p['message']}" for p in problems]
     _say(problems, "\n".join(lines) or "no problems found", as_json)
     if problems:
@@ -218,6 +228,13 @@ def main_options(
         raise typer.Exit
 
 
+def _place(lake: str) -> "Place":
+    from services.places import open_place
+    from services.settings import Settings
+
+    return open_place(lake, Settings.from_environment())
+
+
 def _print_plan(found: Any, as_json: bool) -> None:  # noqa: ANN401 - imported where needed
     minutes = found.seconds / 60
     text = (
@@ -231,7 +248,7 @@ def _print_plan(found: Any, as_json: bool) -> None:  # noqa: ANN401 - imported w
     _say(found.to_dict(), text, as_json)
 
 
-def _finish(summary: Any, lake: Path, as_json: bool) -> None:  # noqa: ANN401
+def _finish(summary: Any, lake: str, as_json: bool) -> None:  # noqa: ANN401
     """Report a run and leave with its exit code."""
     for code, message in [] if as_json else summary.errors:
         err.print(f"[red]{code}[/red]: {escape(message)}", highlight=False, soft_wrap=True)
@@ -242,7 +259,7 @@ def _finish(summary: Any, lake: Path, as_json: bool) -> None:  # noqa: ANN401
     if summary.failed_pages:
         text += f"; {summary.failed_pages} pages failed"
     text += f'\ntables in {lake}: try  reelpage query {lake} "select * from answers limit 20"'
-    _say(asdict(summary) | {"lake": str(lake)}, text, as_json)
+    _say(asdict(summary) | {"lake": lake}, text, as_json)
     if summary.exit_code:
         raise typer.Exit(summary.exit_code)
 

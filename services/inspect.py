@@ -4,11 +4,11 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from pipeline.place import Place
 from pipeline.query import query
 from pipeline.store import read_shard
 from schemas.errors import InputError, SetupError
@@ -27,21 +27,23 @@ where not exists (
     where p.media_id = f.input_id and p.page_no = f.unit_no and r.run_id = f.run_id))
 order by f.failed_at, f.uri, f.unit_no
 """
-_PLACE = re.compile(r"^(?P<name>.*?)(?:@(?P<clock>[\d:.]+)|#(?P<page>\d+))?$", re.S)
+_SPOT = re.compile(r"^(?P<name>.*?)(?:@(?P<clock>[\d:.]+)|#(?P<page>\d+))?$", re.S)
 
 
-def status(root: Path) -> dict[str, Any]:
+def status(place: Place) -> dict[str, Any]:
     """Row counts of all tables and the last run."""
     names = ("media", "segments", "frames", "pages", "answers", "failures", "runs")
-    counts = {name: query(root, f"select count(*) n from {name}")["n"][0].as_py() for name in names}
-    runs = query(root, "from runs order by started_at desc limit 1").to_pylist()
-    failures = open_failures(root).num_rows
+    counts = {
+        name: query(place, f"select count(*) n from {name}")["n"][0].as_py() for name in names
+    }
+    runs = query(place, "from runs order by started_at desc limit 1").to_pylist()
+    failures = open_failures(place).num_rows
     return {"tables": counts, "open_failures": failures, "last_run": runs[0] if runs else None}
 
 
-def open_failures(root: Path) -> pa.Table:
+def open_failures(place: Place) -> pa.Table:
     """Failures that no later attempt has mended."""
-    return query(root, _OPEN_FAILURES)
+    return query(place, _OPEN_FAILURES)
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,10 @@ class RetryJob:
     tasks: tuple[Task, ...]
 
 
-def retry_jobs(root: Path, where: str) -> list[RetryJob]:
+def retry_jobs(place: Place, where: str) -> list[RetryJob]:
     """Open failures that fit an SQL condition, grouped by their run's recipe."""
     rows = query(
-        root,
+        place,
         f"with open as ({_OPEN_FAILURES})"
         " select r.sampling, r.tasks, o.unit, o.input_id, o.uri, list(distinct o.unit_no) numbers"
         f" from (from open where {where}) o join runs r using (run_id) group by all order by all",
@@ -73,7 +75,7 @@ def retry_jobs(root: Path, where: str) -> list[RetryJob]:
     for row in rows:
         tasks = _tasks(row["tasks"])
         if row["unit"] == "page":
-            tasks = _asked(root, row["input_id"], row["sampling"]) or tasks
+            tasks = _asked(place, row["input_id"], row["sampling"]) or tasks
         sample = _sample_option(row["sampling"])
         job = jobs.get((row["sampling"], tasks), RetryJob((), {}, sample, tasks))
         if row["unit"] == "page":
@@ -84,14 +86,14 @@ def retry_jobs(root: Path, where: str) -> list[RetryJob]:
     return list(jobs.values())
 
 
-def _asked(root: Path, media_id: str, sampling: str) -> tuple[Task, ...]:
+def _asked(place: Place, media_id: str, sampling: str) -> tuple[Task, ...]:
     """All tasks whose answers about a medium are in the lake."""
     asked = query(
-        root,
+        place,
         "select distinct prompt_id from answers where media_id = $1 and sampling = $2",
         [media_id, sampling],
     )["prompt_id"].to_pylist()
-    runs = query(root, "select distinct tasks from runs order by all")["tasks"].to_pylist()
+    runs = query(place, "select distinct tasks from runs order by all")["tasks"].to_pylist()
     known = {task.prompt_id: task for run in runs for task in _tasks(run)}
     return tuple(known[prompt_id] for prompt_id in sorted(asked) if prompt_id in known)
 
@@ -108,7 +110,7 @@ def _sample_option(sampling: str) -> str:
 
 
 @dataclass(frozen=True)
-class Place:
+class Spot:
     """A medium, and perhaps an instant or a page of it."""
 
     name: str
@@ -116,13 +118,13 @@ class Place:
     page: int | None = None
 
 
-def parse_place(text: str) -> Place:
+def parse_spot(text: str) -> Spot:
     """Read `NAME`, `NAME@00:12:31` or `NAME#7`.
 
     Raises:
         SetupError: `usage`, for a time that is none.
     """
-    match = _PLACE.match(text)
+    match = _SPOT.match(text)
     assert match is not None
     if match["clock"]:
         try:
@@ -131,57 +133,57 @@ def parse_place(text: str) -> Place:
             message = f"{text}: the time after @ reads like 12:31 or 00:12:31.5"
             raise SetupError("usage", message) from error
         seconds = sum(part * 60**index for index, part in enumerate(reversed(parts)))
-        return Place(match["name"], t_us=round(seconds * 1e6))
-    return Place(match["name"], page=int(match["page"]) if match["page"] else None)
+        return Spot(match["name"], t_us=round(seconds * 1e6))
+    return Spot(match["name"], page=int(match["page"]) if match["page"] else None)
 
 
-def show(root: Path, place: Place) -> dict[str, Any]:
+def show(place: Place, spot: Spot) -> dict[str, Any]:
     """Everything known of a medium, or of one instant or page of it.
 
     Returns:
         `media` (facts), `segments` or `pages`, `answers`, and `picture`: shard and row of the
-        picture nearest to the place.
+        picture nearest to the spot.
 
     Raises:
         InputError: `unknown_media`, if the name fits none or several.
     """
-    media = _find(root, place.name)
+    media = _find(place, spot.name)
     key: list[object] = [media["media_id"], media["sampling"]]
     where = "where media_id = ? and sampling = ?"
     if media["kind"] == "video":
-        t_us = place.t_us or 0
+        t_us = spot.t_us or 0
         near = f"from frames {where} order by abs(t_us - {t_us}), frame_no limit 1"
         unit = "frame"
-        parts = query(root, f"from segments {where} order by segment_no", key).to_pylist()
-        if place.t_us is not None:
+        parts = query(place, f"from segments {where} order by segment_no", key).to_pylist()
+        if spot.t_us is not None:
             parts = [part for part in parts if part["start_us"] <= t_us < part["end_us"]]
     else:
-        near = f"from pages {where} and page_no = {place.page or 1}"
+        near = f"from pages {where} and page_no = {spot.page or 1}"
         unit = "page"
-        parts = query(root, f"from pages {where} order by page_no", key).to_pylist()
-        if place.page is not None:
-            parts = [part for part in parts if part["page_no"] == place.page]
-    nearest = query(root, near, key).to_pylist()
+        parts = query(place, f"from pages {where} order by page_no", key).to_pylist()
+        if spot.page is not None:
+            parts = [part for part in parts if part["page_no"] == spot.page]
+    nearest = query(place, near, key).to_pylist()
     if not nearest:
-        message = f"{place.name}: has no {unit} there; it has {media['frames'] or media['pages']}"
+        message = f"{spot.name}: has no {unit} there; it has {media['frames'] or media['pages']}"
         raise InputError("unknown_media", message)
     picture = nearest[0]
     answers = f"select t_s, unit, unit_no, task, prompt, answer, model from answers {where}"
-    if place.t_us is not None or place.page is not None:
+    if spot.t_us is not None or spot.page is not None:
         answers += f" and unit_no = {picture[f'{unit}_no']}"
-    rows = query(root, answers + " order by unit_no, task", key).to_pylist()
+    rows = query(place, answers + " order by unit_no, task", key).to_pylist()
     return {"media": media, f"{unit}s_of": parts, "answers": rows, "picture": picture}
 
 
-def picture_bytes(root: Path, picture: dict[str, Any]) -> bytes:
+def picture_bytes(place: Place, picture: dict[str, Any]) -> bytes:
     """The encoded picture of a row of `frames` or `pages`."""
-    shard = read_shard(root, picture["shard"])
+    shard = read_shard(place.objects, picture["shard"])
     return bytes(shard.rows.column("image")[picture["shard_row"]].as_py())
 
 
-def _find(root: Path, name: str) -> dict[str, Any]:
+def _find(place: Place, name: str) -> dict[str, Any]:
     found = query(
-        root,
+        place,
         "from media where name = $1 or uri = $1 or starts_with(media_id, $1)"
         " order by indexed_at desc",
         [name],

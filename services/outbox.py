@@ -41,7 +41,7 @@ class Outbox:
 
     def shards(self, media_id: str, sampling_id: str) -> ShardStore:
         """The lake's shards of a medium."""
-        return ShardStore(self._lake.root, media_id, sampling_id)
+        return ShardStore(self._lake.place.objects, media_id, sampling_id)
 
     def put(
         self, table: str, app: str, position: int, rows: list[Row], *, final: bool = False

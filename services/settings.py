@@ -1,13 +1,15 @@
 """Settings from the environment, read once; nothing else in reelpage reads it."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any, Final
 
 from schemas.errors import SetupError
 
-_PREFIX = "REELPAGE_"
+_PREFIX: Final = "REELPAGE_"
 
 
 @dataclass(frozen=True)
@@ -18,18 +20,58 @@ class Settings:
         model: directory of a Qwen2-VL checkpoint; empty for the one that ships with reelpage.
         device: torch device of the model, such as "cpu" or "cuda:0".
         threads: threads of the model on a CPU; 0 leaves the choice to torch.
+        lake: where the stream lands, a folder or "s3://bucket/prefix".
+        s3_endpoint: URL of the S3 service.
+        s3_access_key: its user.
+        s3_secret_key: its password.
+        s3_session_token: of temporary credentials; else empty.
+        s3_region: what requests are signed for.
+        s3_ca: file of certificates that sign the service's own; empty for the public ones.
+        s3_style: whether a bucket's name stands in the "path" or is a "virtual" host's.
+        kafka: addresses of brokers, "host:port,host:port".
+        kafka_security: protocol of their listeners.
+        kafka_mechanism: of SASL.
+        kafka_user: of SASL.
+        kafka_password: of SASL.
+        kafka_ca: file of certificates that sign the brokers' own; empty for the public ones.
+        topic: where jobs are.
+        group: consumer group of the workers.
+        instance: this worker's name in the group, for static membership; empty for none.
+        graph: URL of the model's service.
+        roots: folders that jobs may name files of.
+        slots: media that a worker decodes at a time.
     """
 
     model: str = ""
     device: str = "cpu"
     threads: int = 0
+    lake: str = ""
+    s3_endpoint: str = ""
+    s3_access_key: str = ""
+    s3_secret_key: str = field(default="", repr=False)
+    s3_session_token: str = field(default="", repr=False)
+    s3_region: str = "us-east-1"
+    s3_ca: str = ""
+    s3_style: str = "path"
+    kafka: str = ""
+    kafka_security: str = "PLAINTEXT"
+    kafka_mechanism: str = ""
+    kafka_user: str = ""
+    kafka_password: str = field(default="", repr=False)
+    kafka_ca: str = ""
+    topic: str = "reelpage"
+    group: str = "reelpage"
+    instance: str = ""
+    graph: str = ""
+    roots: tuple[Path, ...] = ()
+    slots: int = 2
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
         """Read the settings.
 
         Raises:
-            SetupError: `usage`, for an unknown variable or a number that is none.
+            SetupError: `usage`, for an unknown variable or a value that it cannot have.
         """
         known = {field.name for field in fields(cls)}
         given = {
@@ -43,11 +85,7 @@ class Settings:
                 _PREFIX + name.upper() for name in sorted(known)
             )
             raise SetupError("usage", message)
-        threads = given.get("threads", "0")
-        if not threads.isdecimal():
-            message = f"REELPAGE_THREADS={threads!r}: give a whole number, 0 for torch's choice"
-            raise SetupError("usage", message)
-        return cls(given.get("model", ""), given.get("device", "cpu"), int(threads))
+        return cls(**{name: _read(name, value) for name, value in given.items()})
 
     def model_directory(self, option: Path | None) -> Path:
         """The checkpoint to use: the option, else the setting, else the one that ships."""
@@ -58,3 +96,44 @@ class Settings:
         import pipeline.vlm
 
         return Path(pipeline.vlm.__file__).parent / "tiny"
+
+
+def _paths(text: str) -> tuple[Path, ...]:
+    return tuple(Path(part) for part in text.split(os.pathsep) if part)
+
+
+_NAME: Final = (r"[A-Za-z0-9._-]{1,249}", "letters, digits, '.', '_' and '-'")
+_URL: Final = (r"(https?://[^/\s@]+)?", "a URL without a path, such as http://127.0.0.1:9000")
+_FORMS: Final[Mapping[str, tuple[str, str]]] = {
+    "threads": (r"\d+", "a whole number, 0 for torch's choice"),
+    "lake": (r"(?!.*://).*|s3://.+", "a folder or s3://bucket/prefix"),
+    "s3_endpoint": _URL,
+    "s3_region": (r"[A-Za-z0-9_-]+", "a region, such as us-east-1"),
+    "s3_style": (r"path|virtual", "path or virtual"),
+    "kafka": (r"([^\s,/]+:\d+(,[^\s,/]+:\d+)*)?", "host:port, several with commas between them"),
+    "kafka_security": (
+        r"PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL",
+        "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
+    ),
+    "kafka_mechanism": (
+        r"(PLAIN|SCRAM-SHA-256|SCRAM-SHA-512)?",
+        "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
+    ),
+    "topic": _NAME,
+    "group": _NAME,
+    "instance": (f"({_NAME[0]})?", _NAME[1]),
+    "graph": (r"(https?://\S+)?", "a URL, such as http://127.0.0.1:8000"),
+    "slots": (r"[1-9]\d{0,2}", "a whole number from 1 to 999"),
+}
+"""What a value has to match, whole, and how to say so. Secrets have no form: none is ever shown."""
+
+_TYPES: Final[Mapping[str, Callable[[str], Any]]] = {"threads": int, "slots": int, "roots": _paths}
+
+
+def _read(name: str, text: str) -> Any:  # noqa: ANN401 - of the field's type
+    """A value from its text."""
+    pattern, form = _FORMS.get(name, (r".*", ""))
+    if not re.fullmatch(pattern, text, re.DOTALL):
+        message = f"{_PREFIX}{name.upper()}={text!r}: give {form}"
+        raise SetupError("usage", message)
+    return _TYPES.get(name, str)(text)

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.query import query
+from pipeline.store import local_place
 from schemas.tables import KEYS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -78,7 +79,7 @@ def start(*arguments: str | Path) -> subprocess.Popen[bytes]:
 def rows(lake: Path, table: str) -> list[dict[str, Any]]:
     """All rows of a table without what changes from run to run, in the order of their key."""
     key = ", ".join(KEYS[table])
-    found: pa.Table = query(lake, f"from {table} order by {key}")
+    found: pa.Table = query(local_place(lake), f"from {table} order by {key}")
     return found.drop_columns([n for n in found.column_names if n in CHANGING]).to_pylist()
 
 

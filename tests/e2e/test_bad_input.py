@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from pipeline.query import query
+from pipeline.store import local_place
 from tests.conftest import SAMPLES, run
 
 
@@ -101,7 +102,7 @@ def test_each_bad_input_is_a_failure_and_the_rest_goes_on(tmp_path: Path) -> Non
     assert result.code == 1
     assert result.json["inputs"] == len(CASES) + 1
     assert (result.json["indexed"], result.json["failed"]) == (1, len(CASES))
-    failures = query(lake, "select uri, code, message from failures").to_pylist()
+    failures = query(local_place(lake), "select uri, code, message from failures").to_pylist()
     found = {row["uri"]: row["code"] for row in failures}
     assert found == {str(paths[name]): code for name, (_, code) in CASES.items()}
     for row in failures:

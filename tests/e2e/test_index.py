@@ -10,6 +10,7 @@ import pytest
 from deltalake import DeltaTable
 
 from pipeline.query import query
+from pipeline.store import local_place
 from schemas.tables import TABLES
 from tests.conftest import SAMPLES, rows, run, tables
 from tests.e2e.conftest import Indexed
@@ -20,7 +21,9 @@ TRUTH = json.loads((SAMPLES / "contents.json").read_text())
 def test_every_sample_is_indexed(indexed: Indexed) -> None:
     assert indexed.result.code == 0, indexed.result.err
     assert "3 inputs = 3 indexed + 0 skipped + 0 failed" in indexed.result.out
-    names = query(indexed.lake, "select name, kind from media order by name").to_pylist()
+    names = query(
+        local_place(indexed.lake), "select name, kind from media order by name"
+    ).to_pylist()
     assert [(row["name"], row["kind"]) for row in names] == [
         ("phone.png", "image"),
         ("report.pdf", "document"),
@@ -30,7 +33,7 @@ def test_every_sample_is_indexed(indexed: Indexed) -> None:
 
 def answers(lake: Path, name: str, task: str) -> list[tuple[float | None, str]]:
     found = query(
-        lake,
+        local_place(lake),
         "select a.t_s, a.answer from answers a join media using (media_id, sampling)"
         " where name = ? and task = ? order by unit_no",
         [name, task],
@@ -77,7 +80,8 @@ def test_eight_scripts_come_back_from_the_text_layer(indexed: Indexed) -> None:
 
 def test_blank_page_never_reaches_the_model(indexed: Indexed) -> None:
     found = query(
-        indexed.lake, "select distinct unit_no, answer from answers where finish_reason = 'blank'"
+        local_place(indexed.lake),
+        "select distinct unit_no, answer from answers where finish_reason = 'blank'",
     ).to_pylist()
     assert found == [{"unit_no": TRUTH["report.pdf"]["blank_page"], "answer": ""}]
 
@@ -94,7 +98,7 @@ def test_same_rows_in_duckdb_polars_and_pyarrow(indexed: Indexed) -> None:
         path = str(indexed.lake / table)
         arrow = DeltaTable(path).to_pyarrow_table()
         by_polars = polars.read_delta(path)
-        by_duckdb = query(indexed.lake, f"from {table}")
+        by_duckdb = query(local_place(indexed.lake), f"from {table}")
         assert arrow.num_rows == by_polars.height == by_duckdb.num_rows > 0
         assert arrow.schema.names == by_polars.columns == TABLES[table].names
         key = "t_us" if table == "frames" else "media_id"

@@ -7,6 +7,7 @@ import av
 import pytest
 
 from pipeline.query import query
+from pipeline.store import local_place
 from tests.conftest import Result, run
 
 
@@ -20,7 +21,9 @@ def test_password_is_the_one_failure(lake: tuple[Path, Result]) -> None:
     target, result = lake
     assert result.code == 1
     assert "14 inputs = 13 indexed + 0 skipped + 1 failed" in result.out
-    assert query(target, "select code from failures")["code"].to_pylist() == ["password_required"]
+    assert query(local_place(target), "select code from failures")["code"].to_pylist() == [
+        "password_required"
+    ]
     assert run("verify", target).code == 0
 
 
@@ -38,7 +41,7 @@ def test_frame_times_agree_with_the_container(lake: tuple[Path, Result], media: 
         shown = {max(t for t in times if t <= second + Fraction(1, 2000)) for second in seconds}
         expected = sorted(shown)
         found = query(
-            target,
+            local_place(target),
             "select t_us from frames f join media using (media_id, sampling)"
             " where name = ? order by t_us",
             [path.name],

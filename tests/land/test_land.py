@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 
 from pipeline.land import Lake, Landing
 from pipeline.query import open_dataset, query
+from pipeline.store import local_place
 from schemas.tables import FRAMES, TABLES
 
 Frames = Callable[[str, list[int]], pa.Table]
 
 
 def numbers(root: Path, app: str) -> list[int]:
-    table = open_dataset(root, "frames").to_table(columns=["media_id", "frame_no"])
+    table = open_dataset(local_place(root), "frames").to_table(columns=["media_id", "frame_no"])
     return sorted(row["frame_no"] for row in table.to_pylist() if row["media_id"] == app)
 
 
@@ -138,7 +139,7 @@ def test_a_lake_with_fewer_columns_gains_them(tmp_path: Path, frames: Frames) ->
     Lake(tmp_path).close()
     DeltaTable.create(str(tmp_path / "frames"), older)
     write_deltalake(str(tmp_path / "frames"), old_rows, mode="append")
-    before = open_dataset(tmp_path, "frames").to_table(columns=["frame_no", "phash"])
+    before = open_dataset(local_place(tmp_path), "frames").to_table(columns=["frame_no", "phash"])
     assert before.to_pylist() == [{"frame_no": 7, "phash": None}]
     with Lake(tmp_path) as lake:
         lake.land("frames", [Landing("new", 0, frames("new", [0]))])
@@ -154,7 +155,7 @@ def test_a_lake_with_more_columns_keeps_them(tmp_path: Path, frames: Frames) -> 
     DeltaTable.create(str(tmp_path / "frames"), wider)
     with Lake(tmp_path) as lake:
         lake.land("frames", [Landing("a", 0, frames("a", [0]))])
-    assert open_dataset(tmp_path, "frames").to_table()["later"].to_pylist() == [None]
+    assert open_dataset(local_place(tmp_path), "frames").to_table()["later"].to_pylist() == [None]
 
 
 @pytest.mark.parametrize("name", sorted(TABLES))
@@ -189,7 +190,7 @@ def test_no_filter_loses_rows(tmp_path: Path, condition: str) -> None:
             lake.land(name, [Landing("a", part, table)])
     more = pa.Table.from_pylist(table.to_pylist(), schema=schema)
     write_deltalake(str(tmp_path / name), more, mode="append")  # a file with statistics
-    found = query(tmp_path, f"select count(*) n from {name} where {condition}")
+    found = query(local_place(tmp_path), f"select count(*) n from {name} where {condition}")
     assert found.to_pylist() == [{"n": 3}]
 
 

@@ -8,6 +8,7 @@ from subprocess import Popen
 
 from pipeline.land import Lake
 from pipeline.query import query
+from pipeline.store import local_place
 from pipeline.verify import verify
 
 Child = Popen[str]
@@ -28,7 +29,7 @@ def begin(child: Child) -> None:
 
 def counts(root: Path) -> tuple[int, int, int]:
     sql = "select count(*) a, count(distinct frame_no) b, coalesce(max(frame_no), -1) c from frames"
-    row = query(root, sql).to_pylist()[0]
+    row = query(local_place(root), sql).to_pylist()[0]
     return row["a"], row["b"], row["c"] + 1
 
 
@@ -51,7 +52,7 @@ def test_killed_at_random_moments(tmp_path: Path, lander: Callable[..., Child]) 
         assert landed > acknowledged, f"seed {seed}"
         assert counts(tmp_path) == (landed, landed, landed), f"seed {seed}"
     assert acknowledged > 0
-    kinds = {problem.kind for problem in verify(tmp_path)}
+    kinds = {problem.kind for problem in verify(local_place(tmp_path))}
     assert kinds <= {"orphan_file", "unfinished"}
 
 

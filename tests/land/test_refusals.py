@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.land import Lake, Landing
 from pipeline.query import query
+from pipeline.store import local_place
 from schemas.errors import SetupError
 
 Frames = Callable[[str, list[int]], pa.Table]
@@ -55,7 +56,9 @@ def test_a_read_only_disk_can_be_read(small_disk: Path, frames: Frames) -> None:
         lake.land("frames", [Landing("a", 0, frames("a", [0]))])
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     refused(lambda: Lake(small_disk), "lake_not_writable")
-    assert query(small_disk, "select frame_no from frames").to_pylist() == [{"frame_no": 0}]
+    assert query(local_place(small_disk), "select frame_no from frames").to_pylist() == [
+        {"frame_no": 0}
+    ]
 
 
 def test_a_full_disk_loses_nothing(small_disk: Path, frames: Frames) -> None:
@@ -69,14 +72,14 @@ def test_a_full_disk_loses_nothing(small_disk: Path, frames: Frames) -> None:
         assert "free some room" in refused(lambda: lake.land("frames", [landing]), "disk_full")
         ballast.unlink()
         assert lake.land("frames", [landing]) == 1
-    rows = query(small_disk, "select frame_no from frames order by 1").to_pylist()
+    rows = query(local_place(small_disk), "select frame_no from frames order by 1").to_pylist()
     assert rows == [{"frame_no": 0}, {"frame_no": 1}]
 
 
 def test_a_lake_of_a_newer_version(tmp_path: Path) -> None:
     (tmp_path / "lake.json").write_text('{"lake_version": 99}')
     assert "upgrade reelpage" in refused(lambda: Lake(tmp_path), "lake_newer")
-    refused(lambda: query(tmp_path, "select 1"), "lake_newer")
+    refused(lambda: query(local_place(tmp_path), "select 1"), "lake_newer")
     (tmp_path / "lake.json").write_text('{"lake_version": 1}')
     Lake(tmp_path).close()  # the refusal kept no lock
 
@@ -92,15 +95,15 @@ def test_a_damaged_log(tmp_path: Path, frames: Frames) -> None:
         lake.land("frames", [Landing("a", 0, frames("a", [0]))])
     log = sorted((tmp_path / "frames" / "_delta_log").glob("*.json"))
     log[0].write_bytes(b"\0\1 not a log")
-    refused(lambda: query(tmp_path, "select * from frames"), "lake_corrupt")
+    refused(lambda: query(local_place(tmp_path), "select * from frames"), "lake_corrupt")
     with Lake(tmp_path) as lake:
         refused(lambda: lake.position("frames", "a"), "lake_corrupt")
         refused(lambda: lake.land("frames", [Landing("b", 0, frames("b", [0]))]), "lake_corrupt")
     log[0].unlink()
-    refused(lambda: query(tmp_path, "select * from frames"), "lake_corrupt")
+    refused(lambda: query(local_place(tmp_path), "select * from frames"), "lake_corrupt")
     with Lake(tmp_path) as lake:
         refused(lambda: lake.position("frames", "a"), "lake_corrupt")
 
 
 def test_no_lake(tmp_path: Path) -> None:
-    refused(lambda: query(tmp_path / "none", "select 1"), "lake_missing")
+    refused(lambda: query(local_place(tmp_path / "none"), "select 1"), "lake_missing")

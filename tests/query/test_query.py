@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.land import Lake, Landing
 from pipeline.query import query
+from pipeline.store import local_place
 from schemas.errors import SetupError
 from schemas.tables import FRAMES, TABLES
 
@@ -21,17 +22,19 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_rows_come_back(root: Path) -> None:
-    assert query(root, "select sum(frame_no)::int n from frames").to_pylist() == [{"n": 3}]
+    assert query(local_place(root), "select sum(frame_no)::int n from frames").to_pylist() == [
+        {"n": 3}
+    ]
 
 
 def test_parameters_are_values_not_text(root: Path) -> None:
     sql = "select count(*) n from frames where media_id = ?"
-    assert query(root, sql, ["m' or 'a' = 'a"]).to_pylist() == [{"n": 0}]
+    assert query(local_place(root), sql, ["m' or 'a' = 'a"]).to_pylist() == [{"n": 0}]
 
 
 @pytest.mark.parametrize("table", sorted(set(TABLES) - {"frames"}))
 def test_tables_never_written_are_empty(root: Path, table: str) -> None:
-    found = query(root, f"select * from {table}")
+    found = query(local_place(root), f"select * from {table}")
     assert found.num_rows == 0
     assert found.schema.names == TABLES[table].names
 
@@ -39,7 +42,7 @@ def test_tables_never_written_are_empty(root: Path, table: str) -> None:
 def test_uncommitted_files_are_not_read(root: Path) -> None:
     committed = next((root / "frames").glob("*.parquet"))
     committed.with_name("part-orphan.parquet").write_bytes(committed.read_bytes())
-    assert query(root, "select count(*) n from frames").to_pylist() == [{"n": 3}]
+    assert query(local_place(root), "select count(*) n from frames").to_pylist() == [{"n": 3}]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +68,7 @@ def test_uncommitted_files_are_not_read(root: Path) -> None:
 def test_nothing_else_can_be_read_or_written(root: Path, tmp_path: Path, sql: str) -> None:
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(SetupError) as caught:
-        query(root, sql.format(away=tmp_path / "away", lake=root))
+        query(local_place(root), sql.format(away=tmp_path / "away", lake=root))
     assert caught.value.code == "bad_query"
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -74,16 +77,16 @@ def test_variables_of_the_caller_are_no_tables(root: Path) -> None:
     secret = pa.table({"x": [1]})
     assert secret.num_rows == 1
     with pytest.raises(SetupError, match="secret"):
-        query(root, "select * from secret")
+        query(local_place(root), "select * from secret")
 
 
 def test_a_mistake_names_itself_on_one_line(root: Path) -> None:
     with pytest.raises(SetupError) as caught:
-        query(root, "selec *\nfrom frames")
+        query(local_place(root), "selec *\nfrom frames")
     assert "\n" not in caught.value.message
     assert "syntax error" in caught.value.message
 
 
 @pytest.mark.parametrize("sql", ["", "-- nothing"])
 def test_no_statement_gives_no_rows(root: Path, sql: str) -> None:
-    assert query(root, sql).num_rows == 0
+    assert query(local_place(root), sql).num_rows == 0

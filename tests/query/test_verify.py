@@ -9,6 +9,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from pipeline.land import Lake, Landing
+from pipeline.store import local_place
 from pipeline.verify import verify
 from schemas.tables import TABLES
 
@@ -58,7 +59,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def kinds(root: Path) -> list[tuple[str, str]]:
-    return [(problem.kind, problem.table) for problem in verify(root)]
+    return [(problem.kind, problem.table) for problem in verify(local_place(root))]
 
 
 def change(table: str, predicate: str) -> Callable[[Path], object]:
@@ -71,12 +72,12 @@ def repeat(table: str) -> Callable[[Path], object]:
 
 
 def test_a_whole_lake_has_no_problem(root: Path) -> None:
-    assert verify(root) == []
+    assert verify(local_place(root)) == []
 
 
 def test_an_empty_lake_has_no_problem(tmp_path: Path) -> None:
     Lake(tmp_path).close()
-    assert verify(tmp_path) == []
+    assert verify(local_place(tmp_path)) == []
 
 
 @pytest.mark.parametrize("table", ["media", "segments", "frames", "pages", "answers", "failures"])
@@ -102,7 +103,7 @@ def test_what_is_missing(
     root: Path, damage: Callable[[Path], object], finding: tuple[str, str]
 ) -> None:
     damage(root)
-    found = [problem for problem in verify(root) if problem.kind != "orphan_file"]
+    found = [problem for problem in verify(local_place(root)) if problem.kind != "orphan_file"]
     assert finding in [(problem.kind, problem.table) for problem in found]
     assert all("\n" not in problem.message for problem in found)
 
@@ -117,9 +118,24 @@ def test_a_run_that_lost_an_input(root: Path) -> None:
 def test_a_task_that_was_interrupted_is_unfinished(root: Path) -> None:
     row = VIDEO | {"unit": "frame", "unit_no": 0, "prompt_id": "new", "model_revision": "r"}
     table = pa.Table.from_pylist([row], schema=TABLES["answers"])
-    write_deltalake(str(root / "answers"), table, mode="append")
+    with Lake(root) as lake:
+        lake.land("answers", [Landing("local/v/s/r/new", 0, table)])
     assert kinds(root) == [("unfinished", "answers")]
-    assert all(problem.harmless for problem in verify(root))
+    assert all(problem.harmless for problem in verify(local_place(root)))
+
+
+def test_a_task_of_the_stream_that_is_not_whole_is_a_gap(root: Path) -> None:
+    row = VIDEO | {"unit": "frame", "unit_no": 0, "prompt_id": "new", "model_revision": "r"}
+    table = pa.Table.from_pylist([row], schema=TABLES["answers"])
+    with Lake(root) as lake:
+        lake.land("answers", [Landing("group/topic/3", 0, table)])
+    assert kinds(root) == [("gap", "answers")]
+
+
+def test_objects_of_the_stream_are_no_orphans(root: Path) -> None:
+    for name in ("landings/g/t/0/1", "markers/v", "dead/g/t/0/7", "forgotten/v"):
+        local_place(root).objects.put(name, b"x")
+    assert verify(local_place(root)) == []
 
 
 def test_shards(root: Path) -> None:
@@ -131,7 +147,7 @@ def test_files(root: Path) -> None:
     file = next((root / "frames").glob("*.parquet"))
     file.with_name("part-orphan.parquet").write_bytes(file.read_bytes())
     assert kinds(root) == [("orphan_file", "frames")]
-    assert verify(root)[0].harmless
+    assert verify(local_place(root))[0].harmless
     file.unlink()
     assert ("missing_file", "frames") in kinds(root)
-    assert not all(problem.harmless for problem in verify(root))
+    assert not all(problem.harmless for problem in verify(local_place(root)))

@@ -11,6 +11,7 @@ import pipeline.vlm
 from pipeline.decode import DecodePlan, Limits, Sampling
 from pipeline.land import Lake
 from pipeline.query import query
+from pipeline.store import local_place
 from pipeline.verify import verify
 from schemas.jobs import Task
 from services.inspect import open_failures, retry_jobs
@@ -63,13 +64,13 @@ def test_a_page_that_failed_lands_with_all_its_answers(document: Path, tmp_path:
         failed = index(lake, document, recipe(first), NARROW)
         assert (failed.indexed, failed.failed_pages, failed.exit_code) == (1, 1, 1)
         index(lake, document, recipe(later), None)  # asked of the kept pages alone
-    (job,) = retry_jobs(root, "true")
+    (job,) = retry_jobs(local_place(root), "true")
     assert job.pages == {str(document): (LARGE_PAGE,)}
     assert set(job.tasks) == {*first, *later}
     again = run("retry", root, "--json")
     assert (again.code, again.json["indexed"], again.json["failed_pages"]) == (0, 1, 0)
-    assert open_failures(root).num_rows == 0
-    assert verify(root) == []
+    assert open_failures(local_place(root)).num_rows == 0
+    assert verify(local_place(root)) == []
     assert run("show", root, f"pages.tif#{LARGE_PAGE}", "--json").json["picture"]["page_no"] == 2
     for table in ("pages", "answers"):
         expected = [one | {"shard_row": 0} for one in rows(tmp_path / "whole", table)]
@@ -85,7 +86,9 @@ def test_a_page_that_fails_again_stays_open(document: Path, tmp_path: Path) -> N
         mend = Mend(lake, how, reader, Progress(), uuid.uuid4().hex, limits=NARROW)
         summary = mend.run({document: (LARGE_PAGE,)})
     assert (summary.failed_pages, summary.exit_code) == (1, 1)
-    attempts = query(tmp_path / "lake", "select attempt from failures order by attempt")
+    attempts = query(
+        local_place(tmp_path / "lake"), "select attempt from failures order by attempt"
+    )
     assert attempts["attempt"].to_pylist() == [0, 1]
 
 

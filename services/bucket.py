@@ -1,0 +1,201 @@
+"""Bucket: named objects in an S3 service, with time limits and retries of its own."""
+
+import io
+import random
+import re
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from functools import partial
+from http import HTTPStatus
+from itertools import islice
+from typing import Final, NoReturn, TypeVar
+
+import urllib3
+from minio import Minio
+from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
+from urllib3.exceptions import HTTPError, SSLError
+
+from schemas.errors import SetupError, TransientError
+
+_ATTEMPTS: Final = 5
+_WAIT_S: Final = 0.2  # before the second attempt; twice that before each next one
+_CONNECT_S: Final = 5.0
+_CONNECTIONS: Final = 16
+_PAGE: Final = 1000
+_SIGNED_FOR: Final = timedelta(minutes=5)
+_TRANSIENT: Final = (408, 409, 425, 429, *range(500, 600))
+_IS_THERE: Final = (HTTPStatus.PRECONDITION_FAILED, HTTPStatus.CONFLICT)
+
+T = TypeVar("T")
+
+
+class Bucket:
+    """Objects below a prefix of a bucket.
+
+    Every method raises TransientError `store_failed` if the store does not answer after some
+    attempts, and SetupError `store_refused` or `store_missing` if it refuses, each naming the
+    bucket, the service and the remedy. All may be called from several threads.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        bucket: str,
+        prefix: str = "",
+        *,
+        access_key: str,
+        secret_key: str,
+        session_token: str = "",
+        region: str = "us-east-1",
+        virtual_style: bool = False,
+        ca_file: str = "",
+        timeout_s: float = 20.0,
+    ) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            endpoint: URL of the service, without a path.
+            bucket: its name.
+            prefix: what the names of all objects begin with, without a slash at its ends.
+            access_key: the user.
+            secret_key: the password.
+            session_token: of temporary credentials.
+            region: what requests are signed for.
+            virtual_style: whether the bucket's name is part of the host's, else of the path.
+            ca_file: certificates that sign the service's own, PEM; else the public ones.
+            timeout_s: for an answer; each method makes five attempts.
+        """
+        self._where = f"bucket {bucket} at {endpoint}"
+        self._bucket, self._prefix = bucket, f"{prefix}/" if prefix else ""
+        self._pool = urllib3.PoolManager(
+            maxsize=_CONNECTIONS,
+            timeout=urllib3.Timeout(connect=min(_CONNECT_S, timeout_s), read=timeout_s),
+            retries=False,
+            ca_certs=ca_file or None,
+        )
+        scheme, _, address = endpoint.partition("://")
+        self._client = Minio(
+            address,
+            access_key,
+            secret_key,
+            session_token or None,
+            secure=scheme == "https",
+            region=region,
+            http_client=self._pool,
+        )
+        if virtual_style:
+            self._client.enable_virtual_style_endpoint()  # type: ignore[no-untyped-call]
+        else:
+            self._client.disable_virtual_style_endpoint()  # type: ignore[no-untyped-call]
+
+    def put(self, name: str, data: bytes) -> None:
+        """Store an object, over the one that is there."""
+        key = self._prefix + name
+        self._try(lambda: self._client.put_object(self._bucket, key, io.BytesIO(data), len(data)))
+
+    def get(self, name: str) -> bytes | None:
+        """The bytes of an object, or None."""
+        return self._try(lambda: self._read(self._prefix + name))
+
+    def delete(self, name: str) -> None:
+        """Remove an object; no error if there is none."""
+        self._try(lambda: self._client.remove_object(self._bucket, self._prefix + name))
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """Names that begin with a prefix, in order."""
+        last = ""
+        while page := self._try(partial(self._list, self._prefix + prefix, last)):
+            yield from (key.removeprefix(self._prefix) for key in page)
+            if len(page) < _PAGE:
+                return
+            last = page[-1]
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Store an object only if there is none of its name; one attempt.
+
+        minio has no such call. It signs the address, and the condition goes beside it.
+
+        Returns:
+            False if the store says that there is one.
+        """
+        key = self._prefix + name
+        url = self._client.get_presigned_url("PUT", self._bucket, key, _SIGNED_FOR)
+        headers = {"If-None-Match": "*"}
+
+        def attempt() -> int:
+            return self._pool.request("PUT", url, body=data, headers=headers).status
+
+        status = self._try(attempt, attempts=1)
+        if status in _IS_THERE:
+            return False
+        if status != HTTPStatus.OK:
+            self._raise_status(status, "a conditional put")
+        return True
+
+    def _read(self, key: str) -> bytes | None:
+        try:
+            with self._client.get_object(self._bucket, key) as reply:
+                return reply.read()
+        except S3Error as error:
+            if error.code == "NoSuchKey":
+                return None
+            raise
+
+    def _list(self, prefix: str, last: str) -> list[str]:
+        """One page of keys: what minio gets with one request."""
+        found = self._client.list_objects(
+            self._bucket, prefix, recursive=True, start_after=last or None
+        )
+        return [str(entry.object_name) for entry in islice(found, _PAGE)]
+
+    def _try(self, action: Callable[[], T], attempts: int = _ATTEMPTS) -> T:
+        """Repeat what may succeed later; every request of ours can be made twice."""
+        last: Exception | None = None
+        for attempt in range(attempts):
+            if attempt:
+                time.sleep(random.uniform(0.5, 1) * _WAIT_S * 2**attempt)
+            try:
+                return action()
+            except SSLError as error:
+                message = f"{self._where}: {error}; name its certificates in REELPAGE_S3_CA"
+                raise SetupError("store_refused", message) from error
+            except MinioException as error:
+                if _status(error) not in _TRANSIENT:
+                    self._refuse(error)
+                last = error
+            except HTTPError as error:
+                last = error
+        message = f"{self._where}: does not answer ({_reason(last)}); is it running and reachable?"
+        raise TransientError("store_failed", message) from last
+
+    def _raise_status(self, status: int, what: str) -> NoReturn:
+        message = f"{self._where}: answers {what} with HTTP status {status}"
+        if status in _TRANSIENT and status != HTTPStatus.NOT_IMPLEMENTED:
+            raise TransientError("store_failed", message)
+        raise SetupError("store_refused", message)
+
+    def _refuse(self, error: MinioException) -> NoReturn:
+        if isinstance(error, S3Error) and error.code == "NoSuchBucket":
+            message = f"{self._where}: does not exist; make it, or correct its name"
+            raise SetupError("store_missing", message) from error
+        remedy = "check REELPAGE_S3_ACCESS_KEY, _SECRET_KEY, _REGION and the key's rights"
+        message = f"{self._where}: refuses ({_reason(error)}); {remedy}"
+        raise SetupError("store_refused", message) from error
+
+
+def _status(error: MinioException) -> int:
+    """HTTP status of an error reply."""
+    if isinstance(error, S3Error):
+        return int(error.response.status)
+    if isinstance(error, ServerError):
+        return error.status_code
+    found = re.search(r"Response code: (\d+)", str(error))  # it has no attribute for it
+    return int(found[1]) if isinstance(error, InvalidResponseError) and found else 0
+
+
+def _reason(error: Exception | None) -> str:
+    """The cause in a few words, on one line."""
+    if isinstance(error, S3Error):
+        return f"{error.code}: {error.message}"
+    return " ".join(str(error).split())
