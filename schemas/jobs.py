@@ -1,5 +1,8 @@
 """Job: one medium and what to do with it; the value of a Kafka record, as JSON, version 1.
 
+The record's key is the media id, so that the same medium always comes to the same partition; a
+range of a long video adds its first segment to the key, so that several workers share it.
+
 May change: optional fields may be added. Never: a rename, another type, a field that becomes
 required. `frozen/job.v1.json` is compared with this module by a test.
 """
@@ -19,7 +22,7 @@ class MediaReference:
     """Where a medium's bytes are: a whole object, or a byte range of one.
 
     Attributes:
-        uri: path, file://, https:// or s3:// address.
+        uri: path, file://, https:// or s3:// address; the name alone of an inline payload.
         offset: first byte.
         length: bytes, or None to the end.
         etag: version of the object, or None if unknown.
@@ -61,6 +64,21 @@ class UnitRange:
 
 
 @dataclass(frozen=True)
+class StreamChunk:
+    """A self-contained piece of a live stream: MPEG-TS or fragmented MP4.
+
+    Attributes:
+        stream: name of the stream; the record's key.
+        sequence: number of the chunk, from 0 without gaps.
+        start_us: when its first frame was recorded, UTC microseconds.
+    """
+
+    stream: str
+    sequence: int
+    start_us: int
+
+
+@dataclass(frozen=True)
 class Job:
     """One medium and the tasks to run on it.
 
@@ -71,6 +89,11 @@ class Job:
         range: part of the medium, or None for all of it.
         deadline_us: UTC microseconds after which it is not retried, or None.
         trace: W3C trace context, or None.
+        sample: how frames are chosen, as `reelpage index --sample` takes it.
+        payload: the medium itself, base64, instead of bytes at `media.uri`.
+        ranges: all parts of the medium, if this is one of several jobs that land as one medium.
+        chunk: place in a live stream, if it is a piece of one.
+        attempt: 0, or how often the same work has failed before this job.
     """
 
     id: str
@@ -79,6 +102,11 @@ class Job:
     range: UnitRange | None = None
     deadline_us: int | None = None
     trace: str | None = None
+    sample: str = "1fps"
+    payload: str | None = field(default=None, repr=False)
+    ranges: tuple[UnitRange, ...] = ()
+    chunk: StreamChunk | None = None
+    attempt: int = 0
 
     def to_json(self) -> str:
         """Return the job as one line of JSON."""
@@ -108,10 +136,16 @@ def _job_of(value: dict[str, Any]) -> Job:
     if extra := set(value) - known:
         message = f"job has unknown fields {sorted(extra)}"
         raise InputError("bad_job", message)
-    span = value.pop("range", None)
-    return Job(
+    span, chunk = value.pop("range", None), value.pop("chunk", None)
+    job = Job(
         media=MediaReference(**value.pop("media")),
         tasks=tuple(Task(**task) for task in value.pop("tasks", ())),
         range=None if span is None else UnitRange(**span),
+        ranges=tuple(UnitRange(**one) for one in value.pop("ranges", ())),
+        chunk=None if chunk is None else StreamChunk(**chunk),
         **value,
     )
+    if job.range is not None and job.ranges and job.range not in job.ranges:
+        message = f"job is of {job.range}, which is none of its ranges"
+        raise InputError("bad_job", message)
+    return job

@@ -8,21 +8,14 @@
 The folder keeps data, logs and `servers.json`, by which another process finds the same servers.
 """
 
-import fcntl
 import io
-import json
-import os
 import secrets
-import select
 import shutil
-import signal
 import socket
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Literal
@@ -34,7 +27,8 @@ from minio import Minio
 from minio.error import MinioException
 
 from schemas.errors import SetupError
-from services.ports import GRPC, HOST, Ports
+from services.ports import GRPC, HOST
+from services.processes import Process, Processes, write_private
 
 Name = Literal["s3", "broker"]
 Storage = Literal["s3", "memory"]
@@ -44,9 +38,6 @@ _BUCKET: Final = "tansu"  # of the broker
 _READY: Final = "reelpage-ready"
 # each bucket has volumes of its own: one to begin with, not seven, or they run out
 _WEED: Final = {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}
-_START_S: Final = 60.0
-_POLL_S: Final = 0.1
-_LOG_LINES: Final = 12
 
 
 @dataclass(frozen=True)
@@ -86,22 +77,6 @@ class Broker:
     bootstrap: str
 
 
-@dataclass
-class _Process:
-    """One server in `servers.json`; `started` tells it from a later owner of the same pid."""
-
-    ports: list[int]
-    storage: str = ""
-    access_key: str = ""
-    secret_key: str = field(default="", repr=False)
-    pid: int = 0
-    started: int = 0
-
-    @property
-    def alive(self) -> bool:
-        return self.pid > 0 and _started(self.pid) == self.started
-
-
 class Servers:
     """The servers of one folder. Ports are chosen once and kept over restarts.
 
@@ -110,9 +85,8 @@ class Servers:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder.resolve()
-        self._ports = Ports()
-        self._children: dict[int, subprocess.Popen[bytes]] = {}
+        self._all = Processes(folder)
+        self._folder = self._all.folder
 
     def up(self, buckets: Sequence[str] = (), storage: Storage = "s3") -> tuple[S3Server, Broker]:
         """Start what does not run yet, wait until it answers, and make the buckets."""
@@ -120,16 +94,16 @@ class Servers:
 
     def s3(self, buckets: Sequence[str] = ()) -> S3Server:
         """The S3 server, started where it does not run, with these buckets."""
-        with self._state() as state:
-            known = state.get("s3") or _Process(
-                self._ports.choose(4), access_key="reelpage", secret_key=secrets.token_hex(16)
+        with self._all.state() as state:
+            known = state.get("s3") or Process(
+                self._all.ports.choose(4), access_key="reelpage", secret_key=secrets.token_hex(16)
             )
             state["s3"] = known
             server = S3Server(f"http://{HOST}:{known.ports[0]}", known.access_key, known.secret_key)
             client = server.client()
             if not known.alive:
-                self._launch("s3", known, self._seaweedfs(known), _WEED)
-            self._await("s3", known, lambda: _stores(client))
+                self._all.launch("s3", known, self._seaweedfs(known), _WEED)
+            self._all.wait("s3", known, lambda: _stores(client))
         for bucket in buckets:
             if not client.bucket_exists(bucket):
                 client.make_bucket(bucket)
@@ -143,20 +117,20 @@ class Servers:
         high watermark of a fetch is right. And after a kill it may answer an idempotent producer
         "duplicate" for records that it lost: produce with `enable_idempotence=False`.
         """
-        with self._state() as state:
-            known = state.get("broker") or _Process(self._ports.choose(1), storage)
+        with self._all.state() as state:
+            known = state.get("broker") or Process(self._all.ports.choose(1), storage)
         environment = _credentials(self.s3([_BUCKET])) if known.storage == "s3" else {}
-        with self._state() as state:
+        with self._all.state() as state:
             known = state.setdefault("broker", known)
             bootstrap = f"{HOST}:{known.ports[0]}"
             if not known.alive:
-                self._launch("broker", known, _tansu(bootstrap, known.storage), environment)
-            self._await("broker", known, lambda: _lists_topics(bootstrap))
+                self._all.launch("broker", known, _tansu(bootstrap, known.storage), environment)
+            self._all.wait("broker", known, lambda: _lists_topics(bootstrap))
         return Broker(bootstrap)
 
     def kill(self, name: Name) -> None:
         """End one server with SIGKILL and wait until it is gone."""
-        with self._state() as state:
+        with self._all.state() as state:
             if name in state:
                 self._end(state[name], grace_s=0)
 
@@ -174,73 +148,19 @@ class Servers:
         SeaweedFS takes 15 s over SIGTERM; what it acknowledged outlives SIGKILL too.
         """
         if self._folder.is_dir():
-            with self._state() as state:
+            with self._all.state() as state:
                 for process in reversed(state.values()):
                     self._end(process, grace_s)
-        for child in self._children.values():  # ended by another object of this folder
-            child.poll()
-        self._ports.close()
+        self._all.close()
 
-    @contextmanager
-    def _state(self) -> Iterator[dict[str, _Process]]:
-        """What `servers.json` says, under a lock, written back at the end, whatever happens."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / "servers.json"
-        with (self._folder / "servers.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            known = json.loads(path.read_text()) if path.exists() else {}
-            state = {name: _Process(**value) for name, value in known.items()}
-            try:
-                yield state
-            finally:
-                _write_private(path, {name: asdict(value) for name, value in state.items()})
-
-    def _launch(
-        self, name: Name, process: _Process, command: Sequence[str], env: Mapping[str, str]
-    ) -> None:
-        if taken := self._ports.taken(process.ports):
-            known = self._folder / "servers.json"
-            message = f"{name}: port {taken[0]} of {HOST} is in use; free it, or remove {known}"
-            raise SetupError("server_failed", message)
-        with (self._folder / f"{name}.log").open("ab") as log:
-            child = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self._folder,
-                env=dict(env),
-                start_new_session=True,  # an interrupt at the terminal is not for it
-            )
-        self._children[child.pid] = child
-        process.pid, process.started = child.pid, _started(child.pid)
-
-    def _await(self, name: Name, process: _Process, answers: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + _START_S
-        while not answers():
-            if process.alive and time.monotonic() < deadline:
-                time.sleep(_POLL_S)
-                continue
-            state = "does not answer" if process.alive else "ended at its start"
-            self._end(process, grace_s=0)
-            log = self._folder / f"{name}.log"
-            last = "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
-            message = f"{name} on {HOST}:{process.ports[0]} {state}; see {log}:\n{last}"
-            raise SetupError("server_failed", message)
-
-    def _end(self, process: _Process, grace_s: float) -> None:
-        if process.pid:
-            with suppress(ProcessLookupError):
-                _stop(process, grace_s)
-            if child := self._children.pop(process.pid, None):
-                child.wait()
-        process.pid = process.started = 0
+    def _end(self, process: Process, grace_s: float) -> None:
+        self._all.end(process, grace_s)
         for port in process.ports:  # SeaweedFS leaves its Unix sockets there
             for number in (port, port + GRPC):
                 for path in Path("/tmp").glob(f"seaweedfs-*-{number}.sock"):
                     path.unlink(missing_ok=True)
 
-    def _seaweedfs(self, process: _Process) -> list[str]:
+    def _seaweedfs(self, process: Process) -> list[str]:
         weed = shutil.which("weed", path=f"{Path(sys.executable).parent}")
         if weed is None:
             raise _missing("SeaweedFS")
@@ -249,7 +169,7 @@ class Servers:
             "credentials": [{"accessKey": process.access_key, "secretKey": process.secret_key}],
             "actions": ["Admin", "Read", "Write", "List", "Tagging"],
         }
-        _write_private(self._folder / "s3.json", {"identities": [identity]})
+        write_private(self._folder / "s3.json", {"identities": [identity]})
         data = self._folder / "s3"
         data.mkdir(exist_ok=True)
         s3, master, volume, filer = process.ports
@@ -310,40 +230,3 @@ def _lists_topics(bootstrap: str) -> bool:
     except (KafkaError, OSError):
         return False
     return True
-
-
-def _started(pid: int) -> int:
-    """When the process began, in clock ticks since the boot; 0 for one that has ended."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    state, *numbers = text.rpartition(")")[2].split()  # proc(5): fields 3 and up
-    return 0 if state in "ZX" else int(numbers[18])
-
-
-def _stop(process: _Process, grace_s: float) -> None:
-    """SIGTERM, SIGKILL after the grace, and its end awaited; another with its pid is never hit.
-
-    Raises:
-        ProcessLookupError: the process has ended already.
-    """
-    handle = os.pidfd_open(process.pid)
-    try:
-        if not process.alive:
-            return
-        if grace_s:
-            signal.pidfd_send_signal(handle, signal.SIGTERM)
-            select.select([handle], [], [], grace_s)
-        signal.pidfd_send_signal(handle, signal.SIGKILL)
-        select.select([handle], [], [])
-    finally:
-        os.close(handle)
-
-
-def _write_private(path: Path, content: object) -> None:
-    """JSON that only its owner can read, whole or not at all."""
-    new = path.with_suffix(".new")
-    new.touch(mode=0o600)
-    new.write_text(json.dumps(content, indent=1))
-    new.replace(path)

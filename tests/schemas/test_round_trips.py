@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import InputError
-from schemas.jobs import Job, MediaReference, Task, UnitRange
+from schemas.jobs import Job, MediaReference, StreamChunk, Task, UnitRange
 from schemas.shards import FRAMES, PAGES, MediaInfo, Shard, info_from_json, info_to_json
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -20,7 +20,16 @@ jobs = st.builds(
     range=st.none() | st.builds(UnitRange, longs, longs),
     deadline_us=st.none() | longs,
     trace=st.none() | texts,
+    payload=st.none() | texts,
+    chunk=st.none() | st.builds(StreamChunk, texts, longs, longs),
+    attempt=st.integers(0, 9),
 )
+
+
+def test_a_range_of_several_comes_back() -> None:
+    ranges = (UnitRange(0, 30), UnitRange(30, 60))
+    job = Job("a", MediaReference("u"), range=ranges[1], ranges=ranges)
+    assert Job.from_json(job.to_json()) == job
 
 
 @given(jobs)
@@ -50,6 +59,8 @@ def test_jobs(job: Job) -> None:
         '{"version": 1, "id": "a", "media": {"uri": "u"}, "tasks": [{"name": "x"}]}',
         '{"version": 1, "id": "a", "media": {"uri": "u"}, "range": {"start": 0}}',
         '{"version": 1, "id": "a", "media": {"uri": "u"}, "tasks": 3}',
+        '{"version": 1, "id": "a", "media": {"uri": "u"}, "range": {"start": 0, "stop": 1},'
+        ' "ranges": [{"start": 1, "stop": 2}]}',
     ],
 )
 def test_what_is_no_job(text: str | bytes) -> None:
