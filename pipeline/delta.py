@@ -1,18 +1,27 @@
-"""Delta: the tables of a place, opened or made, and the version of the lake that they form."""
+"""Delta: the tables of a place, opened, made or appended to, and the version of their lake."""
 
+import errno
 import json
+import os
 import re
+from collections.abc import Iterable, Mapping
 from typing import Final
 
-from deltalake import DeltaTable, Schema
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import DeltaError
+from deltalake.transaction import AddAction
 
 from pipeline.place import Place
 from schemas.errors import SetupError, TransientError
 from schemas.tables import LAKE_VERSION, TABLES
 
 _VERSION: Final = "lake.json"
-_CONFIGURATION: Final = {"delta.checkpointInterval": "20"}
+_CONFIGURATION: Final = {
+    "delta.checkpointInterval": "20",
+    # No smallest and largest values in the log: they would outlive the rows that are forgotten.
+    "delta.dataSkippingNumIndexedCols": "0",
+}
+_HOPELESS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 _STORE_TROUBLE: Final = "Generic S3 error"
 _REFUSED: Final = "lacked the necessary privileges"
 _DECORATION: Final = re.compile(r"\x1b\[\d+m|↳")
@@ -49,7 +58,8 @@ def check_version(place: Place, *, create: bool = False) -> None:
 
 def is_written(place: Place, table: str) -> bool:
     """Whether a table has a log, be it whole or damaged."""
-    return next(place.objects.names(f"{table}/_delta_log/"), None) is not None
+    names = place.objects.names(f"{table}/_delta_log/")
+    return any(name.endswith((".json", ".parquet")) for name in names)  # not one half written
 
 
 def open_table(place: Place, table: str) -> DeltaTable:
@@ -63,16 +73,16 @@ def open_table(place: Place, table: str) -> DeltaTable:
     try:
         return DeltaTable(address, storage_options=dict(place.options))
     except (DeltaError, OSError) as error:
-        reason = " ".join(_DECORATION.sub("", str(error)).split())
-        if _REFUSED in reason:
-            message = f"{address}: the store refuses ({reason}); check the key's rights"
+        found = reason(error)
+        if _REFUSED in found:
+            message = f"{address}: the store refuses ({found}); check the key's rights"
             raise SetupError("store_refused", message) from error
-        if _STORE_TROUBLE in reason:
-            message = f"{address}: the store does not answer ({reason}); try again"
+        if _STORE_TROUBLE in found:
+            message = f"{address}: the store does not answer ({found}); try again"
             raise TransientError("store_failed", message) from error
         if isinstance(error, OSError):
             raise
-        message = f"{address}: the table cannot be read ({reason}); restore it or index anew"
+        message = f"{address}: the table cannot be read ({found}); restore it or index anew"
         raise SetupError("lake_corrupt", message) from error
 
 
@@ -84,21 +94,56 @@ def open_or_create(place: Place, table: str) -> DeltaTable:
         TransientError: `store_failed`, if the store does not answer.
         DeltaError, OSError: it could not be made or changed; another attempt may succeed.
     """
-    address, options, schema = place.table(table), dict(place.options), TABLES[table]
-    if not DeltaTable.is_deltatable(address, options):
-        if is_written(place, table):
-            message = f"{address}: the Delta log is damaged; restore it or index into a new folder"
-            raise SetupError("lake_corrupt", message)
+    # Not `is_deltatable`: it holds the interpreter while it waits for the store.
+    if not is_written(place, table):
         return DeltaTable.create(
-            address,
-            schema,
-            mode="ignore",
+            place.table(table),
+            TABLES[table],
+            mode="ignore",  # somebody may have made it in between
             configuration=dict(_CONFIGURATION),
-            storage_options=options,
+            storage_options=dict(place.options),
         )
     handle = open_table(place, table)
     known = {column.name for column in handle.schema().fields}
-    wanted = Schema.from_arrow(schema).fields
+    wanted = Schema.from_arrow(TABLES[table]).fields
     if new := [column for column in wanted if column.name not in known]:
         handle.alter.add_columns(new)  # the lake is of an older reelpage
     return handle
+
+
+def append(handle: DeltaTable, files: Iterable[AddAction], positions: Mapping[str, int]) -> None:
+    """Commit files and positions through a handle; refused if it has not seen a competitor's.
+
+    Args:
+        handle: the one that the positions were checked on, untouched since.
+        files: that are in the table's folder.
+        positions: by application id.
+
+    Raises:
+        DeltaError, OSError: says nothing; the commit may be stored all the same.
+    """
+    transactions = [Transaction(app, position) for app, position in positions.items()]
+    handle.create_write_transaction(
+        list(files),
+        "append",
+        handle.schema(),
+        commit_properties=CommitProperties(app_transactions=transactions),
+    )
+    # This call, other than `write_deltalake`, leaves the handle where it was.
+    handle.update_incremental()
+
+
+def raise_if_hopeless(error: Exception) -> None:
+    """Raise what no second attempt cures, with its number: deltalake has it in the text only.
+
+    Raises:
+        OSError: the disk is full, read-only or not ours.
+    """
+    for number in _HOPELESS:
+        if getattr(error, "errno", None) == number or f"os error {number})" in str(error):
+            raise OSError(number, os.strerror(number)) from error
+
+
+def reason(error: Exception) -> str:
+    """What deltalake says, on one line."""
+    return " ".join(_DECORATION.sub("", str(error)).split())

@@ -6,7 +6,6 @@ competitor's commit is refused by the log, so check and write together are a com
 same check followed by a write through the table's address would reload and lose that fence.
 """
 
-import errno
 import fcntl
 import json
 import os
@@ -19,18 +18,18 @@ from types import TracebackType
 from typing import Final, Self
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from pipeline.delta import check_version, open_or_create
+from pipeline.delta import append, check_version, open_or_create, raise_if_hopeless
 from pipeline.parquet import write_file
+from pipeline.place import Place
 from pipeline.store import disk_errors, local_place
 from schemas.errors import SetupError, TransientError
 from schemas.tables import TABLES
 
 _ATTEMPTS: Final = 8
 _FINAL: Final = "#final"
-_HOPELESS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @dataclass(frozen=True)
@@ -133,10 +132,10 @@ class Lake:
                     if written is None:
                         written = sum(landing.rows.num_rows for landing in missing)
                     if missing:
-                        _commit(handle, self.root / table, missing)
+                        _commit(handle, self.place, table, missing)
                     return written
                 except (DeltaError, OSError) as error:
-                    _raise_if_hopeless(error)
+                    raise_if_hopeless(error)
                     last = error
         message = f"{self.root}/{table}: {_ATTEMPTS} commits failed, the last with: {last}"
         raise TransientError("commit_conflict", message) from last
@@ -171,10 +170,9 @@ def _missing(handle: DeltaTable, landings: Sequence[Landing]) -> list[Landing]:
     return missing
 
 
-def _commit(handle: DeltaTable, folder: Path, landings: Sequence[Landing]) -> None:
-    schema = TABLES[folder.name]
-    if not all(landing.rows.schema.equals(schema) for landing in landings):
-        message = f"{folder.name}: rows of another schema than the table's"
+def _commit(handle: DeltaTable, place: Place, table: str, landings: Sequence[Landing]) -> None:
+    if not all(landing.rows.schema.equals(TABLES[table]) for landing in landings):
+        message = f"{table}: rows of another schema than the table's"
         raise ValueError(message)
     last: dict[str, int] = {}
     for landing in landings:
@@ -184,23 +182,8 @@ def _commit(handle: DeltaTable, folder: Path, landings: Sequence[Landing]) -> No
             last[landing.app + _FINAL] = landing.position
     rows = pa.concat_tables([landing.rows for landing in landings])
     identity = json.dumps(sorted((landing.app, landing.position) for landing in landings))
-    files = [write_file(folder, rows, identity)] if rows.num_rows else []
-    transactions = [Transaction(app, position) for app, position in last.items()]
-    handle.create_write_transaction(
-        list(files),
-        "append",
-        handle.schema(),
-        commit_properties=CommitProperties(app_transactions=transactions),
-    )
-    # This call, other than `write_deltalake`, leaves the handle where it was.
-    handle.update_incremental()
-
-
-def _raise_if_hopeless(error: Exception) -> None:
-    """Raise what no second attempt cures, with its number: deltalake has it in the text only."""
-    for number in _HOPELESS:
-        if getattr(error, "errno", None) == number or f"os error {number})" in str(error):
-            raise OSError(number, os.strerror(number)) from error
+    files = [write_file(place.objects, table, rows, identity)] if rows.num_rows else []
+    append(handle, [file.to_action() for file in files], last)
 
 
 def _lock(root: Path) -> int:

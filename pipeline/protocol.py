@@ -59,7 +59,7 @@ class Put:
     """Store an object, over the one that is there. No reply."""
 
     name: str
-    value: "Batch | Marker"
+    value: "Batch | Marker | Letter"
 
 
 @dataclass(frozen=True)
@@ -88,13 +88,28 @@ class Marker:
         name: made of media id, range, sampling, and prompt and model revision for answers.
         outcome: "indexed" or "failed".
         units: units that have their rows; a retry of a failure goes on from there.
-        facts: what the `media` row is made of.
+        facts: what the `media` row is made of; JSON values.
+        attempt: of the job. A failure ends every job of this attempt or a lower one.
     """
 
     name: str
     outcome: Literal["indexed", "failed"]
     units: int
     facts: Mapping[str, Any] = field(default_factory=dict)
+    attempt: int = 0
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A dead letter: what an operator needs to send a failed job again.
+
+    Attributes:
+        name: of its object, under `dead/`.
+        value: JSON values.
+    """
+
+    name: str
+    value: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -123,6 +138,7 @@ class Batch:
         markers: of the jobs that end in it.
         ranges: of those that are parts of a medium.
         last_key: media key of the job at `last`, to know the log by.
+        letters: of the jobs that fail in it.
     """
 
     app: str
@@ -133,6 +149,7 @@ class Batch:
     markers: tuple[Marker, ...] = ()
     ranges: tuple[Range, ...] = ()
     last_key: str = ""
+    letters: tuple[Letter, ...] = ()
 
     @property
     def record(self) -> str:
@@ -220,6 +237,8 @@ class Protocol:
         for table in FOLLOWERS:
             if table in batch.rows:
                 yield from self._append(table, batch.app, batch.last, batch.rows[table])
+        for letter in batch.letters:
+            yield Put(letter.name, letter)
         for marker in batch.markers:
             yield Put(marker.name, marker)
         for part in batch.ranges:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -39,7 +40,7 @@ def disk_errors(folder: Path) -> Iterator[None]:
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file so that a reader sees all of it or none, also after a crash."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.{os.getpid()}")
+    new = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_native_id()}")
     try:
         with new.open("wb") as file:
             file.write(data)
@@ -53,8 +54,8 @@ def write_whole(path: Path, data: bytes) -> None:
 class Folder:
     """Objects as the files of a folder.
 
-    What a killed process left half written has a name of its own, `.NAME.PID`; `names` gives it
-    too, so that it can be found and removed.
+    What a killed process left half written has a name of its own, `.NAME.PID-THREAD`; `names` gives
+    it too, so that it can be found and removed.
     """
 
     def __init__(self, root: Path) -> None:

@@ -1,0 +1,129 @@
+"""The committer: intents of many threads, few commits, each row once."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable
+
+from pipeline.commit import GroupCommitter
+from pipeline.parquet import DataFile, write_file
+from pipeline.place import Place
+from pipeline.store import local_place
+from schemas.errors import SetupError, TransientError
+from schemas.tables import FRAMES
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return local_place(tmp_path)
+
+
+@pytest.fixture
+def committer(place: Place) -> Iterator[GroupCommitter]:
+    with GroupCommitter(place, delay_s=0.05) as opened:
+        yield opened
+
+
+def store(place: Place, app: str, number: int) -> DataFile:
+    row = {"media_id": app, "sampling": "s", "frame_no": number}
+    rows = pa.Table.from_pylist([row], schema=FRAMES)
+    return write_file(place.objects, "frames", rows, f"{app} {number}")
+
+
+def numbers(place: Place) -> list[tuple[str, int]]:
+    table = DeltaTable(place.table("frames"), storage_options=dict(place.options))
+    rows = table.to_pyarrow_dataset().to_table(columns=["media_id", "frame_no"]).to_pylist()
+    return sorted((row["media_id"], row["frame_no"]) for row in rows)
+
+
+def land(committer: GroupCommitter, place: Place, app: str, number: int) -> None:
+    """Append number after number, as a worker does: look, commit, look again if refused."""
+    reload = False
+    for _ in range(30):
+        try:
+            seen = committer.look("frames", [app], reload=reload)
+            held = seen[app]
+            if held is not None and held >= number:
+                return
+            file = store(place, app, number)
+            if committer.commit("frames", seen, {app: number}, file):
+                return
+        except TransientError:
+            pass
+        reload = True
+    pytest.fail(f"{app} {number} did not land")
+
+
+def test_a_position_lands_once(committer: GroupCommitter, place: Place) -> None:
+    file = store(place, "a", 0)
+    assert committer.look("frames", ["a"], reload=False) == {"a": None}
+    assert committer.commit("frames", {"a": None}, {"a": 0}, file)
+    assert committer.commit("frames", {"a": None}, {"a": 0}, file)  # from before
+    assert not committer.commit("frames", {"a": None}, {"a": 7}, store(place, "a", 7))
+    assert committer.look("frames", ["a", "b"], reload=True) == {"a": 0, "b": None}
+    assert numbers(place) == [("a", 0)]
+
+
+def test_intents_of_many_threads_share_a_commit(committer: GroupCommitter, place: Place) -> None:
+    committer.look("frames", ["a"], reload=False)
+    apps = [f"a{number}" for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda app: land(committer, place, app, 0), apps))
+    assert numbers(place) == [(app, 0) for app in apps]
+    assert DeltaTable(place.table("frames")).version() <= 2
+
+
+def test_of_two_intents_for_one_position_one_is_written(
+    committer: GroupCommitter, place: Place
+) -> None:
+    """They arrive in one group: a zombie's and the new owner's, with other rows each."""
+    committer.look("frames", ["a"], reload=False)
+    files = [store(place, "a", 10), store(place, "a", 11)]
+    both = threading.Barrier(2)
+
+    def commit(number: int) -> bool:
+        both.wait()
+        return committer.commit("frames", {"a": None}, {"a": number}, files[number])
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(commit, [0, 1])) == [False, True]
+    assert len(numbers(place)) == 1
+
+
+def test_two_committers_race(place: Place) -> None:
+    """Two processes' worth of committers, the same work in both: every row once."""
+    apps = [f"a{number}" for number in range(4)]
+    with GroupCommitter(place, 0.01) as one, GroupCommitter(place, 0.01) as other:
+
+        def work(job: tuple[GroupCommitter, str]) -> None:
+            for number in range(6):
+                land(job[0], place, job[1], number)
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(work, [(c, app) for app in apps for c in (one, other)]))
+    assert numbers(place) == [(app, number) for app in apps for number in range(6)]
+
+
+def test_a_damaged_log_is_told_to_every_worker(
+    committer: GroupCommitter, place: Place, tmp_path: Path
+) -> None:
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "frames" / "_delta_log").mkdir()
+    (tmp_path / "frames" / "_delta_log" / f"{0:020}.json").write_text("{")
+    with pytest.raises(SetupError) as caught:
+        committer.look("frames", ["a"], reload=False)
+    assert caught.value.code == "lake_corrupt"
+    with pytest.raises(SetupError):
+        committer.commit("frames", {"a": None}, {"a": 0}, None)
+    assert committer.look("pages", ["a"], reload=False) == {"a": None}
+
+
+def test_a_closed_committer_takes_nothing(place: Place) -> None:
+    committer = GroupCommitter(place)
+    committer.close()
+    with pytest.raises(TransientError):
+        committer.commit("frames", {"a": None}, {"a": 0}, None)
