@@ -159,9 +159,9 @@ class ShardStore:
             yield shard
             part += 1
 
-    def pictures_before(self, part: int) -> int:
-        """Pictures in the parts before `part`; kept shards only."""
-        shards = (self.read(index) for index in range(part))
+    def pictures_before(self, part: int, first: int = 0) -> int:
+        """Pictures in the parts from `first` up to `part`; kept shards only."""
+        shards = (self.read(index) for index in range(first, part))
         return sum(shard.rows.num_rows for shard in shards if shard is not None)
 
 

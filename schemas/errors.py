@@ -34,9 +34,12 @@ CODES: Final[Mapping[str, str]] = {
     "features_invalid": "features do not have the shape that their grid states",
     "unknown_media": "the lake knows no such media",
     "bad_job": "a job message does not follow the contract",
+    "media_changed": "the object is not the version that the job refers to",
     # transient
     "fetch_failed": "a download did not complete",
     "commit_conflict": "another writer kept winning the commit",
+    "broker_failed": "the Kafka broker does not answer",
+    "internal": "a fault of reelpage itself",
     "store_failed": "the object store did not answer",
     # set-up
     "usage": "the command was called wrongly",
@@ -49,6 +52,8 @@ CODES: Final[Mapping[str, str]] = {
     "store_refused": "the object store refuses these credentials or this request",
     "store_missing": "the bucket does not exist",
     "store_unsafe": "the object store cannot keep several writers apart",
+    "broker_refused": "the Kafka broker refused the user",
+    "topic_missing": "the Kafka topic does not exist",
     "log_behind_table": "the Kafka log ends before the table's position",
     "retention_gap": "the Kafka log starts behind the table's position",
     "log_replaced": "the Kafka log is not the one that was landed from",

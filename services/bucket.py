@@ -9,7 +9,8 @@ from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
 from itertools import islice
-from typing import Final, NoReturn, TypeVar
+from pathlib import Path
+from typing import Any, Final, Literal, NoReturn, TypeVar
 
 import urllib3
 from minio import Minio
@@ -23,6 +24,7 @@ _WAIT_S: Final = 0.2  # before the second attempt; twice that before each next o
 _CONNECT_S: Final = 5.0
 _CONNECTIONS: Final = 16
 _PAGE: Final = 1000
+_BLOCK: Final = 1 << 20
 _SIGNED_FOR: Final = timedelta(minutes=5)
 _TRANSIENT: Final = (408, 409, 425, 429, *range(500, 600))
 _IS_THERE: Final = (HTTPStatus.PRECONDITION_FAILED, HTTPStatus.CONFLICT)
@@ -132,6 +134,61 @@ class Bucket:
         if status != HTTPStatus.OK:
             self._raise_status(status, "a conditional put")
         return True
+
+    def etags(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """Names and versions of the objects whose names begin with a prefix, in order."""
+        key = self._prefix + prefix
+        found = self._try(
+            lambda: list(self._client.list_objects(self._bucket, key, recursive=True))
+        )
+        for entry in found:
+            yield str(entry.object_name).removeprefix(self._prefix), str(entry.etag or "")
+
+    def download(
+        self, name: str, target: Path, *, offset: int = 0, length: int | None = None, etag: str = ""
+    ) -> Literal["done", "absent", "changed"]:
+        """Copy an object, or a range of its bytes, to a file.
+
+        Args:
+            name: of the object.
+            target: file to write.
+            offset: first byte.
+            length: bytes; None for all that follow.
+            etag: version that it must have; empty for any.
+        """
+        key, range_ = self._prefix + name, offset or length is not None
+        headers: Any = {"If-Match": etag} if etag else {}
+
+        def attempt() -> Literal["done"]:
+            with (
+                self._client.get_object(
+                    self._bucket,
+                    key,
+                    offset=offset,
+                    length=length or 0,
+                    request_headers=headers,
+                ) as reply,
+                target.open("wb") as file,
+            ):
+                for block in reply.stream(_BLOCK):
+                    file.write(block)
+            return "done"
+
+        if range_ and length == 0:
+            target.write_bytes(b"")
+            return "done"
+        try:
+            return self._try(attempt)
+        except SetupError as error:
+            cause = error.__cause__
+            if isinstance(cause, S3Error) and cause.code == "NoSuchKey":
+                return "absent"
+            if (
+                isinstance(cause, MinioException)
+                and _status(cause) == HTTPStatus.PRECONDITION_FAILED
+            ):
+                return "changed"
+            raise
 
     def _read(self, key: str) -> bytes | None:
         try:

@@ -1,6 +1,5 @@
 """Command line: `reelpage COMMAND`. The only place that prints."""
 
-import json
 import shlex
 import sys
 from collections.abc import Callable
@@ -9,14 +8,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from schemas import __version__
 from schemas.errors import InputError, ReelpageError, SetupError, TransientError
+from services import cli_stream
+from services.cli_shared import (
+    Ask,
+    Inputs,
+    Json,
+    LakeArgument,
+    Sample,
+    Tasks,
+    err,
+    lines,
+    out,
+    place,
+    say,
+    settings,
+)
 
 if TYPE_CHECKING:
-    from pipeline.place import Place
+    pass
 
 app = typer.Typer(
     name="reelpage",
@@ -26,18 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 _INTERRUPTED: Final = 130
-out = Console()
-err = Console(stderr=True)
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-LakeArgument = Annotated[
-    str, typer.Argument(metavar="LAKE", help="The lake, a folder or s3://bucket/prefix.")
-]
-Inputs = Annotated[list[str], typer.Argument(metavar="PATHS|URLS|-", show_default=False)]
 To = Annotated[str, typer.Option("--to", metavar="LAKE", help="Folder of the tables.")]
-Tasks = Annotated[str, typer.Option(help="Asked of each frame and page: caption, ocr.")]
-Ask = Annotated[list[str] | None, typer.Option("--ask", help="A question of your own; repeatable.")]
-Sample = Annotated[str, typer.Option(help='Frames: "1fps", "16frames" or "scene".')]
 ModelDir = Annotated[Path | None, typer.Option(help="Checkpoint folder; default: the tiny one.")]
 Plan = Annotated[bool, typer.Option("--plan", help="Print what would be read, and stop.")]
 
@@ -59,18 +61,17 @@ def index(
     """
     from services import indexing
     from services.places import local_folder
-    from services.settings import Settings
 
     folder = local_folder(to)
-    given = [line.rstrip("\n") for line in sys.stdin] if inputs == ["-"] else inputs
+    given = lines(inputs)
     command = shlex.join(sys.argv[1:])
     request = indexing.Request(
         tuple(given), folder, tasks, tuple(ask or ()), sample, model, command, quiet=as_json
     )
     if plan:
-        _print_plan(indexing.plan(request, Settings.from_environment()), as_json)
+        _print_plan(indexing.plan(request, settings()), as_json)
         return
-    _finish(indexing.index(request, Settings.from_environment(), err), to, as_json)
+    _finish(indexing.index(request, settings(), err), to, as_json)
 
 
 @app.command()
@@ -83,12 +84,11 @@ def retry(
     """Try failed inputs again, with the tasks and sampling of their run."""
     from services import indexing, inspect
     from services.places import local_folder
-    from services.settings import Settings
 
     folder = local_folder(lake)
-    jobs = inspect.retry_jobs(_place(lake), where)
+    jobs = inspect.retry_jobs(place(lake), where)
     if not jobs:
-        _say({"retried": 0}, "nothing to retry: no open failure fits", as_json)
+        say({"retried": 0}, "nothing to retry: no open failure fits", as_json)
         return
     for job in jobs:
         request = indexing.Request(
@@ -105,7 +105,7 @@ def retry(
             pages=job.pages,
         )
         for run_again in (indexing.index,) * bool(job.uris) + (indexing.mend,) * bool(job.pages):
-            _finish(run_again(request, Settings.from_environment(), err), lake, as_json)
+            _finish(run_again(request, settings(), err), lake, as_json)
 
 
 @app.command()
@@ -123,7 +123,7 @@ def query(
     if form not in ("table", "csv", "json", "parquet"):
         message = f"--format {form}: give table, csv, json or parquet"
         raise SetupError("usage", message)
-    result = run(_place(lake), sql)
+    result = run(place(lake), sql)
     if form == "table":
         out.print(to_rich(result))
     else:
@@ -142,9 +142,9 @@ def show(
     from services.blocks import blocks
     from services.render import to_json
 
-    place = _place(lake)
-    found = inspect.show(place, inspect.parse_spot(spot))
-    data = inspect.picture_bytes(place, found["picture"])
+    found_at = place(lake)
+    found = inspect.show(found_at, inspect.parse_spot(spot))
+    data = inspect.picture_bytes(found_at, found["picture"])
     if picture is not None:
         picture.write_bytes(data)
     if as_json:
@@ -166,7 +166,7 @@ def status(lake: LakeArgument, as_json: Json = False) -> None:
     """Show how many rows each table holds, and the last run."""
     from services import inspect
 
-    found = inspect.status(_place(lake))
+    found = inspect.status(place(lake))
     rows = "\n".join(f"{name:10} {count:,}" for name, count in found["tables"].items())
     last = found["last_run"]
     text = f"{rows}\nopen failures: {found['open_failures']}"
@@ -175,7 +175,7 @@ def status(lake: LakeArgument, as_json: Json = False) -> None:
             f"\nlast run {last['run_id']}: {last['inputs']} inputs = {last['indexed']} indexed"
             f" + {last['skipped']} skipped + {last['failed']} failed"
         )
-    _say(found, text, as_json)
+    say(found, text, as_json)
 
 
 @app.command()
@@ -184,9 +184,9 @@ def errors(lake: LakeArgument, as_json: Json = False) -> None:
     from services import inspect
     from services.render import to_rich
 
-    found = inspect.open_failures(_place(lake))
+    found = inspect.open_failures(place(lake))
     if as_json:
-        _say(found.to_pylist(), "", True)
+        say(found.to_pylist(), "", True)
     elif found.num_rows:
         out.print(to_rich(found.select(["code", "uri", "unit_no", "attempt", "message"])))
     else:
@@ -198,9 +198,9 @@ def verify(lake: LakeArgument, as_json: Json = False) -> None:
     """Prove that the lake is whole: no gap, no duplicate, nothing missing."""
     from pipeline.verify import verify as check
 
-    problems = [asdict(problem) for problem in check(_place(lake))]
+    problems = [asdict(problem) for problem in check(place(lake))]
     lines = [f"{p['kind']:10} {p['table']:10} {p['message']}" for p in problems]
-    _say(problems, "\n".join(lines) or "no problems found", as_json)
+    say(problems, "\n".join(lines) or "no problems found", as_json)
     if problems:
         raise typer.Exit(4)
 
@@ -209,11 +209,10 @@ def verify(lake: LakeArgument, as_json: Json = False) -> None:
 def doctor(as_json: Json = False) -> None:
     """Check the installation: packages, codecs, model, memory, disk."""
     from services.doctor import examine
-    from services.settings import Settings
 
-    checks = list(examine(Settings.from_environment()))
+    checks = list(examine(settings()))
     lines = [f"{'ok ' if c.ok else 'BAD'}  {c.name:14} {c.found}" for c in checks]
-    _say([asdict(check) for check in checks], "\n".join(lines), as_json)
+    say([asdict(check) for check in checks], "\n".join(lines), as_json)
     if not all(check.ok for check in checks):
         raise typer.Exit(2)
 
@@ -228,13 +227,6 @@ def main_options(
         raise typer.Exit
 
 
-def _place(lake: str) -> "Place":
-    from services.places import open_place
-    from services.settings import Settings
-
-    return open_place(lake, Settings.from_environment())
-
-
 def _print_plan(found: Any, as_json: bool) -> None:  # noqa: ANN401 - imported where needed
     minutes = found.seconds / 60
     text = (
@@ -245,7 +237,7 @@ def _print_plan(found: Any, as_json: bool) -> None:  # noqa: ANN401 - imported w
         f"model time     about {minutes:.1f} minutes on this machine"
     )
     text += "".join(f"\nwould fail     {reason}" for reason in found.unreadable)
-    _say(found.to_dict(), text, as_json)
+    say(found.to_dict(), text, as_json)
 
 
 def _finish(summary: Any, lake: str, as_json: bool) -> None:  # noqa: ANN401
@@ -259,16 +251,12 @@ def _finish(summary: Any, lake: str, as_json: bool) -> None:  # noqa: ANN401
     if summary.failed_pages:
         text += f"; {summary.failed_pages} pages failed"
     text += f'\ntables in {lake}: try  reelpage query {lake} "select * from answers limit 20"'
-    _say(asdict(summary) | {"lake": lake}, text, as_json)
+    say(asdict(summary) | {"lake": lake}, text, as_json)
     if summary.exit_code:
         raise typer.Exit(summary.exit_code)
 
 
-def _say(value: Any, text: str, as_json: bool) -> None:  # noqa: ANN401
-    if as_json:
-        print(json.dumps(value, ensure_ascii=False, indent=1, default=str))
-    else:
-        print(text)
+cli_stream.add_to(app)
 
 
 def run(command: Callable[..., Any] = app) -> NoReturn:

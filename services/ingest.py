@@ -1,0 +1,78 @@
+"""Ingest: a worker that turns the jobs of a topic into rows, exactly once.
+
+Three kinds of threads share the partitions of a `Board`: the poller, which alone speaks with the
+broker; the slots, which work on a job each; and the lander, which resumes partitions and lands
+what is ready, in order. The simulator runs the same window and protocol under every fault.
+"""
+
+import threading
+import time
+from collections.abc import Iterable
+from typing import Final
+
+from pipeline.perform import Performer
+from pipeline.protocol import Protocol
+from schemas.jobs import Job
+from services.board import Board
+from services.landing import Lander
+from services.poller import Poller
+from services.settings import Settings
+from services.slots import Slots
+from services.topic import Sender
+from services.work import Work
+
+DRAIN_S: Final = 30.0
+"""A worker that is told to stop is gone after this time at the latest."""
+
+
+class Ingest:
+    """One worker process; `run` returns when it has drained."""
+
+    def __init__(
+        self, settings: Settings, work: Work, performer: Performer, protocol: Protocol
+    ) -> None:
+        """Take the parts; nothing is started."""
+        self._settings = settings
+        self._sender: Sender | None = None
+        self.slots = Slots(settings.slots, work, settings.topic, self._send)
+        self._board = Board(self.slots.start)
+        self._lander = Lander(
+            self._board, performer, protocol, f"{settings.group}/{settings.topic}"
+        )
+        self._draining = threading.Event()
+
+    def run(self) -> None:
+        """Work until `drain` is called.
+
+        Raises:
+            SetupError: the broker or the store refuses this worker.
+            TransientError: the broker does not answer at the start.
+        """
+        poller = Poller(self._settings, self._board)
+        self._lander.start()
+        try:
+            while not self._draining.wait(0):
+                poller.poll()
+                self._lander.check()
+            self._finish(poller)
+        finally:
+            self.slots.stop()
+            self._lander.stop()
+
+    def drain(self) -> None:
+        """Take no more records; units in work end and land, within `DRAIN_S` seconds."""
+        self._draining.set()
+
+    def _finish(self, poller: "Poller") -> None:
+        give_up = time.monotonic() + DRAIN_S
+        self.slots.stop()
+        while time.monotonic() < give_up:
+            poller.poll(fetch=False)
+            self._lander.check()
+            if not self.slots.busy and not self._board.ready():
+                break
+        poller.commit()
+
+    def _send(self, jobs: Iterable[tuple[str, Job]]) -> None:
+        self._sender = self._sender or Sender(self._settings)
+        self._sender.send(jobs)

@@ -1,0 +1,151 @@
+"""Submit: files, folders, URLs and objects as jobs on the topic."""
+
+import base64
+import hashlib
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from pipeline.consume import MEDIA_SUFFIXES, Input, find_files, open_input
+from schemas.errors import InputError, ReelpageError
+from schemas.jobs import Job, MediaReference, StreamChunk, Task
+from services.objects import listing
+from services.settings import Settings
+from services.topic import Sender
+
+_AT_ONCE: Final = 200
+_INLINE: Final = 14 << 20  # bytes; as base64 below what a record may have
+_MICRO: Final = 1_000_000
+
+
+@dataclass(frozen=True)
+class Question:
+    """What every job of a submission asks.
+
+    Attributes:
+        tasks: prompts.
+        sample: as `reelpage index --sample` takes it.
+        deadline_s: seconds from now after which nothing is retried, or None.
+    """
+
+    tasks: tuple[Task, ...]
+    sample: str = "1fps"
+    deadline_s: float | None = None
+
+    def job(
+        self,
+        key: str,
+        media: MediaReference,
+        *,
+        chunk: StreamChunk | None = None,
+        payload: str = "",
+    ) -> Job:
+        """The job for one medium; the same work has the same id."""
+        parts = [key, media.uri, self.sample, *sorted(task.prompt_id for task in self.tasks)]
+        late = None
+        if self.deadline_s is not None:
+            late = round((time.time() + self.deadline_s) * _MICRO)
+        return Job(
+            id=hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()[:16],
+            media=media,
+            tasks=self.tasks,
+            sample=self.sample,
+            deadline_us=late,
+            payload=payload or None,
+            chunk=chunk,
+        )
+
+
+@dataclass
+class Submission:
+    """How a submission went."""
+
+    sent: int = 0
+    failed: int = 0
+    errors: list[tuple[str, str]] = field(default_factory=list)
+
+
+def jobs(
+    arguments: Iterable[str], question: Question, settings: Settings
+) -> Iterator[tuple[str, Job] | ReelpageError]:
+    """Jobs with their keys; what cannot become one comes as its error."""
+    for argument in arguments:
+        scheme = urlsplit(argument).scheme
+        if scheme == "s3":
+            yield from _objects(argument, question, settings)
+        elif scheme in ("http", "https"):
+            yield _digest(argument), question.job("", MediaReference(argument))
+        else:
+            yield from _files(Path(argument.removeprefix("file://")), question)
+
+
+def chunk_jobs(
+    files: Sequence[Path], stream: str, first: int, question: Question
+) -> Iterator[tuple[str, Job] | ReelpageError]:
+    """Files as consecutive chunks of a live stream, each with its bytes inside the job."""
+    for sequence, path in enumerate(files, start=first):
+        source = open_input(path)
+        if source.error is not None:
+            yield source.error
+        elif source.size > _INLINE:
+            message = f"{path}: {source.size} bytes are too many for a chunk; cut shorter ones"
+            yield InputError("too_large", message)
+        else:
+            chunk = StreamChunk(stream, sequence, round(time.time() * _MICRO))
+            media = MediaReference(f"stream:{stream}/{sequence}")
+            payload = base64.b64encode(path.read_bytes()).decode()
+            yield stream, question.job(source.input_id, media, chunk=chunk, payload=payload)
+
+
+def send(
+    made: Iterable[tuple[str, Job] | ReelpageError], sender: Sender, progress: "Submission"
+) -> None:
+    """Send jobs some at a time; `progress` counts what the broker has.
+
+    Raises:
+        TransientError: `broker_failed`; the same command again sends the rest, and what was sent
+            twice is indexed once.
+    """
+    waiting: list[tuple[str, Job]] = []
+    for one in made:
+        if isinstance(one, ReelpageError):
+            progress.failed += 1
+            progress.errors.append((one.code, one.message))
+            continue
+        waiting.append(one)
+        # Inline payloads are large: they go one by one.
+        if len(waiting) >= _AT_ONCE or one[1].payload is not None:
+            progress.sent += sender.send(waiting)
+            waiting = []
+    if waiting:
+        progress.sent += sender.send(waiting)
+
+
+def _files(path: Path, question: Question) -> Iterator[tuple[str, Job] | ReelpageError]:
+    for found in find_files([path]):
+        source = found if isinstance(found, Input) else open_input(found)
+        if source.error is not None and source.error.code == "empty_directory":
+            yield source.error
+        else:  # also what cannot be read here: a worker elsewhere may, or records the failure
+            yield source.input_id, question.job(source.input_id, MediaReference(source.uri))
+
+
+def _objects(
+    uri: str, question: Question, settings: Settings
+) -> Iterator[tuple[str, Job] | ReelpageError]:
+    found = False
+    for name, etag in listing(settings, uri):
+        if Path(name).suffix.lower() in MEDIA_SUFFIXES:
+            found = True
+            key = _digest(f"{name}\0{etag}")
+            yield key, question.job(key, MediaReference(name, etag=etag))
+    if not found:
+        message = f"{uri}: there are no media below it; check bucket and prefix"
+        yield InputError("empty_directory", message)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()

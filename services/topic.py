@@ -1,0 +1,191 @@
+"""Topic: jobs on Kafka, by kafka-python; positions live in the tables, Kafka's offset is a hint."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.errors import (
+    AuthorizationError,
+    KafkaError,
+    SaslAuthenticationFailedError,
+    TopicAlreadyExistsError,
+)
+
+from schemas.errors import SetupError, TransientError
+from schemas.jobs import Job
+from services.settings import Settings
+
+_TIMEOUT_MS: Final = 15_000
+_LARGEST: Final = 20 << 20  # bytes of a record; inline payloads are base64
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record of a topic's partition."""
+
+    partition: int
+    offset: int
+    key: str
+    timestamp: int
+    value: bytes
+
+    @property
+    def mark(self) -> str:
+        """What tells this record from one of another log."""
+        return f"{self.key}@{self.timestamp}"
+
+
+def connection(settings: Settings) -> dict[str, Any]:
+    """What every client needs to reach the broker.
+
+    Raises:
+        SetupError: `usage`, if no broker is named.
+    """
+    if not settings.kafka:
+        message = "no broker is named: set REELPAGE_KAFKA=HOST:PORT, or start one: reelpage up"
+        raise SetupError("usage", message)
+    values: dict[str, Any] = {
+        "bootstrap_servers": settings.kafka.split(","),
+        "security_protocol": settings.kafka_security,
+        "request_timeout_ms": _TIMEOUT_MS,
+    }
+    if settings.kafka_ca:
+        values["ssl_cafile"] = settings.kafka_ca
+    if settings.kafka_mechanism:
+        values |= {
+            "sasl_mechanism": settings.kafka_mechanism,
+            "sasl_plain_username": settings.kafka_user,
+            "sasl_plain_password": settings.kafka_password,
+        }
+    return values
+
+
+def consumer(settings: Settings, *, session_s: float) -> KafkaConsumer:
+    """A member of the group, which reads nothing before it is told where from.
+
+    Raises:
+        SetupError: `broker_refused`.
+        TransientError: `broker_failed`.
+    """
+    with broker_errors(settings):
+        return KafkaConsumer(
+            **connection(settings),
+            group_id=settings.group,
+            group_instance_id=settings.instance or None,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            allow_auto_create_topics=False,
+            partition_assignment_strategy=[CooperativeStickyAssignor],
+            session_timeout_ms=round(session_s * 1000),
+            heartbeat_interval_ms=round(session_s * 250),
+            max_partition_fetch_bytes=2 * _LARGEST,
+            max_poll_records=8,
+        )
+
+
+def make_topic(settings: Settings, partitions: int) -> None:
+    """Make the topic of jobs unless it is there.
+
+    Raises:
+        SetupError: `broker_refused`.
+        TransientError: `broker_failed`.
+    """
+    spec = {"num_partitions": partitions, "replication_factor": -1}
+    with broker_errors(settings), closing(KafkaAdminClient(**connection(settings))) as admin:
+        if settings.topic in admin.list_topics():
+            return
+        try:
+            admin.create_topics({settings.topic: spec}, wait_for_metadata=True)
+        except TopicAlreadyExistsError:
+            return
+
+
+class Sender:
+    """Produces jobs, keyed so that the same work always comes to the same partition."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Connect.
+
+        Raises:
+            SetupError: `broker_refused`.
+            TransientError: `broker_failed`.
+        """
+        self._settings = settings
+        with broker_errors(settings):
+            # A job that is sent twice is indexed once, so nothing depends on idempotence, which
+            # some brokers get wrong after a crash.
+            self._producer = KafkaProducer(
+                **connection(settings),
+                acks="all",
+                enable_idempotence=False,
+                max_request_size=_LARGEST,
+                linger_ms=5,
+            )
+
+    def send(self, jobs: Iterable[tuple[str, Job]]) -> int:
+        """Send jobs with their keys and wait until the broker has them all; returns how many.
+
+        Raises:
+            TransientError: `broker_failed`; some may have been stored.
+        """
+        with broker_errors(self._settings):
+            sent = [
+                self._producer.send(self._settings.topic, job.to_json().encode(), key=key.encode())
+                for key, job in jobs
+            ]
+            self._producer.flush(timeout=_TIMEOUT_MS / 1000)
+            for one in sent:
+                one.get(timeout=_TIMEOUT_MS / 1000)
+        return len(sent)
+
+    def close(self) -> None:
+        """Let the broker go."""
+        self._producer.close(timeout=_TIMEOUT_MS / 1000)
+
+
+def records(
+    fetched: Mapping[TopicPartition, list[Any]],
+) -> Iterable[tuple[int, list[Record]]]:
+    """What a poll gave, by partition."""
+    for place, found in fetched.items():
+        yield (
+            place.partition,
+            [
+                Record(
+                    place.partition,
+                    one.offset,
+                    (one.key or b"").decode(errors="replace") or _digest(one.value or b""),
+                    one.timestamp,
+                    one.value or b"",
+                )
+                for one in found
+            ],
+        )
+
+
+def _digest(value: bytes) -> str:
+    return hashlib.sha256(value).hexdigest()
+
+
+class broker_errors:
+    """Turn what kafka-python raises into one line with the remedy."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._where = f"{settings.kafka} (topic {settings.topic})"
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, AuthorizationError | SaslAuthenticationFailedError):
+            message = f"{self._where}: the broker refused {type(error).__name__}; check the user"
+            raise SetupError("broker_refused", message) from error
+        if isinstance(error, KafkaError | OSError):
+            reason = str(error) or type(error).__name__
+            message = f"{self._where}: the broker does not answer ({reason}); is it running?"
+            raise TransientError("broker_failed", message) from error
