@@ -33,9 +33,12 @@ CODES: Final[Mapping[str, str]] = {
     "url_refused": "the URL's scheme or address is not allowed",
     "features_invalid": "features do not have the shape that their grid states",
     "unknown_media": "the lake knows no such media",
+    "bad_request": "a request to a service of ours does not follow its contract",
+    "forgotten": "the medium was removed on request and is not indexed again",
     "bad_job": "a job message does not follow the contract",
     # transient
     "fetch_failed": "a download did not complete",
+    "lander_failed": "the lander did not answer",
     "commit_conflict": "another writer kept winning the commit",
     "store_failed": "the object store did not answer",
     # set-up
@@ -44,6 +47,7 @@ CODES: Final[Mapping[str, str]] = {
     "lake_not_writable": "the lake's folder cannot be written",
     "lake_missing": "there is no lake at this place",
     "lake_newer": "the lake was written by a newer version of reelpage",
+    "not_forgotten": "traces of a medium are left after its removal",
     "lake_corrupt": "the lake's tables cannot be read",
     "lake_locked": "another process is indexing into the lake",
     "store_refused": "the object store refuses these credentials or this request",
