@@ -227,7 +227,10 @@ class Protocol:
             if number == batch.number:
                 return number  # stored, its acknowledgement lost
             if seen[app] != batch.before:
-                return None
+                if attempt > 0:
+                    return None
+                # The handle may be another committer's, and behind what this worker knows.
+                continue
             positions = {app: batch.last, record: batch.number}
             if (yield Commit(LEDGER, positions, batch.rows.get(LEDGER, self._empty))):
                 return number

@@ -21,13 +21,15 @@ def main() -> int:
     began = time.monotonic()
     faults: dict[str, int] = {}
     failed: list[Outcome] = []
-    events = 0
+    events = shared = retried = 0
     for seed in range(args.first, args.first + args.seeds):
         if args.trace:
             outcome = Simulator(seed, args.control, lambda line: say(line)).run()
         else:
             outcome = simulate(seed, control=args.control)
         events += outcome.events
+        shared += outcome.shared
+        retried += outcome.retried
         for kind, count in outcome.faults.items():
             faults[kind] = faults.get(kind, 0) + count
         if outcome.problems:
@@ -40,6 +42,8 @@ def main() -> int:
         "failed": [outcome.seed for outcome in failed],
         "events": events,
         "faults": faults,
+        "shared_commits": shared,
+        "retried": retried,
         "seconds": round(seconds, 1),
         "seeds_per_s": round(args.seeds / seconds, 1),
     }

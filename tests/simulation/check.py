@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from pipeline.protocol import LEDGER
+from pipeline.protocol import LEDGER, Marker
 from pipeline.window import next_offset
+from tests.simulation.results import letter_name, marker_name
 from tests.simulation.world import Job, World, app_of
 
 Work = dict[tuple[str, str], list[Job]]  # by medium and part
+Ends = dict[str, Marker]  # by column
 
 
 def check(world: World, submitted: list[tuple[int, Job]], broken: set[int]) -> list[str]:
@@ -30,11 +32,13 @@ def check(world: World, submitted: list[tuple[int, Job]], broken: set[int]) -> l
         f"partition {p} stopped: {why}" for p, why in world.stopped.items() if p not in broken
     ]
     problems += _offsets(world)
+    ends: dict[tuple[str, str], Ends] = {}
     for place, jobs in work.items():
         if place not in lossy:
-            problems += _part(world, jobs)
-    lossy_media = {media for media, _ in lossy}
-    problems += _media(world, {k: v for k, v in work.items() if k[0] not in lossy_media})
+            ends[place], strange = _replay(world, jobs)
+            problems += [*strange, *_part(world, jobs[0], ends[place])]
+    for media in {media for media, _ in work} - {media for media, _ in lossy}:
+        problems += _media(world, media, [end for place, end in ends.items() if place[0] == media])
     return problems
 
 
@@ -64,27 +68,41 @@ def _offsets(world: World) -> Iterator[str]:
             yield f"partition {partition}: offset {committed} was committed before it landed"
 
 
-def _part(world: World, jobs: list[Job]) -> Iterator[str]:
-    """Every column of a part: all its rows, or one failure and the rows before it."""
-    job = jobs[0]
-    failures = [row for row in world.tables[LEDGER].rows if row[:2] == (job.media, job.part)]
-    for column in sorted({column for job in jobs for column in job.columns}):
-        failed = [row[2] for row in failures if column in row[3]]
-        if len(failed) > 1:
-            yield f"{job.key} {column}: {len(failed)} failures"
-        if not failed and any(column in row[3] for row in failures):
-            yield f"{job.key} {column}: lost"
-        whole = failed[0] if failed else job.units
-        wanted = [job.first + unit for unit in range(whole)]
+def _replay(world: World, jobs: list[Job]) -> tuple[Ends, list[str]]:
+    """What jobs come to that run one after the other, where the ledger says which ones failed."""
+    failures = {
+        (attempt, columns): unit
+        for media, part, unit, columns, attempt in world.tables[LEDGER].rows
+        if (media, part) == (jobs[0].media, jobs[0].part)
+    }
+    ends: Ends = {}
+    for job in jobs:
+        known = [ends.get(column) for column in job.columns]
+        if any(end and end.outcome == "failed" and end.attempt >= job.attempt for end in known):
+            continue  # a known failure
+        columns = [c for c in job.columns if c not in ends or ends[c].outcome == "failed"]
+        failed = failures.pop((job.attempt, tuple(columns)), None)
+        for column in columns:
+            name, held = marker_name(job.key, column), ends[column].units if column in ends else 0
+            if failed is None:
+                ends[column] = Marker(name, "indexed", job.units)
+            else:
+                ends[column] = Marker(name, "failed", max(held, failed), attempt=job.attempt)
+    return ends, [f"{jobs[0].key}: no job can have failed as {place}" for place in failures]
+
+
+def _part(world: World, job: Job, ends: Ends) -> Iterator[str]:
+    """Every column of a part: all its rows, or those before the failure; its marker, its letter."""
+    for column, end in ends.items():
+        wanted = [job.first + unit for unit in range(end.units)]
         for table, rows in _of_column(world, job, column):
-            if rows != wanted and not (not rows and _known_failure(failures, jobs, column)):
+            if rows != wanted:
                 yield f"{table}: {job.key} {column} has units {rows}, not {wanted}"
-
-
-def _known_failure(failures: list[tuple[object, ...]], jobs: list[Job], column: str) -> bool:
-    """Whether every job that asks for a column also asks for one that failed."""
-    bad = {name for row in failures for name in row[3]}  # type: ignore[attr-defined]
-    return all(bad & set(job.columns) for job in jobs if column in job.columns)
+        marker = world.objects.get(end.name)
+        if marker is None or (marker.outcome, marker.units) != (end.outcome, end.units):
+            yield f"{job.key} {column}: the marker is {marker}, not {end}"
+        if end.outcome == "failed" and letter_name(job.key, end.attempt) not in world.objects:
+            yield f"{job.key} {column}: no letter of attempt {end.attempt}"
 
 
 def _of_column(world: World, job: Job, column: str) -> Iterator[tuple[str, list[int]]]:
@@ -101,11 +119,11 @@ def _of_column(world: World, job: Job, column: str) -> Iterator[tuple[str, list[
         )
 
 
-def _media(world: World, work: Work) -> Iterator[str]:
-    for media in sorted({media for media, _ in work}):
-        jobs = [jobs[0] for (name, _), jobs in work.items() if name == media]
-        failed = any(row[0] == media and "structure" in row[3] for row in world.tables[LEDGER].rows)
-        wanted = [] if failed else [(media, sum(job.units for job in jobs))]
-        rows = [row for row in world.tables["media"].rows if row[0] == media]
-        if rows != wanted:
-            yield f"media: {media} has {rows}, not {wanted}"
+def _media(world: World, media: str, parts: list[Ends]) -> Iterator[str]:
+    """The row of a medium, if all its parts are indexed."""
+    ends = [part["structure"] for part in parts]
+    whole = all(end.outcome == "indexed" for end in ends)
+    wanted = [(media, sum(end.units for end in ends))] if whole else []
+    rows = [row for row in world.tables["media"].rows if row[0] == media]
+    if rows != wanted:
+        yield f"media: {media} has {rows}, not {wanted}"

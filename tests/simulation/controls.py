@@ -5,8 +5,11 @@ from typing import Final
 from pipeline.protocol import FOLLOWERS, LEDGER, Batch, Commit, Look, Protocol, Put, Resumed, Steps
 from schemas.errors import TransientError
 
-CONTROLS: Final = ("uri", "independent")
-"""`uri`: our protocol, but each commit goes through a handle opened after the check."""
+CONTROLS: Final = ("uri", "unlocked", "independent")
+"""`uri`: our protocol, but each commit goes through a handle opened after the check.
+
+`unlocked`: a lander whose handle a look may bring up to date between a check and its write.
+"""
 
 TABLES: Final = (LEDGER, *FOLLOWERS)
 
@@ -25,6 +28,8 @@ class Independent(Protocol):
         """Commit to each table in turn; markers before the last one."""
         for table in TABLES:
             if table == TABLES[-1]:
+                for letter in batch.letters:
+                    yield Put(letter.name, letter)
                 for marker in batch.markers:
                     yield Put(marker.name, marker)
                 for part in batch.ranges:

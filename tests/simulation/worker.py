@@ -4,30 +4,21 @@ It stands for a poller, slots of work and one thread that lands, each a generato
 seconds until its next step. A crash drops them all between any two steps.
 """
 
-from collections.abc import Generator, Iterable
-from dataclasses import dataclass
-from random import Random
-from typing import Any, Literal
-from typing import Protocol as Typed
+from collections.abc import Generator
+from typing import Any
 
 from pipeline.protocol import (
-    FOLLOWERS,
-    LEDGER,
-    Batch,
     Commit,
     Delete,
     Effect,
     Get,
     Look,
-    Marker,
     Protocol,
     Put,
-    Range,
     Resumed,
     Steps,
 )
 from pipeline.window import (
-    Done,
     LogError,
     Window,
     check_same_log,
@@ -37,50 +28,12 @@ from pipeline.window import (
 )
 from schemas.errors import TransientError
 from tests.simulation.controls import Independent
-from tests.simulation.world import Job, Row, StoreError, World, app_of
+from tests.simulation.lander import Asked, Lander
+from tests.simulation.results import Result, batch_of, marker_name, media_row
+from tests.simulation.world import Clock, Job, Process, StoreError, World, app_of
 
-Process = Generator[float, None, None]
 RECORDS, BYTES, ATTEMPTS = 4, 12, 3
-
-
-class Clock(Typed):
-    """What a worker asks of the simulator."""
-
-    now: float
-    random: Random
-
-    def spawn(self, owner: "Worker", process: Process) -> None: ...
-    def fault(self, kind: str) -> bool: ...
-    def crash(self, owner: "Worker") -> None: ...
-    def trace(self, text: str) -> None: ...
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a unit gave: rows, or the failure that ends its job."""
-
-    job: Job
-    unit: int
-    columns: tuple[str, ...]
-    failed: bool = False
-
-    def rows(self) -> dict[str, list[Row]]:
-        place = (self.job.media, self.job.first + self.unit)
-        if not self.columns:
-            return {}
-        if self.failed:
-            return {LEDGER: [(*self.job.key.split("/"), self.unit, self.columns)]}
-        rows: dict[str, list[Row]] = {}
-        if "structure" in self.columns:
-            rows = {"segments": [place], "frames": [place]}
-        if asked := [(*place, task) for task in self.columns if task != "structure"]:
-            rows["answers"] = asked
-        return rows
-
-
-def media_row(markers: Iterable[Marker]) -> list[Row]:
-    facts = [marker.facts for marker in markers]
-    return [(facts[0]["media"], sum(fact["units"] for fact in facts))]
+PATIENCE_S = 4.0
 
 
 class Worker:
@@ -90,6 +43,7 @@ class Worker:
         self.name, self.alive, self.asleep_until = name, True, 0.0
         self._clock, self._world = clock, world
         self._handles: dict[str, int] = {}
+        self._seen: dict[str, dict[str, int | None]] = {}
         self._windows: dict[int, Window[Result]] = {}
         self._fetch: dict[int, int] = {}
         self._jobs: dict[int, dict[int, Job]] = {}
@@ -167,35 +121,38 @@ class Worker:
     def _work(
         self, partition: int, window: Window[Result], offset: int, job: Job, first: int
     ) -> Process:
-        columns = []
+        held: dict[str, int] = {}
         for column in job.columns:
             yield self._clock.random.uniform(0, 0.2)
             marker = self._world.objects.get(marker_name(job.key, column))
             if marker is None:
-                columns.append(column)
-            elif marker.outcome == "failed":
-                columns = []  # a known failure
+                held[column] = 0
+            elif marker.outcome == "failed" and marker.attempt >= job.attempt:
+                held = {}  # a known failure
                 break
-        if not columns:
-            window.complete(offset, first, Result(job, first, ()), final=True)
+            elif marker.outcome == "failed":
+                held[column] = marker.units
+        if not held:
+            window.complete(offset, first, Result(job, first, held), final=True)
             return
         for unit in range(first, job.units):
             while not window.may_go_on(offset):
                 yield 1.0
                 if self._windows.get(partition) is not window:
                     return
-            failed = yield from self._attempts(job, unit)
+            done = unit < min(held.values())
+            failed = not done and (yield from self._attempts(job, unit))
             self._clock.trace(f"{self.name} {partition}@{offset}.{unit} {job.key} failed={failed}")
-            result = Result(job, unit, tuple(columns), failed)
             last = failed or unit == job.units - 1
-            window.complete(offset, unit, result, size=3, final=last)
+            window.complete(offset, unit, Result(job, unit, held, failed), size=3, final=last)
             if last:
                 return
 
     def _attempts(self, job: Job, unit: int) -> Generator[float, None, bool]:
+        poisoned = unit == job.poison and job.attempt < job.cure
         for attempt in range(ATTEMPTS):
             yield self._clock.random.expovariate(1.0) * 2**attempt
-            if unit != job.poison and not self._clock.fault("work"):
+            if not poisoned and not self._clock.fault("work"):
                 return False
         return True
 
@@ -257,40 +214,61 @@ class Worker:
             effect = next(steps)
             while True:
                 yield self._clock.random.expovariate(10.0)
+                self._clock.trace(f"{self.name}   {describe(effect)}")
                 try:
-                    reply = self._effect(effect)
+                    reply = yield from self._effect(effect)
                 except StoreError as error:
                     effect = steps.throw(error)
                     continue
-                if isinstance(effect, Commit):
-                    yield self._clock.random.expovariate(10.0)
                 effect = steps.send(reply)
         except StopIteration as stop:
             return stop.value
 
-    def _effect(self, effect: Effect) -> object:
-        self._clock.trace(f"{self.name}   {describe(effect)}")
-        if isinstance(effect, Commit):
-            return self._commit(effect)
+    def _effect(self, effect: Effect) -> Generator[float, None, Any]:
+        match effect:
+            case Commit():
+                own = self._commit if self._world.landers is None else self._ask
+                done = yield from own(effect)
+                yield self._clock.random.expovariate(10.0)
+                return done
+            case Look():
+                return (yield from self._look(effect))
+            case _:
+                return self._object(effect)
+
+    def _object(self, effect: Put | Get | Delete) -> object:
+        objects = self._world.objects
         if self._clock.fault("error"):
             raise StoreError
         match effect:
-            case Look(name, apps, reload):
-                table = self._world.tables[name]
-                if reload or name not in self._handles:
-                    self._handles[name] = table.version
-                return {app: table.position(app, self._handles[name]) for app in apps}
             case Get(name):
-                return self._world.objects.get(name)
+                return objects.get(name)
             case Put(name, value):
-                self._world.objects[name] = value
+                objects[name] = value
             case Delete(name):
-                self._world.objects.pop(name, None)
+                objects.pop(name, None)
         if self._clock.fault("lost"):
             raise StoreError
         return None
 
-    def _commit(self, effect: Commit) -> bool:
+    def _look(self, effect: Look) -> Generator[float, None, dict[str, int | None]]:
+        if self._clock.fault("error"):
+            raise StoreError
+        if self._world.landers is None:
+            table = self._world.tables[effect.table]
+            if effect.reload or effect.table not in self._handles:
+                self._handles[effect.table] = table.version
+            handle = self._handles[effect.table]
+            return {app: table.position(app, handle) for app in effect.apps}
+        lander = self._some_lander()
+        while not lander.may_look(effect.table) and lander.alive:
+            yield 0.1
+        self._seen[effect.table] = lander.look(effect.table, effect.apps, reload=effect.reload)
+        return self._seen[effect.table]
+
+    def _commit(self, effect: Commit) -> Generator[float, None, bool]:
+        """Through a handle of this worker's own."""
+        yield 0.0
         if self._clock.fault("error"):
             return False
         table = self._world.tables[effect.table]
@@ -302,46 +280,28 @@ class Worker:
         self._handles[effect.table] = table.version
         return True
 
+    def _ask(self, effect: Commit) -> Generator[float, None, bool]:
+        """Through a lander. Whoever gives up leaves his intent there: it may be written later."""
+        if self._clock.fault("error"):
+            raise StoreError
+        lander = self._some_lander()
+        expected = {app: self._seen[effect.table][app] for app in effect.positions}
+        asked = Asked(expected, effect.positions, effect.rows, effect.table)
+        lander.ask(asked)
+        patience = self._clock.now + PATIENCE_S
+        while not asked.answers:
+            if not lander.alive or self._clock.now > patience:
+                raise StoreError
+            yield 0.3
+        if asked.answers[0] is None or self._clock.fault("lost"):
+            raise StoreError
+        return asked.answers[0]
 
-def batch_of(partition: int, before: int | None, run: list[Done[Result]], number: int) -> Batch:
-    rows: dict[str, list[Row]] = {}
-    markers: list[Marker] = []
-    ranges: list[Range] = []
-    for done in run:
-        result = done.item
-        for table, more in result.rows().items():
-            rows.setdefault(table, []).extend(more)
-        if not is_final(done.position) or not result.columns:
-            continue
-        job = result.job
-        outcome: Literal["indexed", "failed"] = "failed" if result.failed else "indexed"
-        units = result.unit if result.failed else result.unit + 1
-        facts = {"media": job.media, "units": units}
-        markers += [
-            Marker(marker_name(job.key, column), outcome, units, facts) for column in result.columns
-        ]
-        if "structure" in result.columns and not result.failed:
-            if job.part == "whole":
-                rows.setdefault("media", []).append((job.media, units))
-            else:
-                names = tuple(marker_name(f"{job.media}/{part}", "structure") for part in job.parts)
-                ranges.append(Range(f"media/{job.media}", names))
-    assert set(rows) <= {LEDGER, *FOLLOWERS}
-    last = run[-1]
-    return Batch(
-        app_of(partition),
-        before,
-        last.position,
-        number,
-        rows,
-        tuple(markers),
-        tuple(ranges),
-        last.item.job.mark,
-    )
-
-
-def marker_name(key: str, column: str) -> str:
-    return f"markers/{key}/{column}"
+    def _some_lander(self) -> Lander:
+        landers = [lander for lander in self._world.landers or () if lander.alive]
+        if not landers:
+            raise StoreError
+        return self._clock.random.choice(landers)
 
 
 def show(position: int | None) -> str:

@@ -1,13 +1,37 @@
 """World: models of what workers share: tables, objects, a topic's partitions, a group."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from random import Random
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeline.protocol import LEDGER
 from pipeline.window import LogError, offset_of
 
+if TYPE_CHECKING:
+    from tests.simulation.lander import Lander
+
 Row = tuple[Any, ...]
+Process = Generator[float, None, None]
+
+
+class Owner(Protocol):
+    """What a crash ends and a pause stops: all its processes at once."""
+
+    name: str
+    alive: bool
+    asleep_until: float
+
+
+class Clock(Protocol):
+    """What workers and landers ask of the simulator."""
+
+    now: float
+    random: Random
+
+    def spawn(self, owner: Owner, process: Process) -> None: ...
+    def fault(self, kind: str) -> bool: ...
+    def trace(self, text: str) -> None: ...
 
 
 def app_of(partition: int) -> str:
@@ -60,7 +84,9 @@ class Job:
         tasks: prompts.
         parts: all ranges of the medium.
         stamp: time of the record; no two have the same.
-        poison: unit that always fails, or -1.
+        poison: unit that fails, or -1.
+        attempt: 0, or one more than that of the failure that it retries.
+        cure: attempt from which on the unit does not fail any more.
     """
 
     media: str
@@ -71,6 +97,8 @@ class Job:
     parts: tuple[str, ...]
     stamp: int
     poison: int = -1
+    attempt: int = 0
+    cure: int = 99
 
     @property
     def key(self) -> str:
@@ -182,6 +210,10 @@ class World:
         self.control = control
         self.stopped: dict[int, str] = {}
         self.problems: list[str] = []
+        self.landers: list[Lander] | None = (
+            None  # those that ran or run; None where workers commit themselves
+        )
+        self.shared = 0  # commits with the intents of several workers
 
     def commit(self, name: str, handle: int, positions: Mapping[str, int], rows: list[Row]) -> bool:
         """Commit to a table, and watch that `media` says nothing too early."""
