@@ -51,7 +51,7 @@ class LocalRun:
         self._retry, self._limits = retry_failed, limits
         self.summary = Summary(run_id)
         self._outbox = Outbox(lake, progress.land, run_id)
-        self._asker = Asker(reader, progress, self.summary)
+        self._asker = Asker(reader.read, progress, self.summary)
         self._failures = Failures(self._outbox, recipe, self.summary, again=retry_failed)
         self._medium: _Medium | None = None
 

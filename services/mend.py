@@ -43,7 +43,7 @@ class Mend:
         self._recipe, self._progress, self._limits = recipe, progress, limits
         self.summary = Summary(run_id)
         self._outbox = Outbox(lake, progress.land, run_id)
-        self._asker = Asker(reader, progress, self.summary)
+        self._asker = Asker(reader.read, progress, self.summary)
         self._failures = Failures(self._outbox, recipe, self.summary, again=True)
 
     def run(self, pages: Mapping[Path, Collection[int]]) -> Summary:

@@ -4,16 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from numpy import uint8
-from numpy.typing import NDArray
-
 from pipeline.encode import Encoder
 from pipeline.generate import Generator, Prompt, WorkItem
 from pipeline.rows import Answer
 from pipeline.vlm.checkpoint import read_processor, revision
+from schemas.features import Features
 from schemas.jobs import Task
-
-Picture = NDArray[uint8]
+from services.asking import Picture
 
 
 @dataclass(frozen=True)
@@ -69,22 +66,31 @@ class Reader:
         Returns:
             For each picture, one answer a task.
         """
-        prompts = [Prompt(task.prompt, task.max_new_tokens) for task in tasks]
-        features = self._encoder.encode(pictures)
-        given = self._generator.generate([WorkItem([one], prompts) for one in features])
-        return [
-            [
-                Answer(
-                    task=task,
-                    text=generation.text,
-                    finish_reason=generation.finish_reason,
-                    visual_tokens=generation.visual_tokens,
-                    prompt_tokens=generation.prompt_tokens,
-                    output_tokens=generation.output_tokens,
-                    logprob=generation.logprob,
-                    latency_us=generation.latency_us,
-                )
-                for task, generation in zip(tasks, generations, strict=True)
-            ]
-            for generations in given
+        encoded = self._encoder.encode(pictures)
+        return answer(self._generator, [(features, tasks) for features in encoded])
+
+
+def answer(
+    generator: Generator, asked: Sequence[tuple[Features, Sequence[Task]]]
+) -> list[list[Answer]]:
+    """Answer tasks about encoded pictures: for each picture, one answer a task."""
+    items = [
+        WorkItem([features], [Prompt(task.prompt, task.max_new_tokens) for task in tasks])
+        for features, tasks in asked
+    ]
+    return [
+        [
+            Answer(
+                task=task,
+                text=generation.text,
+                finish_reason=generation.finish_reason,
+                visual_tokens=generation.visual_tokens,
+                prompt_tokens=generation.prompt_tokens,
+                output_tokens=generation.output_tokens,
+                logprob=generation.logprob,
+                latency_us=generation.latency_us,
+            )
+            for task, generation in zip(tasks, generations, strict=True)
         ]
+        for (_, tasks), generations in zip(asked, generator.generate(items), strict=True)
+    ]

@@ -23,6 +23,7 @@ class Settings:
     model: str = ""
     device: str = "cpu"
     threads: int = 0
+    lake: str = ""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
