@@ -9,9 +9,10 @@ from pipeline.decode import DecodePlan
 from pipeline.land import Lake
 from pipeline.rows import Answer
 from schemas.jobs import Task
+from services.asking import Picture
 from services.local import LocalRun
 from services.progress import Progress
-from services.reader import Picture, Reader
+from services.reader import Reader
 from services.recipe import STANDARD_TASKS, Recipe
 from services.summary import land_run
 

@@ -44,6 +44,8 @@ CODES: Final[Mapping[str, str]] = {
     "broker_failed": "the Kafka broker does not answer",
     "internal": "a fault of reelpage itself",
     "store_failed": "the object store did not answer",
+    "graph_busy": "the model's service has no room at the moment",
+    "graph_failed": "the model's service did not answer",
     # set-up
     "usage": "the command was called wrongly",
     "bad_query": "the SQL text could not be run",
@@ -61,6 +63,7 @@ CODES: Final[Mapping[str, str]] = {
     "log_behind_table": "the Kafka log ends before the table's position",
     "retention_gap": "the Kafka log starts behind the table's position",
     "log_replaced": "the Kafka log is not the one that was landed from",
+    "graph_not_started": "the model's service did not start",
     "server_failed": "a server for development did not start or answer",
     "disk_full": "the disk has no room left",
     "model_missing": "the model directory does not exist or lacks a file",
@@ -84,6 +87,10 @@ class ReelpageError(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
+
+    def __reduce__(self) -> tuple[type["ReelpageError"], tuple[str, str]]:
+        """Survive the way from one process to another."""
+        return type(self), (self.code, self.message)
 
 
 class InputError(ReelpageError):
