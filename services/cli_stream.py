@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -98,10 +99,10 @@ def submit(
 
     What is sent twice is indexed once.
     """
-    from services import submit as work
     from services.recipe import parse_sampling, parse_tasks
     from services.stack import PARTITIONS
-    from services.topic import Sender, make_topic
+    from services.stream import submit as work
+    from services.stream.topic import Sender, make_topic
 
     found = settings()
     parse_sampling(sample)
@@ -128,7 +129,7 @@ def submit(
 
 def worker() -> None:
     """Work on jobs until SIGTERM or Ctrl-C, then drain; configured by REELPAGE_* alone."""
-    from services.worker import build
+    from services.stream.worker import build
 
     _log_lines()
     ingest = build(settings())
@@ -141,10 +142,18 @@ def worker() -> None:
 
 def serve(port: Port = 8000) -> None:
     """Run the model in Ray Serve until SIGTERM or Ctrl-C."""
-    from services.graph import run_until
+    from services import cluster
+    from services.graph import deploy
+    from services.graph_options import GraphOptions
 
     _log_lines()
-    run_until(settings(), port)
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    url = deploy(GraphOptions(), settings(), port)
+    logging.getLogger("reelpage").info("the graph answers at %s", url)
+    ended.wait()
+    cluster.stop()
 
 
 def _log_lines() -> None:

@@ -17,7 +17,7 @@ from services.graph_client import GraphClient
 from services.processes import Process, Processes, write_private
 from services.servers import Servers
 from services.settings import Settings
-from services.topic import make_topic
+from services.stream.topic import make_topic
 
 BUCKET: Final = "lake"
 PARTITIONS: Final = 4

@@ -10,8 +10,8 @@ from pipeline.perform import Performer
 from pipeline.protocol import Protocol
 from pipeline.window import Done
 from schemas.errors import TransientError
-from services.board import Board
-from services.partition import Marked, Partition
+from services.stream.board import Board
+from services.stream.partition import Marked, Partition
 
 log = logging.getLogger(__name__)
 

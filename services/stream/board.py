@@ -9,9 +9,9 @@ from typing import Final
 from pipeline.batch import Unit
 from pipeline.protocol import Resumed
 from pipeline.window import Done, LogError
-from services.partition import Marked, Partition
-from services.slots import Ticket
-from services.topic import Record
+from services.stream.partition import Marked, Partition
+from services.stream.slots import Ticket
+from services.stream.topic import Record
 
 log = logging.getLogger(__name__)
 

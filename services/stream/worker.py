@@ -18,12 +18,12 @@ from schemas.jobs import Task
 from schemas.shards import Shard
 from services.asking import Read, shard_answers
 from services.graph_client import GraphClient
-from services.ingest import Ingest
 from services.places import open_place, probe
 from services.settings import Settings
-from services.sources import Sources
+from services.stream.ingest import Ingest
+from services.stream.sources import Sources
+from services.stream.work import Answerer, Work
 from services.wire import ServedModel
-from services.work import Answerer, Work
 
 
 def build(settings: Settings) -> Ingest:
@@ -36,16 +36,33 @@ def build(settings: Settings) -> Ingest:
         SetupError: `usage`, `store_unsafe`, or what the store or the model say.
         TransientError: the store or the graph do not answer.
     """
+    place = open_lake(settings)
+    make = _served if settings.graph else _in_process
+    answerer, model, tables = make(settings, place)
+    return assemble(settings, place, answerer, model, tables)
+
+
+def open_lake(settings: Settings) -> Place:
+    """The lake that the settings name, made where it is missing.
+
+    Raises:
+        SetupError: `usage`, `store_unsafe`, `lake_newer`, or what the store says.
+        TransientError: the store does not answer.
+    """
     if not settings.lake:
         message = "no lake is named: set REELPAGE_LAKE=s3://bucket/prefix"
         raise SetupError("usage", message)
     place = open_place(settings.lake, settings)
     probe(place)
     check_version(place, create=True)
-    make = _served if settings.graph else _in_process
-    answerer, model, tables = make(settings, place)
-    markers = Markers(place.objects)
-    work = Work(place.objects, markers.read, Sources(settings), answerer, model)
+    return place
+
+
+def assemble(
+    settings: Settings, place: Place, answerer: Answerer, model: ServedModel, tables: Tables
+) -> Ingest:
+    """A worker of these parts."""
+    work = Work(place.objects, Markers(place.objects).read, Sources(settings), answerer, model)
     protocol = Protocol(join_ranges, pa.table({}))
     return Ingest(settings, work, Performer(tables, place.objects), protocol)
 

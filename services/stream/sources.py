@@ -13,8 +13,8 @@ from pipeline.consume import Input, failed_input, open_input, quoted
 from schemas.errors import InputError
 from schemas.jobs import Job, MediaReference
 from services.fetch import fetch
-from services.objects import download
 from services.settings import Settings
+from services.stream.objects import download
 
 _BLOCK: Final = 1 << 20
 

@@ -16,8 +16,8 @@ from pipeline.batch import Unit
 from pipeline.rows import failure_row, to_table
 from schemas.errors import InputError, TransientError
 from schemas.jobs import Job
-from services.topic import Record
-from services.work import Delivery, FanOut, Work
+from services.stream.topic import Record
+from services.stream.work import Delivery, FanOut, Work
 
 log = logging.getLogger(__name__)
 

@@ -26,9 +26,9 @@ from pipeline.store import ShardStore
 from schemas.errors import InputError, ReelpageError, TransientError
 from schemas.jobs import Job, Task, UnitRange
 from schemas.shards import MediaInfo, Shard, UnitFailure, info_to_json
-from services.columns import WHOLE, look_up, range_of
 from services.recipe import Recipe, parse_sampling
-from services.sources import Sources
+from services.stream.columns import WHOLE, look_up, range_of
+from services.stream.sources import Sources
 from services.wire import ServedModel
 
 LONG_US: Final = 20 * 60 * 1_000_000

@@ -6,7 +6,7 @@ from typing import Final
 from pipeline.batch import Unit
 from pipeline.protocol import Resumed
 from pipeline.window import LogError, Start, Window, check_same_log, next_offset, offset_of, seek_to
-from services.topic import Record
+from services.stream.topic import Record
 
 _RECORDS: Final = 64
 _BYTES: Final = 256 << 20

@@ -12,10 +12,10 @@ from kafka.structs import OffsetAndMetadata
 
 from pipeline.window import LogError
 from schemas.errors import SetupError
-from services.board import Board
-from services.partition import Partition
 from services.settings import Settings
-from services.topic import consumer, records
+from services.stream.board import Board
+from services.stream.partition import Partition
+from services.stream.topic import consumer, records
 
 log = logging.getLogger(__name__)
 

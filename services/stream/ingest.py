@@ -13,13 +13,13 @@ from typing import Final
 from pipeline.perform import Performer
 from pipeline.protocol import Protocol
 from schemas.jobs import Job
-from services.board import Board
-from services.landing import Lander
-from services.poller import Poller
 from services.settings import Settings
-from services.slots import Slots
-from services.topic import Sender
-from services.work import Work
+from services.stream.board import Board
+from services.stream.landing import Lander
+from services.stream.poller import Poller
+from services.stream.slots import Slots
+from services.stream.topic import Sender
+from services.stream.work import Work
 
 DRAIN_S: Final = 30.0
 """A worker that is told to stop is gone after this time at the latest."""

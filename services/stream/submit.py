@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 from pipeline.consume import MEDIA_SUFFIXES, Input, find_files, open_input
 from schemas.errors import InputError, ReelpageError
 from schemas.jobs import Job, MediaReference, StreamChunk, Task
-from services.objects import listing
 from services.settings import Settings
-from services.topic import Sender
+from services.stream.objects import listing
+from services.stream.topic import Sender
 
 _AT_ONCE: Final = 200
 _INLINE: Final = 14 << 20  # bytes; as base64 below what a record may have
