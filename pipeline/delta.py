@@ -12,7 +12,7 @@ from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction
 
 from pipeline.place import Place
-from schemas.errors import SetupError, TransientError
+from schemas.errors import ReelpageError, SetupError, TransientError
 from schemas.tables import LAKE_VERSION, TABLES
 
 _VERSION: Final = "lake.json"
@@ -23,6 +23,7 @@ _CONFIGURATION: Final = {
 }
 _HOPELESS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 _STORE_TROUBLE: Final = "Generic S3 error"
+_UNTRUSTED: Final = "invalid peer certificate"
 _REFUSED: Final = "lacked the necessary privileges"
 _DECORATION: Final = re.compile(r"\x1b\[\d+m|↳")
 
@@ -73,16 +74,11 @@ def open_table(place: Place, table: str) -> DeltaTable:
     try:
         return DeltaTable(address, storage_options=dict(place.options))
     except (DeltaError, OSError) as error:
-        found = reason(error)
-        if _REFUSED in found:
-            message = f"{address}: the store refuses ({found}); check the key's rights"
-            raise SetupError("store_refused", message) from error
-        if _STORE_TROUBLE in found:
-            message = f"{address}: the store does not answer ({found}); try again"
-            raise TransientError("store_failed", message) from error
+        if known := store_error(address, error):
+            raise known from error
         if isinstance(error, OSError):
             raise
-        message = f"{address}: the table cannot be read ({found}); restore it or index anew"
+        message = f"{address}: the table cannot be read ({reason(error)}); restore it or index anew"
         raise SetupError("lake_corrupt", message) from error
 
 
@@ -94,19 +90,25 @@ def open_or_create(place: Place, table: str) -> DeltaTable:
         TransientError: `store_failed`, if the store does not answer.
         DeltaError, OSError: it could not be made or changed; another attempt may succeed.
     """
+    address, schema = place.table(table), TABLES[table]
     # Not `is_deltatable`: it holds the interpreter while it waits for the store.
     if not is_written(place, table):
-        return DeltaTable.create(
-            place.table(table),
-            TABLES[table],
-            mode="ignore",  # somebody may have made it in between
-            configuration=dict(_CONFIGURATION),
-            storage_options=dict(place.options),
-        )
+        try:
+            return DeltaTable.create(
+                address,
+                schema,
+                mode="ignore",  # somebody may have made it in between
+                configuration=dict(_CONFIGURATION),
+                storage_options=dict(place.options),
+            )
+        except (DeltaError, OSError) as error:
+            if known := store_error(address, error):
+                raise known from error
+            raise
     handle = open_table(place, table)
-    known = {column.name for column in handle.schema().fields}
-    wanted = Schema.from_arrow(TABLES[table]).fields
-    if new := [column for column in wanted if column.name not in known]:
+    present = {column.name for column in handle.schema().fields}
+    wanted = Schema.from_arrow(schema).fields
+    if new := [column for column in wanted if column.name not in present]:
         handle.alter.add_columns(new)  # the lake is of an older reelpage
     return handle
 
@@ -145,5 +147,22 @@ def raise_if_hopeless(error: Exception) -> None:
 
 
 def reason(error: Exception) -> str:
-    """What deltalake says, on one line."""
-    return " ".join(_DECORATION.sub("", str(error)).split())
+    """What deltalake says, on one line, not endless."""
+    return " ".join(_DECORATION.sub("", str(error)).split())[:400]
+
+
+def store_error(what: str, error: Exception) -> ReelpageError | None:
+    """What an object store did to deltalake, which says it in many lines; None if it did nothing.
+
+    Returns:
+        SetupError `store_refused` or TransientError `store_failed`.
+    """
+    text, line = str(error), reason(error)
+    if _UNTRUSTED in text:
+        message = f"{what}: {line}; name the store's certificates in SSL_CERT_FILE"
+        return SetupError("store_refused", message)
+    if _REFUSED in text:
+        return SetupError("store_refused", f"{what}: the store refuses ({line}); check the key")
+    if _STORE_TROUBLE in text:
+        return TransientError("store_failed", f"{what}: the store does not answer ({line})")
+    return None

@@ -9,8 +9,8 @@ class Objects(Protocol):
     """Named bytes below one root. A name is a relative path with `/`; an object is whole or absent.
 
     Every method may raise TransientError (`store_failed`) if the store does not answer, after
-    which the effect may have happened or not, and SetupError (`disk_full`, `lake_not_writable`)
-    where no second attempt helps.
+    which the effect may have happened or not, and SetupError (`disk_full`, `lake_not_writable`,
+    `store_refused`, `store_missing`) where no second attempt helps.
     """
 
     def put(self, name: str, data: bytes) -> None:

@@ -4,7 +4,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.dataset
 
-from pipeline.delta import check_version, is_written, open_table
+from pipeline.delta import check_version, is_written, open_table, store_error
 from pipeline.place import Place
 from schemas.errors import SetupError
 from schemas.tables import TABLES
@@ -45,13 +45,22 @@ def query(place: Place, sql: str, parameters: list[object] | None = None) -> pa.
 
     Raises:
         SetupError: `bad_query`, with DuckDB's own words.
+        TransientError: `store_failed`, if the store does not answer.
     """
     with connect(place) as connection:
-        try:
-            result = connection.sql(sql, params=parameters)
-            table = result.to_arrow_table() if result is not None else pa.table({})
-        except duckdb.Error as error:
-            reason = " ".join(str(error).split())
-            message = f"the query failed: {reason}"
-            raise SetupError("bad_query", message) from error
-    return table
+        return select(connection, sql, parameters)
+
+
+def select(
+    lake: duckdb.DuckDBPyConnection, sql: str, parameters: list[object] | None = None
+) -> pa.Table:
+    """Run one SQL statement over a connected lake; raises what `query` raises."""
+    try:
+        result = lake.sql(sql, params=parameters)
+        return result.to_arrow_table() if result is not None else pa.table({})
+    except duckdb.Error as error:
+        if known := store_error("the query failed", error):
+            raise known from error
+        reason = " ".join(str(error).split())
+        message = f"the query failed: {reason}"
+        raise SetupError("bad_query", message) from error

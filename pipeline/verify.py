@@ -14,7 +14,7 @@ from pipeline.query import connect
 from schemas.tables import KEYS, TABLES
 
 _HARMLESS: Final = frozenset({"orphan_file", "orphan_shard", "unfinished"})
-_AGAIN: Final = "run the same index command again"
+_AGAIN: Final = "run the same index command again, or wait for the stream's workers"
 _UNITS: Final = {"segments": "segment_no", "frames": "frame_no"}
 
 

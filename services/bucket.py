@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, NoReturn, TypeVar
 import urllib3
 from minio import Minio
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
-from urllib3.exceptions import HTTPError, SSLError
+from urllib3.exceptions import HTTPError
 
 from schemas.errors import SetupError, TransientError
 
@@ -26,8 +26,10 @@ _CONNECTIONS: Final = 16
 _PAGE: Final = 1000
 _BLOCK: Final = 1 << 20
 _SIGNED_FOR: Final = timedelta(minutes=5)
-_TRANSIENT: Final = (408, 409, 425, 429, *range(500, 600))
+_TRANSIENT: Final = frozenset({408, 409, 425, 429, *range(500, 600)} - {501})
 _IS_THERE: Final = (HTTPStatus.PRECONDITION_FAILED, HTTPStatus.CONFLICT)
+_UNTRUSTED: Final = "CERTIFICATE_VERIFY_FAILED"
+_KEYS: Final = "check REELPAGE_S3_ACCESS_KEY, _SECRET_KEY, _REGION and the key's rights"
 
 T = TypeVar("T")
 
@@ -120,6 +122,9 @@ class Bucket:
 
         Returns:
             False if the store says that there is one.
+
+        Raises:
+            SetupError: `store_unsafe` as well, where the store does not know the condition.
         """
         key = self._prefix + name
         url = self._client.get_presigned_url("PUT", self._bucket, key, _SIGNED_FOR)
@@ -129,11 +134,9 @@ class Bucket:
             return self._pool.request("PUT", url, body=data, headers=headers).status
 
         status = self._try(attempt, attempts=1)
-        if status in _IS_THERE:
-            return False
-        if status != HTTPStatus.OK:
-            self._raise_status(status, "a conditional put")
-        return True
+        if status not in (HTTPStatus.OK, *_IS_THERE):
+            self._fail_create(status)
+        return status == HTTPStatus.OK
 
     def etags(self, prefix: str) -> Iterator[tuple[str, str]]:
         """Names and versions of the objects whose names begin with a prefix, in order."""
@@ -211,33 +214,34 @@ class Bucket:
         last: Exception | None = None
         for attempt in range(attempts):
             if attempt:
-                time.sleep(random.uniform(0.5, 1) * _WAIT_S * 2**attempt)
+                time.sleep(random.uniform(0.5, 1) * _WAIT_S * 2 ** (attempt - 1))
             try:
                 return action()
-            except SSLError as error:
-                message = f"{self._where}: {error}; name its certificates in REELPAGE_S3_CA"
-                raise SetupError("store_refused", message) from error
             except MinioException as error:
                 if _status(error) not in _TRANSIENT:
                     self._refuse(error)
                 last = error
             except HTTPError as error:
+                if _UNTRUSTED in str(error):
+                    message = f"{self._where}: {error}; name its authority in REELPAGE_S3_CA"
+                    raise SetupError("store_refused", message) from error
                 last = error
         message = f"{self._where}: does not answer ({_reason(last)}); is it running and reachable?"
         raise TransientError("store_failed", message) from last
 
-    def _raise_status(self, status: int, what: str) -> NoReturn:
-        message = f"{self._where}: answers {what} with HTTP status {status}"
-        if status in _TRANSIENT and status != HTTPStatus.NOT_IMPLEMENTED:
-            raise TransientError("store_failed", message)
-        raise SetupError("store_refused", message)
+    def _fail_create(self, status: int) -> NoReturn:
+        message = f"{self._where}: answers a conditional put with HTTP status {status}"
+        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            raise SetupError("store_refused", f"{message}; {_KEYS}")
+        if status in _TRANSIENT:
+            raise TransientError("store_failed", f"{message}; try again")
+        raise SetupError("store_unsafe", f"{message}; use a store that honours If-None-Match")
 
     def _refuse(self, error: MinioException) -> NoReturn:
         if isinstance(error, S3Error) and error.code == "NoSuchBucket":
             message = f"{self._where}: does not exist; make it, or correct its name"
             raise SetupError("store_missing", message) from error
-        remedy = "check REELPAGE_S3_ACCESS_KEY, _SECRET_KEY, _REGION and the key's rights"
-        message = f"{self._where}: refuses ({_reason(error)}); {remedy}"
+        message = f"{self._where}: refuses ({_reason(error)}); {_KEYS}"
         raise SetupError("store_refused", message) from error
 
 

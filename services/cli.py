@@ -1,5 +1,6 @@
 """Command line: `reelpage COMMAND`. The only place that prints."""
 
+import os
 import shlex
 import sys
 from collections.abc import Callable
@@ -59,10 +60,11 @@ def index(
 
     The same command again does only what is missing.
     """
-    from services import indexing
     from services.places import local_folder
 
     folder = local_folder(to)
+    from services import indexing
+
     given = lines(inputs)
     command = shlex.join(sys.argv[1:])
     request = indexing.Request(
@@ -82,10 +84,11 @@ def retry(
     as_json: Json = False,
 ) -> None:
     """Try failed inputs again, with the tasks and sampling of their run."""
-    from services import indexing, inspect
     from services.places import local_folder
 
     folder = local_folder(lake)
+    from services import indexing, inspect
+
     jobs = inspect.retry_jobs(place(lake), where)
     if not jobs:
         say({"retried": 0}, "nothing to retry: no open failure fits", as_json)
@@ -269,6 +272,11 @@ def run(command: Callable[..., Any] = app) -> NoReturn:
         raise
     except ReelpageError as error:
         err.print(f"[red]{error.code}[/red]: {escape(error.message)}", soft_wrap=True)
+        if error.code == "store_failed":
+            # Threads of Arrow may still be reading from the store: an interpreter that ends in an
+            # orderly way crashes them, and the exit code is lost.
+            sys.stdout.flush()
+            os._exit(exit_code(error))
         sys.exit(exit_code(error))
     sys.exit(0)
 

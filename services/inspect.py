@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
+from duckdb import DuckDBPyConnection
 
 from pipeline.place import Place
-from pipeline.query import query
+from pipeline.query import connect, query, select
 from pipeline.store import read_shard
 from schemas.errors import InputError, SetupError
 from schemas.jobs import Task
@@ -27,17 +28,18 @@ where not exists (
     where p.media_id = f.input_id and p.page_no = f.unit_no and r.run_id = f.run_id))
 order by f.failed_at, f.uri, f.unit_no
 """
+_TABLES = ("media", "segments", "frames", "pages", "answers", "failures", "runs")
 _SPOT = re.compile(r"^(?P<name>.*?)(?:@(?P<clock>[\d:.]+)|#(?P<page>\d+))?$", re.S)
 
 
 def status(place: Place) -> dict[str, Any]:
     """Row counts of all tables and the last run."""
-    names = ("media", "segments", "frames", "pages", "answers", "failures", "runs")
-    counts = {
-        name: query(place, f"select count(*) n from {name}")["n"][0].as_py() for name in names
-    }
-    runs = query(place, "from runs order by started_at desc limit 1").to_pylist()
-    failures = open_failures(place).num_rows
+    with connect(place) as lake:
+        counts = {
+            name: select(lake, f"select count(*) n from {name}")["n"][0].as_py() for name in _TABLES
+        }
+        runs = select(lake, "from runs order by started_at desc limit 1").to_pylist()
+        failures = select(lake, _OPEN_FAILURES).num_rows
     return {"tables": counts, "open_failures": failures, "last_run": runs[0] if runs else None}
 
 
@@ -147,23 +149,28 @@ def show(place: Place, spot: Spot) -> dict[str, Any]:
     Raises:
         InputError: `unknown_media`, if the name fits none or several.
     """
-    media = _find(place, spot.name)
+    with connect(place) as lake:
+        return _show(lake, spot)
+
+
+def _show(lake: DuckDBPyConnection, spot: Spot) -> dict[str, Any]:
+    media = _find(lake, spot.name)
     key: list[object] = [media["media_id"], media["sampling"]]
     where = "where media_id = ? and sampling = ?"
     if media["kind"] == "video":
         t_us = spot.t_us or 0
         near = f"from frames {where} order by abs(t_us - {t_us}), frame_no limit 1"
         unit = "frame"
-        parts = query(place, f"from segments {where} order by segment_no", key).to_pylist()
+        parts = select(lake, f"from segments {where} order by segment_no", key).to_pylist()
         if spot.t_us is not None:
             parts = [part for part in parts if part["start_us"] <= t_us < part["end_us"]]
     else:
         near = f"from pages {where} and page_no = {spot.page or 1}"
         unit = "page"
-        parts = query(place, f"from pages {where} order by page_no", key).to_pylist()
+        parts = select(lake, f"from pages {where} order by page_no", key).to_pylist()
         if spot.page is not None:
             parts = [part for part in parts if part["page_no"] == spot.page]
-    nearest = query(place, near, key).to_pylist()
+    nearest = select(lake, near, key).to_pylist()
     if not nearest:
         message = f"{spot.name}: has no {unit} there; it has {media['frames'] or media['pages']}"
         raise InputError("unknown_media", message)
@@ -171,7 +178,7 @@ def show(place: Place, spot: Spot) -> dict[str, Any]:
     answers = f"select t_s, unit, unit_no, task, prompt, answer, model from answers {where}"
     if spot.t_us is not None or spot.page is not None:
         answers += f" and unit_no = {picture[f'{unit}_no']}"
-    rows = query(place, answers + " order by unit_no, task", key).to_pylist()
+    rows = select(lake, answers + " order by unit_no, task", key).to_pylist()
     return {"media": media, f"{unit}s_of": parts, "answers": rows, "picture": picture}
 
 
@@ -181,9 +188,9 @@ def picture_bytes(place: Place, picture: dict[str, Any]) -> bytes:
     return bytes(shard.rows.column("image")[picture["shard_row"]].as_py())
 
 
-def _find(place: Place, name: str) -> dict[str, Any]:
-    found = query(
-        place,
+def _find(lake: DuckDBPyConnection, name: str) -> dict[str, Any]:
+    found = select(
+        lake,
         "from media where name = $1 or uri = $1 or starts_with(media_id, $1)"
         " order by indexed_at desc",
         [name],

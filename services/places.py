@@ -1,19 +1,24 @@
 """Places: where a lake is, from what the user calls it."""
 
+import re
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pipeline.place import Place
 from pipeline.store import local_place
 from schemas.errors import SetupError, TransientError
-from services.bucket import Bucket
 from services.settings import Settings
 
+if TYPE_CHECKING:
+    from services.bucket import Bucket  # loading minio takes longer than to read a small lake
+
 _S3: Final = "s3://"
+# What needs no escapes in a URL: deltalake and Polars escape the rest in ways of their own.
+_ADDRESS: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{2,62}(/[A-Za-z0-9_=-][A-Za-z0-9._=-]*)*/?")
 _RIVALS: Final = 4
 _ATTEMPTS: Final = 3
 
@@ -26,8 +31,10 @@ def open_place(location: str, settings: Settings) -> Place:
     """
     if not location.startswith(_S3):
         return local_place(local_folder(location))
-    bucket, _, prefix = location.removeprefix(_S3).strip("/").partition("/")
-    _check(location, bucket, settings)
+    _check(location, settings)
+    bucket, _, prefix = location.removeprefix(_S3).rstrip("/").partition("/")
+    from services.bucket import Bucket
+
     virtual = settings.s3_style == "virtual"
     objects = Bucket(
         settings.s3_endpoint,
@@ -68,9 +75,12 @@ def probe(place: Place) -> None:
         SetupError: `store_unsafe`, or that the store refuses.
         TransientError: `store_failed`.
     """
+    from services.bucket import Bucket
+
     store = place.objects
     if not isinstance(store, Bucket):
         return
+    store.get("probe/none")  # a bucket that is missing or refuses says so in its own words
     if (found := _again(lambda: _one_by_one(store))) != [True, False]:
         _refuse(place, f"two puts of one new object were answered {_words(found)}")
     if sum(found := _again(lambda: _at_once(store))) != 1:
@@ -87,7 +97,7 @@ def _again(puts: Callable[[], list[bool]]) -> list[bool]:
     return puts()
 
 
-def _one_by_one(store: Bucket) -> list[bool]:
+def _one_by_one(store: "Bucket") -> list[bool]:
     name = f"probe/{secrets.token_hex(8)}"
     try:
         return [store.create(name, b"first"), store.create(name, b"second")]
@@ -95,7 +105,7 @@ def _one_by_one(store: Bucket) -> list[bool]:
         store.delete(name)
 
 
-def _at_once(store: Bucket) -> list[bool]:
+def _at_once(store: "Bucket") -> list[bool]:
     name, start = f"probe/{secrets.token_hex(8)}", Barrier(_RIVALS)
 
     def rival(number: int) -> bool:
@@ -121,14 +131,17 @@ def _refuse(place: Place, what: str) -> None:
     raise SetupError("store_unsafe", message)
 
 
-def _check(location: str, bucket: str, settings: Settings) -> None:
-    if not bucket:
-        message = f"{location}: give s3://bucket/prefix"
+def _check(location: str, settings: Settings) -> None:
+    if not _ADDRESS.fullmatch(location):
+        message = f"{location}: give s3://bucket/prefix, of ASCII letters, digits and ._=-/"
         raise SetupError("usage", message)
     for name in ("s3_endpoint", "s3_access_key", "s3_secret_key"):
         if not getattr(settings, name):
             message = f"{location}: set REELPAGE_{name.upper()}; see docs/settings.md"
             raise SetupError("usage", message)
+    if settings.s3_ca and not Path(settings.s3_ca).is_file():
+        message = f"REELPAGE_S3_CA={settings.s3_ca}: there is no such file"
+        raise SetupError("usage", message)
 
 
 def _options(bucket: str, settings: Settings) -> dict[str, str]:
@@ -136,18 +149,16 @@ def _options(bucket: str, settings: Settings) -> dict[str, str]:
     scheme, _, address = settings.s3_endpoint.partition("://")
     virtual = settings.s3_style == "virtual"
     options = {
-        "endpoint": f"{scheme}://{bucket}.{address}" if virtual else settings.s3_endpoint,
-        "access_key_id": settings.s3_access_key,
-        "secret_access_key": settings.s3_secret_key,
-        "region": settings.s3_region,
-        "virtual_hosted_style_request": str(virtual).lower(),
+        "aws_endpoint": f"{scheme}://{bucket}.{address}" if virtual else settings.s3_endpoint,
+        "aws_access_key_id": settings.s3_access_key,
+        "aws_secret_access_key": settings.s3_secret_key,
+        "aws_region": settings.s3_region,
+        "aws_virtual_hosted_style_request": str(virtual).lower(),
+        "aws_conditional_put": "etag",
         "allow_http": str(scheme == "http").lower(),
-        "conditional_put": "etag",
-        "connect_timeout": "5s",
-        "timeout": "20s",
         "max_retries": "4",
         "retry_timeout": "40s",
     }
     if settings.s3_session_token:
-        options["session_token"] = settings.s3_session_token
-    return {f"aws_{name}": value for name, value in options.items()}
+        options["aws_session_token"] = settings.s3_session_token
+    return options

@@ -15,6 +15,7 @@ import pytest
 from pipeline.query import query
 from pipeline.store import local_place
 from schemas.tables import KEYS
+from tests.servers import broker, bucket, s3, servers, topic  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "samples"

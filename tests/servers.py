@@ -1,4 +1,4 @@
-"""Real servers for tests: import the fixtures into a conftest, `# noqa: F401`.
+"""Real servers for tests, as fixtures of `tests/conftest.py`.
 
 Each test process starts its own servers, at the first test that asks for them.
 """

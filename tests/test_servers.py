@@ -22,9 +22,8 @@ from schemas.errors import SetupError
 from services.servers import Broker, S3Server, Servers
 from tests.conftest import ROOT
 from tests.fault_proxy import Fault, FaultProxy, Side
-from tests.servers import TopicFactory, broker, bucket, s3, servers, topic  # noqa: F401
+from tests.servers import TopicFactory
 
-# ruff: noqa: F811
 FAILURES = (MinioException, urllib3.exceptions.HTTPError)
 DATA = bytes(range(256)) * 4
 

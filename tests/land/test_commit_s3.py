@@ -19,10 +19,8 @@ from services.places import open_place
 from services.servers import S3Server
 from services.settings import Settings
 from tests.fault_proxy import FaultProxy
-from tests.servers import bucket, s3, servers  # noqa: F401
 from tests.tables import numbers, race, store, wanted
 
-# ruff: noqa: F811
 _SEED = 6
 _QUICK = {"aws_timeout": "2s", "aws_connect_timeout": "1s", "aws_max_retries": "2"}
 

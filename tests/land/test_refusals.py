@@ -107,3 +107,14 @@ def test_a_damaged_log(tmp_path: Path, frames: Frames) -> None:
 
 def test_no_lake(tmp_path: Path) -> None:
     refused(lambda: query(local_place(tmp_path / "none"), "select 1"), "lake_missing")
+
+
+def test_what_a_killed_process_left_of_a_log_is_none(tmp_path: Path, frames: Frames) -> None:
+    """deltalake writes an entry beside its name, with a number after it, and links it then."""
+    log = tmp_path / "frames" / "_delta_log"
+    log.mkdir(parents=True)
+    (log / "00000000000000000000.json#1").write_bytes(b"{")
+    with Lake(tmp_path) as lake:
+        lake.land("frames", [Landing("a", 0, frames("a", [0]))])
+    rows = query(local_place(tmp_path), "select frame_no from frames").to_pylist()
+    assert rows == [{"frame_no": 0}]

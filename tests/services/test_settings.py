@@ -1,0 +1,69 @@
+"""Settings: each is documented, wrong values are named, and secrets are never shown."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from schemas.errors import SetupError
+from services.settings import Settings
+from tests.conftest import ROOT
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    text = (ROOT / "docs" / "settings.md").read_text()
+    rows = dict(re.findall(r"^\| `REELPAGE_(\w+)` \| (.*?) \|", text, re.MULTILINE))
+    shown = {name.lower(): default.strip("`") for name, default in rows.items()}
+    expected = {one.name: "" if one.default == () else str(one.default) for one in fields(Settings)}
+    assert shown == expected
+
+
+def test_values_are_read() -> None:
+    given = {
+        "REELPAGE_THREADS": "3",
+        "REELPAGE_ROOTS": "/media:/more",
+        "REELPAGE_S3_STYLE": "virtual",
+        "REELPAGE_KAFKA": "one:9092,two:9092",
+        "HOME": "/",
+    }
+    settings = Settings.from_environment(given)
+    assert (settings.threads, settings.slots) == (3, 2)
+    assert settings.roots == (Path("/media"), Path("/more"))
+    assert settings.s3_style == "virtual"
+    assert settings.kafka == "one:9092,two:9092"
+    assert Settings.from_environment({}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("threads", "many"),
+        ("slots", "0"),
+        ("lake", "gs://bucket"),
+        ("s3_endpoint", "127.0.0.1:9000"),
+        ("s3_endpoint", "http://host/bucket"),
+        ("s3_region", ""),
+        ("s3_style", "Path"),
+        ("kafka", "localhost"),
+        ("kafka", "http://one:9092"),
+        ("kafka_security", "TLS"),
+        ("kafka_mechanism", "plain"),
+        ("topic", "a/b"),
+        ("group", ""),
+        ("instance", "a b"),
+        ("graph", "localhost:8000"),
+        ("slots", "2\n"),
+    ],
+)
+def test_a_wrong_value_is_one_line(name: str, value: str) -> None:
+    with pytest.raises(SetupError) as caught:
+        Settings.from_environment({f"REELPAGE_{name.upper()}": value})
+    assert caught.value.code == "usage"
+    assert re.fullmatch(rf"REELPAGE_{name.upper()}='.*': give .+", caught.value.message)
+
+
+def test_secrets_are_not_shown() -> None:
+    names = [one.name for one in fields(Settings) if re.search("secret|token|password", one.name)]
+    assert len(names) == 3
+    assert "hush" not in repr(Settings(**dict.fromkeys(names, "hush")))
