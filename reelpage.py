@@ -32,6 +32,7 @@ def _check_packages() -> None:
 def main() -> None:
     """Entry point of the `reelpage` command."""
     _check_packages()
+    from services import cli_care  # noqa: F401 - its commands join those of cli
     from services.cli import run
 
     run()

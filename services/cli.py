@@ -86,9 +86,9 @@ def retry(
     from services.settings import Settings
 
     folder = local_folder(lake)
-    jobs = inspect.retry_jobs(_place(lake), where)
+    jobs = inspect.retry_jobs(place_of(lake), where)
     if not jobs:
-        _say({"retried": 0}, "nothing to retry: no open failure fits", as_json)
+        say({"retried": 0}, "nothing to retry: no open failure fits", as_json)
         return
     for job in jobs:
         request = indexing.Request(
@@ -123,7 +123,7 @@ def query(
     if form not in ("table", "csv", "json", "parquet"):
         message = f"--format {form}: give table, csv, json or parquet"
         raise SetupError("usage", message)
-    result = run(_place(lake), sql)
+    result = run(place_of(lake), sql)
     if form == "table":
         out.print(to_rich(result))
     else:
@@ -142,7 +142,7 @@ def show(
     from services.blocks import blocks
     from services.render import to_json
 
-    place = _place(lake)
+    place = place_of(lake)
     found = inspect.show(place, inspect.parse_spot(spot))
     data = inspect.picture_bytes(place, found["picture"])
     if picture is not None:
@@ -166,7 +166,7 @@ def status(lake: LakeArgument, as_json: Json = False) -> None:
     """Show how many rows each table holds, and the last run."""
     from services import inspect
 
-    found = inspect.status(_place(lake))
+    found = inspect.status(place_of(lake))
     rows = "\n".join(f"{name:10} {count:,}" for name, count in found["tables"].items())
     last = found["last_run"]
     text = f"{rows}\nopen failures: {found['open_failures']}"
@@ -175,7 +175,7 @@ def status(lake: LakeArgument, as_json: Json = False) -> None:
             f"\nlast run {last['run_id']}: {last['inputs']} inputs = {last['indexed']} indexed"
             f" + {last['skipped']} skipped + {last['failed']} failed"
         )
-    _say(found, text, as_json)
+    say(found, text, as_json)
 
 
 @app.command()
@@ -184,9 +184,9 @@ def errors(lake: LakeArgument, as_json: Json = False) -> None:
     from services import inspect
     from services.render import to_rich
 
-    found = inspect.open_failures(_place(lake))
+    found = inspect.open_failures(place_of(lake))
     if as_json:
-        _say(found.to_pylist(), "", True)
+        say(found.to_pylist(), "", True)
     elif found.num_rows:
         out.print(to_rich(found.select(["code", "uri", "unit_no", "attempt", "message"])))
     else:
@@ -198,9 +198,9 @@ def verify(lake: LakeArgument, as_json: Json = False) -> None:
     """Prove that the lake is whole: no gap, no duplicate, nothing missing."""
     from pipeline.verify import verify as check
 
-    problems = [asdict(problem) for problem in check(_place(lake))]
+    problems = [asdict(problem) for problem in check(place_of(lake))]
     lines = [f"{p['kind']:10} {p['table']:10} {p['message']}" for p in problems]
-    _say(problems, "\n".join(lines) or "no problems found", as_json)
+    say(problems, "\n".join(lines) or "no problems found", as_json)
     if problems:
         raise typer.Exit(4)
 
@@ -213,7 +213,7 @@ def doctor(as_json: Json = False) -> None:
 
     checks = list(examine(Settings.from_environment()))
     lines = [f"{'ok ' if c.ok else 'BAD'}  {c.name:14} {c.found}" for c in checks]
-    _say([asdict(check) for check in checks], "\n".join(lines), as_json)
+    say([asdict(check) for check in checks], "\n".join(lines), as_json)
     if not all(check.ok for check in checks):
         raise typer.Exit(2)
 
@@ -228,7 +228,8 @@ def main_options(
         raise typer.Exit
 
 
-def _place(lake: str) -> "Place":
+def place_of(lake: str) -> "Place":
+    """The lake that an argument names."""
     from services.places import open_place
     from services.settings import Settings
 
@@ -245,7 +246,7 @@ def _print_plan(found: Any, as_json: bool) -> None:  # noqa: ANN401 - imported w
         f"model time     about {minutes:.1f} minutes on this machine"
     )
     text += "".join(f"\nwould fail     {reason}" for reason in found.unreadable)
-    _say(found.to_dict(), text, as_json)
+    say(found.to_dict(), text, as_json)
 
 
 def _finish(summary: Any, lake: str, as_json: bool) -> None:  # noqa: ANN401
@@ -259,12 +260,13 @@ def _finish(summary: Any, lake: str, as_json: bool) -> None:  # noqa: ANN401
     if summary.failed_pages:
         text += f"; {summary.failed_pages} pages failed"
     text += f'\ntables in {lake}: try  reelpage query {lake} "select * from answers limit 20"'
-    _say(asdict(summary) | {"lake": lake}, text, as_json)
+    say(asdict(summary) | {"lake": lake}, text, as_json)
     if summary.exit_code:
         raise typer.Exit(summary.exit_code)
 
 
-def _say(value: Any, text: str, as_json: bool) -> None:  # noqa: ANN401
+def say(value: Any, text: str, as_json: bool) -> None:  # noqa: ANN401
+    """Print a value as JSON, or its text."""
     if as_json:
         print(json.dumps(value, ensure_ascii=False, indent=1, default=str))
     else:

@@ -147,7 +147,7 @@ def show(place: Place, spot: Spot) -> dict[str, Any]:
     Raises:
         InputError: `unknown_media`, if the name fits none or several.
     """
-    media = _find(place, spot.name)
+    media = find_medium(place, spot.name)
     key: list[object] = [media["media_id"], media["sampling"]]
     where = "where media_id = ? and sampling = ?"
     if media["kind"] == "video":
@@ -181,7 +181,12 @@ def picture_bytes(place: Place, picture: dict[str, Any]) -> bytes:
     return bytes(shard.rows.column("image")[picture["shard_row"]].as_py())
 
 
-def _find(place: Place, name: str) -> dict[str, Any]:
+def find_medium(place: Place, name: str) -> dict[str, Any]:
+    """The newest row of `media` by name, address, or the beginning of its id.
+
+    Raises:
+        InputError: `unknown_media`, if the name fits none or several.
+    """
     found = query(
         place,
         "from media where name = $1 or uri = $1 or starts_with(media_id, $1)"
