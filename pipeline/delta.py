@@ -16,7 +16,7 @@ from schemas.errors import ReelpageError, SetupError, TransientError
 from schemas.tables import LAKE_VERSION, TABLES
 
 _VERSION: Final = "lake.json"
-_CONFIGURATION: Final = {
+CONFIGURATION: Final = {
     "delta.checkpointInterval": "20",
     # No smallest and largest values in the log: they would outlive the rows that are forgotten.
     "delta.dataSkippingNumIndexedCols": "0",
@@ -98,7 +98,7 @@ def open_or_create(place: Place, table: str) -> DeltaTable:
                 address,
                 schema,
                 mode="ignore",  # somebody may have made it in between
-                configuration=dict(_CONFIGURATION),
+                configuration=dict(CONFIGURATION),
                 storage_options=dict(place.options),
             )
         except (DeltaError, OSError) as error:

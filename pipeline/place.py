@@ -40,6 +40,11 @@ class Place:
     objects: Objects
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
 
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is on a disk."""
+        return "://" not in self.uri
+
     def table(self, name: str) -> str:
         """Address of one table, for deltalake."""
         return f"{self.uri}/{name}"

@@ -2,11 +2,14 @@
 
 import errno
 import os
+import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,6 +17,8 @@ import pyarrow.compute as pc
 from pipeline.place import Objects, Place
 from schemas.errors import InputError, SetupError
 from schemas.shards import MediaInfo, Shard, info_from_json, info_to_json
+
+_HALF_WRITTEN: Final = re.compile(r"\..+\.\d+-\d+")
 
 
 @contextmanager
@@ -96,6 +101,21 @@ class Folder:
             message = f"{name!r}: is no name of an object"
             raise ValueError(message)
         return self._root.joinpath(*parts)
+
+
+def sweep(root: Path, age_s: float) -> list[str]:
+    """Remove what killed writers left half written in a folder; returns its names.
+
+    Args:
+        root: of the lake.
+        age_s: seconds; younger files may be in the hands of a living one.
+    """
+    removed = []
+    for path in root.rglob(".*"):
+        if _HALF_WRITTEN.fullmatch(path.name) and time.time() - path.stat().st_mtime > age_s:
+            path.unlink(missing_ok=True)
+            removed.append(path.relative_to(root).as_posix())
+    return removed
 
 
 def local_place(root: Path) -> Place:

@@ -34,7 +34,6 @@ CODES: Final[Mapping[str, str]] = {
     "features_invalid": "features do not have the shape that their grid states",
     "unknown_media": "the lake knows no such media",
     "bad_request": "a request to a service of ours does not follow its contract",
-    "forgotten": "the medium was removed on request and is not indexed again",
     "bad_job": "a job message does not follow the contract",
     "media_changed": "the object is not the version that the job refers to",
     # transient

@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from schemas import __version__
 from schemas.errors import InputError, ReelpageError, SetupError, TransientError
-from services import cli_stream
+from services import cli_care, cli_stream
 from services.cli_shared import (
     Ask,
     Inputs,
@@ -24,7 +24,7 @@ from services.cli_shared import (
     err,
     lines,
     out,
-    place,
+    place_of,
     say,
     settings,
 )
@@ -84,12 +84,11 @@ def retry(
     as_json: Json = False,
 ) -> None:
     """Try failed inputs again, with the tasks and sampling of their run."""
+    from services import indexing, inspect
     from services.places import local_folder
 
     folder = local_folder(lake)
-    from services import indexing, inspect
-
-    jobs = inspect.retry_jobs(place(lake), where)
+    jobs = inspect.retry_jobs(place_of(lake), where)
     if not jobs:
         say({"retried": 0}, "nothing to retry: no open failure fits", as_json)
         return
@@ -126,7 +125,7 @@ def query(
     if form not in ("table", "csv", "json", "parquet"):
         message = f"--format {form}: give table, csv, json or parquet"
         raise SetupError("usage", message)
-    result = run(place(lake), sql)
+    result = run(place_of(lake), sql)
     if form == "table":
         out.print(to_rich(result))
     else:
@@ -145,9 +144,9 @@ def show(
     from services.blocks import blocks
     from services.render import to_json
 
-    found_at = place(lake)
-    found = inspect.show(found_at, inspect.parse_spot(spot))
-    data = inspect.picture_bytes(found_at, found["picture"])
+    place = place_of(lake)
+    found = inspect.show(place, inspect.parse_spot(spot))
+    data = inspect.picture_bytes(place, found["picture"])
     if picture is not None:
         picture.write_bytes(data)
     if as_json:
@@ -169,7 +168,7 @@ def status(lake: LakeArgument, as_json: Json = False) -> None:
     """Show how many rows each table holds, and the last run."""
     from services import inspect
 
-    found = inspect.status(place(lake))
+    found = inspect.status(place_of(lake))
     rows = "\n".join(f"{name:10} {count:,}" for name, count in found["tables"].items())
     last = found["last_run"]
     text = f"{rows}\nopen failures: {found['open_failures']}"
@@ -187,7 +186,7 @@ def errors(lake: LakeArgument, as_json: Json = False) -> None:
     from services import inspect
     from services.render import to_rich
 
-    found = inspect.open_failures(place(lake))
+    found = inspect.open_failures(place_of(lake))
     if as_json:
         say(found.to_pylist(), "", True)
     elif found.num_rows:
@@ -201,7 +200,7 @@ def verify(lake: LakeArgument, as_json: Json = False) -> None:
     """Prove that the lake is whole: no gap, no duplicate, nothing missing."""
     from pipeline.verify import verify as check
 
-    problems = [asdict(problem) for problem in check(place(lake))]
+    problems = [asdict(problem) for problem in check(place_of(lake))]
     lines = [f"{p['kind']:10} {p['table']:10} {p['message']}" for p in problems]
     say(problems, "\n".join(lines) or "no problems found", as_json)
     if problems:
@@ -260,6 +259,7 @@ def _finish(summary: Any, lake: str, as_json: bool) -> None:  # noqa: ANN401
 
 
 cli_stream.add_to(app)
+cli_care.add_to(app)
 
 
 def run(command: Callable[..., Any] = app) -> NoReturn:

@@ -38,7 +38,7 @@ def settings() -> Settings:
     return Settings.from_environment({**read_environment(STACK), **os.environ})
 
 
-def place(lake: str) -> "Place":
+def place_of(lake: str) -> "Place":
     """The lake that a command names."""
     from services.places import open_place
 

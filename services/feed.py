@@ -47,7 +47,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Skipped:
-    """Nothing is left to do, or the run has seen the same content before."""
+    """Nothing is left to do, the run has seen the same content before, or it is forgotten."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Feed:
                 source.discard()
 
     def _of_input(self, source: Input) -> Iterator[Event]:
-        work = self._work(source)
+        work = None if self._outbox.forgotten(source.input_id) else self._work(source)
         if work is None:
             yield Event(source, None, Skipped())
             return

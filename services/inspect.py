@@ -188,6 +188,16 @@ def picture_bytes(place: Place, picture: dict[str, Any]) -> bytes:
     return bytes(shard.rows.column("image")[picture["shard_row"]].as_py())
 
 
+def find_medium(place: Place, name: str) -> dict[str, Any]:
+    """The newest row of `media` by name, address, or the beginning of its id.
+
+    Raises:
+        InputError: `unknown_media`, if the name fits none or several.
+    """
+    with connect(place) as lake:
+        return _find(lake, name)
+
+
 def _find(lake: DuckDBPyConnection, name: str) -> dict[str, Any]:
     found = select(
         lake,

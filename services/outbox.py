@@ -4,6 +4,7 @@ import threading
 import time
 from typing import Final
 
+from pipeline.forget import is_forgotten
 from pipeline.land import Lake, Landing
 from pipeline.rows import Row, to_table
 from pipeline.store import ShardStore
@@ -38,6 +39,10 @@ class Outbox:
         """Whether the final landing of an application id is in the table."""
         with self._lock:
             return self._lake.finished(table, app)
+
+    def forgotten(self, media_id: str) -> bool:
+        """Whether a medium was removed on request and must not come back."""
+        return is_forgotten(self._lake.place.objects, media_id)
 
     def shards(self, media_id: str, sampling_id: str) -> ShardStore:
         """The lake's shards of a medium."""

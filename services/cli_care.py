@@ -1,0 +1,81 @@
+"""Care: `reelpage compact`, `vacuum` and `forget`, which keep a lake in order."""
+
+import re
+from dataclasses import asdict
+from typing import Annotated, Final
+
+import typer
+
+from schemas.errors import InputError, SetupError
+from services.cli_shared import Json, LakeArgument, place_of, say
+
+_MEDIA_ID: Final = re.compile(r"[0-9a-f]{64}")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    for command in (compact, vacuum, forget):
+        app.command()(command)
+
+
+def compact(lake: LakeArgument, as_json: Json = False) -> None:
+    """Rewrite small data files to larger ones; no row changes."""
+    from pipeline.maintain import compact as run
+
+    changed = run(place_of(lake))
+    lines = [
+        f"{table:10} {before} files, now {after}" for table, (before, after) in changed.items()
+    ]
+    found = {
+        table: {"before": before, "after": after} for table, (before, after) in changed.items()
+    }
+    say(found, "\n".join(lines) or "nothing to compact", as_json)
+
+
+def vacuum(
+    lake: LakeArgument,
+    hours: Annotated[int, typer.Option(help="Keep files that are younger.")] = 168,
+    as_json: Json = False,
+) -> None:
+    """Remove data files that no table needs any more."""
+    from pipeline.maintain import vacuum as run
+
+    removed = run(place_of(lake), hours)
+    lines = [f"{table:10} {count} files removed" for table, count in removed.items() if count]
+    say(removed, "\n".join(lines) or "nothing to remove", as_json)
+
+
+def forget(
+    lake: LakeArgument,
+    medium: Annotated[str, typer.Argument(metavar="MEDIA", help="Its id, name or address.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove everything of a medium for good, prove it, and never index it again."""
+    from pipeline.forget import forget as run
+    from services.inspect import find_medium
+
+    place = place_of(lake)
+    try:
+        media_id = str(find_medium(place, medium)["media_id"])
+    except InputError:
+        if not _MEDIA_ID.fullmatch(medium):
+            raise
+        media_id = medium  # of one that has failed, or that was forgotten before
+    if not yes:
+        if as_json:
+            message = "--json cannot ask; add --yes to remove the medium for good"
+            raise SetupError("usage", message)
+        typer.confirm(
+            f"Remove everything of {medium} ({media_id}) from {lake} for good?", abort=True
+        )
+    done = run(place, media_id)
+    rows = ", ".join(f"{count} {table}" for table, count in done.rows.items() if count)
+    text = (
+        f"{media_id} is forgotten\n"
+        f"rows removed   {rows or 'none'}\n"
+        f"data files     {sum(done.files.values())} removed\n"
+        f"objects        {', '.join(f'{n} {name}' for name, n in done.objects.items())}\n"
+        "read again: all tables, data files and objects; no trace is left"
+    )
+    say(asdict(done), text, as_json)
