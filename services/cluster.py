@@ -61,6 +61,7 @@ def start(port: int, *, cpus: float, gpus: float, address: str = "") -> None:
         raise SetupError("graph_not_started", message)
     quiet = {"log_level": "WARNING", "enable_access_log": False}
     http = {"host": HOST, "port": port}
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     serve.start(proxy_location="HeadOnly", http_options=http, logging_config=quiet)
 
 
