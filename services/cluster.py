@@ -67,7 +67,12 @@ def start(port: int, *, cpus: float, gpus: float, address: str = "") -> None:
     quiet = {"log_level": "WARNING", "enable_access_log": False}
     http = {"host": HOST, "port": port}
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
-    serve.start(proxy_location="HeadOnly", http_options=http, logging_config=quiet)
+    try:
+        serve.start(proxy_location="HeadOnly", http_options=http, logging_config=quiet)
+    except (RayError, RuntimeError, ValueError) as error:
+        ray.shutdown()
+        message = f"Ray Serve did not start: {error}"
+        raise SetupError("graph_not_started", message) from error
 
 
 def stop() -> None:

@@ -12,6 +12,7 @@ from ray import serve
 from schemas.errors import SetupError
 from services import cluster
 from services.graph.ingress import RETRY_AFTER_S, Graph
+from services.graph.landing import Lander
 from services.graph.replicas import Decoder, Encoder, Reader, Replica
 from services.graph_options import GraphOptions, StageOptions
 from services.ports import HOST
@@ -75,23 +76,31 @@ def deploy(options: GraphOptions, settings: Settings, port: int, address: str = 
 def _application(
     options: GraphOptions, here: Settings, there: Settings | None
 ) -> serve.Application:
-    """Bind the deployments; `there` are the ingress's settings, None for its own environment."""
+    """Bind the deployments; `there` is None where processes read their own environment."""
     stages = [
         serve.deployment(**_stage_options(stage, options.grace_s))(stage.kind).bind(
             here.model_directory(None), "cuda" if stage.options.gpus else "cpu", here.threads
         )
         for stage in _stages(options)
     ]
+    lander = cluster.deployment_options(
+        name="Lander",
+        num_replicas=1,
+        max_ongoing_requests=_QUESTIONS,
+        ray_actor_options={"num_cpus": 0},
+    )
     ingress = cluster.deployment_options(
         name="Graph",
         num_replicas=options.ingresses,
-        max_ongoing_requests=4 * options.admitted + 64,
-        max_queued_requests=4 * options.admitted,
+        max_ongoing_requests=options.admitted + _QUESTIONS,
+        max_queued_requests=_QUESTIONS,
         backpressure_config={"status_code": 503, "retry_after_s": RETRY_AFTER_S},
         graceful_shutdown_timeout_s=options.grace_s,
         ray_actor_options={"num_cpus": 0},
     )
-    return serve.deployment(**ingress)(Graph).bind(stages, there, options.admitted)
+    return serve.deployment(**ingress)(Graph).bind(
+        stages, serve.deployment(**lander)(Lander).bind(there), there, options.admitted
+    )
 
 
 def _stages(options: GraphOptions) -> list[_Stage]:

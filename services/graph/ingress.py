@@ -1,4 +1,4 @@
-"""Ingress: questions about shards over HTTP; reads the shards and has their pictures read."""
+"""Ingress: questions about shards, and the lander's requests, over HTTP."""
 
 import asyncio
 import json
@@ -17,7 +17,8 @@ from schemas.errors import InputError, ReelpageError, TransientError
 from schemas.jobs import Task
 from schemas.shards import Shard
 from services.asking import Picture, shard_answers
-from services.graph.reading import Handle, Piece, Reading, Split, Together
+from services.graph.landing import ROUTES
+from services.graph.reading import Handle, Piece, Reading, Split, Together, ask
 from services.pieces import pieces
 from services.places import open_place
 from services.settings import Settings
@@ -32,18 +33,25 @@ _JSON: Final = "application/json"
 class Graph:
     """The process that workers talk to."""
 
-    def __init__(self, stages: Sequence[Handle], settings: Settings | None, admitted: int) -> None:
+    def __init__(
+        self,
+        stages: Sequence[Handle],
+        lander: Handle,
+        settings: Settings | None,
+        admitted: int,
+    ) -> None:
         """Connect.
 
         Args:
             stages: an encoder and a decoder, or what is both.
+            lander: commits to the lake's tables.
             settings: None for what this process's own environment says.
             admitted: shards at a time.
         """
         settings = settings or Settings.from_environment()
         self._objects = open_place(settings.lake, settings).objects
         self._reading: Reading = Split(*stages) if len(stages) > 1 else Together(*stages)
-        self._admitted = admitted
+        self._lander, self._admitted = lander, admitted
         self._threads = ThreadPoolExecutor(admitted, "shard")
         self._asked: dict[bytes, asyncio.Task[bytes]] = {}
 
@@ -57,10 +65,17 @@ class Graph:
                 case "POST", "/v1/shards":
                     answers = await self._ask(await request.body())
                     return Response(answers, media_type=_JSON)
+                case "POST", path if path in ROUTES:
+                    return await self._land(path, await request.body())
             message = f"{request.method} {request.url.path}: nothing is here"
             raise InputError("not_found", message)
         except ReelpageError as error:
             return _refusal(error)
+
+    async def _land(self, path: str, body: bytes) -> Response:
+        """Pass a request on; who asked knows what a lost reply means, so it is sent once."""
+        status, reply = await ask(lambda: self._lander.post.remote(path, body), attempts=1)
+        return Response(reply, status, media_type=_JSON)
 
     async def _ask(self, question: bytes) -> bytes:
         """Answer a question. One that is being answered is joined: a worker may ask again.
