@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import ray
 from ray import serve
+from ray.exceptions import RayError
 from ray.serve.schema import DeploymentSchema, ServeDeploySchema
 
 from schemas.errors import SetupError
@@ -23,6 +24,9 @@ _ENVIRONMENT: Final = {
     "RAY_ROTATION_MAX_BYTES": str(16 << 20),
     "RAY_ROTATION_BACKUP_COUNT": "1",
     "RAY_SERVE_LOG_TO_STDERR": "0",
+    # On a busy machine the proxy takes longer than Serve's 5 seconds and is killed for it.
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
+    "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "30",
 }
 
 
@@ -55,13 +59,20 @@ def start(port: int, *, cpus: float, gpus: float, address: str = "") -> None:
         except (ConnectionError, RuntimeError, ValueError) as error:
             message = f"Ray did not start: {error}"
             raise SetupError("graph_not_started", message) from error
-    if (there := ray.cluster_resources().get("GPU", 0)) < gpus:  # type: ignore[no-untyped-call]
-        stop()
+    there = ray.cluster_resources().get("GPU", 0)  # type: ignore[no-untyped-call]
+    if there < gpus:
+        ray.shutdown()
         message = f"the graph needs {gpus:g} GPUs and the cluster has {there:g}; lower `gpus`"
         raise SetupError("graph_not_started", message)
     quiet = {"log_level": "WARNING", "enable_access_log": False}
     http = {"host": HOST, "port": port}
-    serve.start(proxy_location="HeadOnly", http_options=http, logging_config=quiet)
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+    try:
+        serve.start(proxy_location="HeadOnly", http_options=http, logging_config=quiet)
+    except (RayError, RuntimeError, ValueError) as error:
+        ray.shutdown()
+        message = f"Ray Serve did not start: {error}"
+        raise SetupError("graph_not_started", message) from error
 
 
 def stop() -> None:

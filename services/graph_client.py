@@ -17,7 +17,7 @@ from schemas.jobs import Task
 from services.wire import ServedModel, answers_from_json, question_to_json
 
 _DEADLINE_S: Final = 900.0
-_FAILURES: Final = 3  # replies that say that the model failed; the graph has tried again itself
+_FAILURES: Final = 5  # replies that say that the graph failed; it has tried again itself
 _FIRST_PAUSE_S: Final = 0.25
 _LONGEST_PAUSE_S: Final = 8.0
 _BUSY: Final = 503
@@ -74,7 +74,7 @@ class GraphClient:
                 if status == http.HTTPStatus.OK:
                     return reply
                 problem = self._problem(status, reply)
-                failures += status != _BUSY
+                failures += status == http.HTTPStatus.INTERNAL_SERVER_ERROR
                 retry_after_s = _seconds(headers.get("Retry-After"))
             if isinstance(problem, InputError) or failures >= _FAILURES:
                 raise problem

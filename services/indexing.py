@@ -20,7 +20,7 @@ from services.fetch import fetch, is_url
 from services.local import LocalRun
 from services.mend import Mend
 from services.progress import Progress, live
-from services.reader import Reader, model_facts
+from services.reader import Reader, model_facts, set_threads
 from services.recipe import Recipe, parse_sampling, parse_tasks
 from services.settings import Settings
 from services.summary import Summary, land_run
@@ -91,18 +91,11 @@ def _prepare(request: Request, settings: Settings) -> tuple[Recipe, Reader]:
         tasks = parse_tasks(request.tasks, request.questions)
     sampling = parse_sampling(request.sample)
     facts = model_facts(settings.model_directory(request.model))
-    _set_threads(settings.threads)
+    set_threads(settings.threads)
     recipe = Recipe(
         DecodePlan(sampling, facts.min_pixels, facts.max_pixels), tasks, facts.name, facts.revision
     )
     return recipe, Reader(facts, settings.device)
-
-
-def _set_threads(threads: int) -> None:
-    if threads:
-        import torch
-
-        torch.set_num_threads(threads)
 
 
 @contextmanager

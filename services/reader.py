@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from pipeline.encode import Encoder
 from pipeline.generate import Generator, Prompt, WorkItem
 from pipeline.rows import Answer
@@ -42,6 +44,12 @@ def model_facts(directory: Path) -> ModelFacts:
     identity = revision(directory)
     name = f"reelpage-{directory.name}" if directory.name == "tiny" else directory.name
     return ModelFacts(directory, name, identity, processor.min_pixels, processor.max_pixels)
+
+
+def set_threads(threads: int) -> None:
+    """Threads of the model on a CPU; 0 leaves the choice to torch."""
+    if threads:
+        torch.set_num_threads(threads)
 
 
 class Reader:

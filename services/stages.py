@@ -1,6 +1,6 @@
 """Stages: the halves of a model behind queues, as the replicas of the graph run them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
@@ -12,14 +12,14 @@ from schemas.features import Features
 from schemas.jobs import Task
 from services.asking import Picture
 from services.batches import Batches
+from services.pieces import PIECE_TOKENS, visual_tokens
 from services.reader import answer
 
 In = TypeVar("In")
 Out = TypeVar("Out")
 Tasks = Sequence[Task]
 
-VISUAL_TOKENS: Final = 4096  # of one call of the vision tower, and of one piece of a shard
-DECODE_TOKENS: Final = 16384  # of one call of the language model: 64 answers of 256 tokens
+_DECODE_TOKENS: Final = 16384  # of one call of the language model: 64 answers of 256 tokens
 
 
 class EncodeStage:
@@ -32,7 +32,7 @@ class EncodeStage:
             SetupError: `model_missing` or `model_unsupported`.
         """
         encoder = Encoder(directory, device=device)
-        self.queue = Batches(_grouped(encoder.encode), _visual, VISUAL_TOKENS)
+        self.queue = Batches(_grouped(encoder.encode), visual_tokens, PIECE_TOKENS)
 
     async def encode(self, pictures: Sequence[Picture]) -> list[Features]:
         """Features of pictures of one shard, in their order."""
@@ -49,7 +49,7 @@ class DecodeStage:
             SetupError: `model_missing` or `model_unsupported`.
         """
         generator = Generator(directory, device=device)
-        self.queue = Batches(_grouped(partial(answer, generator)), _decode, DECODE_TOKENS)
+        self.queue = Batches(_grouped(partial(answer, generator)), _decode, _DECODE_TOKENS)
 
     async def answer(self, features: Sequence[Features], tasks: Tasks) -> list[list[Answer]]:
         """For each picture one answer a task."""
@@ -72,23 +72,11 @@ class ReadStage:
             tasks = [tasks for _, tasks in asked]
             return answer(generator, list(zip(encoded, tasks, strict=True)))
 
-        self.queue = Batches(_grouped(read), _decode, DECODE_TOKENS)
+        self.queue = Batches(_grouped(read), _decode, _DECODE_TOKENS)
 
     async def read(self, pictures: Sequence[Picture], tasks: Tasks) -> list[list[Answer]]:
         """For each picture one answer a task."""
         return await self.queue.submit([(picture, tasks) for picture in pictures])
-
-
-def pieces(pictures: Sequence[Picture]) -> Iterator[list[Picture]]:
-    """Cut the pictures of a shard into pieces that one call of the vision tower takes."""
-    piece: list[Picture] = []
-    for picture in pictures:
-        if piece and _visual([*piece, picture]) > VISUAL_TOKENS:
-            yield piece
-            piece = []
-        piece.append(picture)
-    if piece:
-        yield piece
 
 
 def _grouped(
@@ -101,10 +89,6 @@ def _grouped(
         return [[next(results) for _ in group] for group in groups]
 
     return grouped
-
-
-def _visual(pictures: Sequence[Picture]) -> int:
-    return sum(picture.shape[0] * picture.shape[1] // 28**2 for picture in pictures)
 
 
 def _decode(asked: Sequence[tuple[object, Tasks]]) -> int:

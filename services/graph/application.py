@@ -1,0 +1,133 @@
+"""Application: the deployments of the graph with their resources, bound to each other.
+
+POST /v1/shards ─► Graph ─► Encoder ─► Decoder
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ray import serve
+
+from schemas.errors import SetupError
+from services import cluster
+from services.graph.ingress import RETRY_AFTER_S, Graph
+from services.graph.landing import Lander
+from services.graph.replicas import Decoder, Encoder, Reader, Replica
+from services.graph_options import GraphOptions, StageOptions
+from services.ports import HOST
+from services.scaling import TokensWaiting
+from services.settings import Settings
+
+APPLICATION: Final = "reelpage"
+_QUESTIONS: Final = 256  # in one replica: they wait there, where their tokens are counted
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """A deployment before it is one; `share` is the tokens that may wait for each replica."""
+
+    kind: type[Replica]
+    options: StageOptions
+    share: int
+
+
+def build(args: Mapping[str, Any]) -> serve.Application:
+    """The application for a Serve config file: `import_path: services.graph:build`.
+
+    The model and its threads are read from the environment here, the rest by the replicas.
+
+    Raises:
+        SetupError: `usage`.
+    """
+    return _application(GraphOptions.from_mapping(args), Settings.from_environment(), None)
+
+
+def deploy(options: GraphOptions, settings: Settings, port: int, address: str = "") -> str:
+    """Start the graph, and Ray where none is joined, and wait until it answers.
+
+    Args:
+        options: replicas and resources.
+        settings: with the lake and the model.
+        port: of its HTTP server on this machine's loopback.
+        address: of a Ray cluster to join; empty to start one that ends with this process.
+
+    Returns:
+        Its URL. It runs until `cluster.stop`.
+
+    Raises:
+        SetupError: `usage` or `graph_not_started`.
+    """
+    if not settings.lake:
+        message = "the graph reads shards from the lake; set REELPAGE_LAKE"
+        raise SetupError("usage", message)
+    application = _application(options, settings, settings)
+    cpus = sum(stage.cpus * stage.max_replicas for stage in options.stages)
+    gpus = sum(stage.gpus * stage.min_replicas for stage in options.stages)
+    cluster.start(port, cpus=cpus, gpus=gpus, address=address)
+    try:
+        serve.run(application, name=APPLICATION, route_prefix="/")
+    except RuntimeError as error:
+        cluster.stop()
+        raise SetupError("graph_not_started", str(error)) from error
+    return f"http://{HOST}:{port}"
+
+
+def _application(
+    options: GraphOptions, here: Settings, there: Settings | None
+) -> serve.Application:
+    """Bind the deployments; `there` is None where processes read their own environment."""
+    stages = [
+        serve.deployment(**_stage_options(stage, options.grace_s))(stage.kind).bind(
+            here.model_directory(None), "cuda" if stage.options.gpus else "cpu", here.threads
+        )
+        for stage in _stages(options)
+    ]
+    lander = cluster.deployment_options(
+        name="Lander",
+        num_replicas=1,
+        max_ongoing_requests=_QUESTIONS,
+        ray_actor_options={"num_cpus": 0},
+    )
+    ingress = cluster.deployment_options(
+        name="Graph",
+        num_replicas=options.ingresses,
+        max_ongoing_requests=options.admitted + _QUESTIONS,
+        max_queued_requests=_QUESTIONS,
+        backpressure_config={"status_code": 503, "retry_after_s": RETRY_AFTER_S},
+        graceful_shutdown_timeout_s=options.grace_s,
+        ray_actor_options={"num_cpus": 0},
+    )
+    return serve.deployment(**ingress)(Graph).bind(
+        stages, serve.deployment(**lander)(Lander).bind(there), there, options.admitted
+    )
+
+
+def _stages(options: GraphOptions) -> list[_Stage]:
+    if options.colocate:
+        return [_Stage(Reader, options.decoder, 32768)]
+    return [_Stage(Encoder, options.encoder, 16384), _Stage(Decoder, options.decoder, 32768)]
+
+
+def _stage_options(stage: _Stage, grace_s: float) -> dict[str, Any]:
+    options = stage.options
+    scaling: dict[str, Any] = {"num_replicas": options.min_replicas}
+    if options.max_replicas > options.min_replicas:
+        scaling = {
+            "autoscaling_config": {
+                "min_replicas": options.min_replicas,
+                "max_replicas": options.max_replicas,
+                "policy": {
+                    "policy_function": f"{TokensWaiting.__module__}:{TokensWaiting.__name__}",
+                    "policy_kwargs": {"tokens_per_replica": stage.share},
+                },
+            }
+        }
+    return cluster.deployment_options(
+        name=stage.kind.__name__,
+        max_ongoing_requests=_QUESTIONS,
+        graceful_shutdown_timeout_s=grace_s,
+        max_constructor_retry_count=2,
+        ray_actor_options={"num_cpus": options.cpus, "num_gpus": options.gpus},
+        **scaling,
+    )

@@ -1,0 +1,118 @@
+"""Replicas: the stages as Serve runs them, one process each.
+
+Pictures and features travel by reference through Ray's object store, inside a list: a bare
+reference would be resolved on the way. Torch is imported where a model is loaded, not by those
+that only need the names of these classes.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import ray
+from ray import ObjectRef
+from ray.exceptions import ObjectLostError
+
+from pipeline.rows import Answer
+from schemas.features import Features
+from schemas.jobs import Task
+from services.asking import Picture
+from services.batches import Batches
+from services.scaling import SIGNAL
+from services.wire import ServedModel
+
+_FETCH_S: Final = 15.0  # Ray itself may take a minute to see that an owner is dead
+Pictures = Sequence["ObjectRef[list[Picture]]"]
+Packed = Sequence["ObjectRef[list[bytes]]"]
+
+
+class FeaturesLostError(Exception):
+    """The replica that held the features is gone; the pictures must be encoded again."""
+
+
+class Replica:
+    """What Serve asks of a process with a queue before its model."""
+
+    queue: Batches[Any, Any]
+
+    def __init__(self, directory: Path, threads: int) -> None:
+        from services.reader import model_facts, set_threads
+
+        set_threads(threads)
+        facts = model_facts(directory)
+        self._facts = ServedModel(facts.name, facts.revision, facts.min_pixels, facts.max_pixels)
+
+    def model(self) -> ServedModel:
+        """What is served."""
+        return self._facts
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """The signal that the stage is scaled by."""
+        return {SIGNAL: self.queue.waiting}
+
+    def check_health(self) -> None:
+        """Raise if the replica should be replaced."""
+        self.queue.check()
+
+
+class Encoder(Replica):
+    """A process with the vision half."""
+
+    def __init__(self, directory: Path, device: str, threads: int) -> None:
+        from services.stages import EncodeStage
+
+        super().__init__(directory, threads)
+        self._stage = EncodeStage(directory, device)
+        self.queue = self._stage.queue
+
+    async def encode(self, pictures: Pictures) -> Packed:
+        """Features of pictures; they live as long as this process and somebody who wants them."""
+        features = await self._stage.encode(await pictures[0])
+        return [await asyncio.to_thread(_put, features)]
+
+
+class Decoder(Replica):
+    """A process with the language half."""
+
+    def __init__(self, directory: Path, device: str, threads: int) -> None:
+        from services.stages import DecodeStage
+
+        super().__init__(directory, threads)
+        self._stage = DecodeStage(directory, device)
+        self.queue = self._stage.queue
+
+    async def answer(self, features: Packed, tasks: Sequence[Task]) -> list[list[Answer]]:
+        """For each picture one answer a task.
+
+        Raises:
+            FeaturesLostError: they cannot be had any more.
+        """
+        try:
+            packed = await asyncio.wait_for(_get(features), _FETCH_S)
+        except (ObjectLostError, TimeoutError) as error:
+            raise FeaturesLostError(repr(error)) from None
+        return await self._stage.answer([Features.from_ipc(one) for one in packed], tasks)
+
+
+class Reader(Replica):
+    """A process with both halves."""
+
+    def __init__(self, directory: Path, device: str, threads: int) -> None:
+        from services.stages import ReadStage
+
+        super().__init__(directory, threads)
+        self._stage = ReadStage(directory, device)
+        self.queue = self._stage.queue
+
+    async def read(self, pictures: Pictures, tasks: Sequence[Task]) -> list[list[Answer]]:
+        """For each picture one answer a task."""
+        return await self._stage.read(await pictures[0], tasks)
+
+
+def _put(features: Sequence[Features]) -> "ObjectRef[list[bytes]]":
+    return ray.put([one.to_ipc() for one in features])
+
+
+async def _get(features: Packed) -> list[bytes]:
+    return await features[0]
