@@ -16,9 +16,9 @@ from schemas.errors import ReelpageError, SetupError, TransientError
 from schemas.tables import LAKE_VERSION, TABLES
 
 _VERSION: Final = "lake.json"
-CONFIGURATION: Final = {
+_CONFIGURATION: Final = {
     "delta.checkpointInterval": "20",
-    # No smallest and largest values in the log: they would outlive the rows that are forgotten.
+    # Whoever rewrites files puts no values in the log: they would outlive rows that are forgotten.
     "delta.dataSkippingNumIndexedCols": "0",
 }
 _HOPELESS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
@@ -98,7 +98,7 @@ def open_or_create(place: Place, table: str) -> DeltaTable:
                 address,
                 schema,
                 mode="ignore",  # somebody may have made it in between
-                configuration=dict(CONFIGURATION),
+                configuration=dict(_CONFIGURATION),
                 storage_options=dict(place.options),
             )
         except (DeltaError, OSError) as error:

@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -14,11 +13,12 @@ from deltalake import DeltaTable
 
 from pipeline.delta import check_version, is_written
 from pipeline.land import Lake
-from pipeline.maintain import attempt, sweep_folder
+from pipeline.maintain import sweep_folder
 from pipeline.place import Objects, Place
 from pipeline.protocol import Batch
 from pipeline.query import query
 from pipeline.records import from_bytes, to_bytes
+from pipeline.rewrite import attempt, erase
 from pipeline.traces import (
     COLUMNS,
     FORGOTTEN,
@@ -108,9 +108,9 @@ def _remove(place: Place, media_id: str) -> Forgotten:
     done.objects["landings"] = _records(place.objects, media_id)
     for table, column in COLUMNS.items():
         if is_written(place, table):
-            # Counted before: a delete whose reply is lost is made again, and finds nothing then.
+            # Counted before: an attempt whose reply is lost is made again, and finds nothing then.
             done.rows[table] = rows_of(place, table, media_id)
-            attempt(place, table, partial(DeltaTable.delete, predicate=f"{column} = '{media_id}'"))
+            erase(place, table, column, media_id)
             done.files[table] = _files(place, table, media_id)
     for prefix in prefixes(media_id):
         names = list(place.objects.names(prefix))

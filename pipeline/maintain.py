@@ -1,26 +1,19 @@
 """Maintain: small files made into larger ones, and files that no commit names removed."""
 
-import random
-import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError
 
-from pipeline.delta import CONFIGURATION, check_version, is_written, open_table, reason
+from pipeline.delta import check_version, is_written
 from pipeline.place import Place
+from pipeline.rewrite import attempt, merge
 from pipeline.store import sweep
-from schemas.errors import SetupError, TransientError
+from schemas.errors import SetupError
 from schemas.tables import TABLES
 
-_ATTEMPTS: Final = 8
-_TARGET: Final = 128 << 20  # bytes of a compacted file
-_STATISTICS: Final = "delta.dataSkippingNumIndexedCols"
-
-T = TypeVar("T")
+_TARGET: Final = 64 << 20  # bytes of a compacted file
 
 
 def compact(place: Place) -> dict[str, tuple[int, int]]:
@@ -33,13 +26,13 @@ def compact(place: Place) -> dict[str, tuple[int, int]]:
 
     Raises:
         SetupError: `lake_missing`, `lake_newer` or `lake_corrupt`.
-        TransientError: `store_failed`, or `commit_conflict` when writers won every attempt.
+        TransientError: `store_failed`, or `commit_conflict` when others won every attempt.
     """
     check_version(place)
     changed = {}
     for table in TABLES:
         if is_written(place, table):
-            before, after = attempt(place, table, _compact)
+            before, after = merge(place, table, _TARGET)
             if before != after:
                 changed[table] = (before, after)
     return changed
@@ -75,41 +68,6 @@ def vacuum(place: Place, hours: int) -> dict[str, int]:
 def sweep_folder(place: Place, hours: int) -> list[str]:
     """Remove what killed writers left half written, which only folders have; returns its names."""
     return sweep(Path(place.uri), hours * 3600) if place.is_folder else []
-
-
-def attempt(place: Place, table: str, action: Callable[[DeltaTable], T]) -> T:
-    """Do something to a table, through a new handle each time, until no other writer is faster.
-
-    Raises:
-        SetupError: `lake_corrupt`.
-        TransientError: `store_failed` or `commit_conflict`.
-    """
-    last: Exception | None = None
-    for number in range(_ATTEMPTS):
-        if number:
-            time.sleep(random.uniform(0, 0.05 * 2**number))
-        try:
-            return action(_open(place, table))
-        except (DeltaError, OSError) as error:
-            last = error
-    assert last is not None
-    message = f"{place.table(table)}: {_ATTEMPTS} attempts failed, the last with: {reason(last)}"
-    raise TransientError("commit_conflict", message) from last
-
-
-def _open(place: Place, table: str) -> DeltaTable:
-    """A handle of a table that keeps no values of its rows in its log."""
-    handle = open_table(place, table)
-    wanted = CONFIGURATION[_STATISTICS]
-    if handle.metadata().configuration.get(_STATISTICS) != wanted:
-        handle.alter.set_table_properties({_STATISTICS: wanted})
-    return handle
-
-
-def _compact(handle: DeltaTable) -> tuple[int, int]:
-    before = len(handle.file_uris())
-    found = handle.optimize.compact(target_size=_TARGET)
-    return before, before - found["numFilesRemoved"] + found["numFilesAdded"]
 
 
 def _vacuum(handle: DeltaTable, hours: int) -> int:

@@ -4,14 +4,16 @@ import io
 import os
 import threading
 import time
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 
 from pipeline.commit import GroupCommitter
-from pipeline.delta import check_version
+from pipeline.delta import check_version, open_table
 from pipeline.forget import forget, is_forgotten
 from pipeline.maintain import compact, vacuum
 from pipeline.parquet import write_file
@@ -20,6 +22,7 @@ from pipeline.place import Place
 from pipeline.protocol import Batch, Letter, Marker, Protocol, Range, Resumed
 from pipeline.query import query
 from pipeline.records import from_bytes
+from pipeline.rewrite import erase, merge, replace_files
 from pipeline.rows import to_table
 from pipeline.store import local_place
 from pipeline.traces import traces
@@ -216,12 +219,32 @@ def test_vacuum_removes_old_files_that_no_commit_names(folder: Place, tmp_path: 
     assert query(folder, "select count(*) n from frames").to_pylist() == [{"n": 6}]
 
 
-def test_a_lake_without_the_property_gets_it(folder: Place) -> None:
-    """Else compaction would write the smallest and largest texts into the log."""
+def test_of_two_rewrites_the_second_looks_again(folder: Place) -> None:
+    """Both have read the same version: a compaction, and a medium's rows erased."""
     fill(folder)
-    DeltaTable(folder.table("answers")).alter.set_table_properties(
-        {"delta.dataSkippingNumIndexedCols": "32"}
-    )
+    stale = open_table(folder, "frames")
+    merge(folder, "frames", 1 << 20)
+    file = write_file(folder.objects, "frames", to_table("frames", [{}]), "")
+    with pytest.raises(DeltaError):
+        replace_files(stale, [_path(stale)], [file], same_rows=False)
+    erase(folder, "frames", "media_id", BAD)
+    assert query(folder, "select media_id, count(*) n from frames group by all").to_pylist() == [
+        {"media_id": GOOD, "n": 3}
+    ]
+
+
+def test_filters_work_on_what_was_rewritten(folder: Place) -> None:
+    """Files with strings as views cannot be filtered where a file has one value only."""
+    fill(folder)
     compact(folder)
     forget(folder, BAD)
-    assert not [name for name in holds_secret(folder) if "_delta_log" in name]
+    for value, count in ((GOOD, 3), (BAD, 0), ("x", 0)):
+        sql = f"select count(*) n from answers where media_id = '{value}' and sampling = 's'"
+        assert query(folder, sql).to_pylist() == [{"n": count}]
+    for name in folder.objects.names("answers/part-"):
+        schema = pq.read_schema(io.BytesIO(folder.objects.get(name) or b""))
+        assert schema.field("media_id").type == pa.string()
+
+
+def _path(handle: DeltaTable) -> str:
+    return PurePosixPath(handle.file_uris()[0]).name
