@@ -7,7 +7,10 @@ import pytest
 
 from tests.conftest import ROOT, SAMPLES, run
 
-COMMANDS = ("index", "query", "show", "status", "errors", "retry", "verify", "doctor")
+COMMANDS = (
+    *("index", "query", "show", "status", "errors", "retry", "verify", "doctor"),
+    *("compact", "vacuum", "forget"),
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

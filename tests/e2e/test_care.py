@@ -29,7 +29,7 @@ def test_a_lake_is_compacted_and_a_medium_forgotten(lake: Path) -> None:
     refused = run("forget", lake, "report.pdf", "--json")
     assert (refused.code, "--yes" in refused.err) == (2, True)
     done = run("forget", lake, "report.pdf", "--yes", "--json").json
-    assert done["rows"]["pages"] == 4
+    assert done["rows"]["pages"] == 5
     assert done["objects"]["shards"] > 0
     assert "report.pdf" not in json.dumps(tables(lake))
     kept = {
