@@ -21,7 +21,8 @@ def lake(indexed: Indexed, tmp_path: Path) -> Path:
 
 def test_a_lake_is_compacted_and_a_medium_forgotten(lake: Path) -> None:
     before = tables(lake)
-    assert run("compact", lake, "--json").json["answers"]["after"] == 1
+    compacted = run("compact", lake, "--json").json
+    assert all(files["after"] == 1 < files["before"] for files in compacted.values())
     assert run("vacuum", lake, "--json").json["answers"] == 0, "they are young"
     assert tables(lake) == before
     media = query(local_place(lake), "select media_id from media where name = 'report.pdf'")
