@@ -26,6 +26,7 @@ from pipeline.rewrite import erase, merge, replace_files
 from pipeline.rows import to_table
 from pipeline.store import local_place
 from pipeline.traces import traces
+from pipeline.verify import verify
 from schemas.errors import InputError, SetupError, TransientError
 from schemas.tables import FAILURES
 from services.places import open_place
@@ -237,6 +238,7 @@ def test_filters_work_on_what_was_rewritten(folder: Place) -> None:
     """Files with strings as views cannot be filtered where a file has one value only."""
     fill(folder)
     compact(folder)
+    assert not [p for p in verify(folder) if p.kind in ("orphan_file", "missing_file")]
     forget(folder, BAD)
     for value, count in ((GOOD, 3), (BAD, 0), ("x", 0)):
         sql = f"select count(*) n from answers where media_id = '{value}' and sampling = 's'"
