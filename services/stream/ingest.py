@@ -5,13 +5,16 @@ broker; the slots, which work on a job each; and the lander, which resumes parti
 what is ready, in order. The simulator runs the same window and protocol under every fault.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 
 from pipeline.perform import Performer
 from pipeline.protocol import Protocol
+from schemas.errors import TransientError
 from schemas.jobs import Job
 from services.settings import Settings
 from services.stream.board import Board
@@ -21,8 +24,11 @@ from services.stream.slots import Slots
 from services.stream.topic import Sender
 from services.stream.work import Work
 
+log = logging.getLogger(__name__)
+
 DRAIN_S: Final = 30.0
 """A worker that is told to stop is gone after this time at the latest."""
+_AGAIN_S: Final = 1.0
 
 
 class Ingest:
@@ -34,6 +40,7 @@ class Ingest:
         """Take the parts; nothing is started."""
         self._settings = settings
         self._sender: Sender | None = None
+        self._poller: Poller | None = None
         self.slots = Slots(settings.slots, work, settings.topic, self._send)
         self._board = Board(self.slots.start)
         self._lander = Lander(
@@ -42,19 +49,23 @@ class Ingest:
         self._draining = threading.Event()
 
     def run(self) -> None:
-        """Work until `drain` is called.
+        """Work until `drain` is called; goes on when a broker or store that was away is back.
 
         Raises:
             SetupError: the broker or the store refuses this worker.
-            TransientError: the broker does not answer at the start.
         """
-        poller = Poller(self._settings, self._board)
         self._lander.start()
         try:
-            while not self._draining.wait(0):
-                poller.poll()
+            while not self._draining.is_set():
+                try:
+                    self._poller = self._poller or Poller(self._settings, self._board)
+                    self._poller.poll()
+                except TransientError as error:
+                    log.warning("polled again later: %s", error)
+                    self._draining.wait(_AGAIN_S)
                 self._lander.check()
-            self._finish(poller)
+            if self._poller is not None:
+                self._finish(self._poller)
         finally:
             self.slots.stop()
             self._lander.stop()
@@ -67,7 +78,8 @@ class Ingest:
         give_up = time.monotonic() + DRAIN_S
         self.slots.stop()
         while time.monotonic() < give_up:
-            poller.poll(fetch=False)
+            with suppress(TransientError):
+                poller.poll(fetch=False)
             self._lander.check()
             if not self.slots.busy and not self._board.ready():
                 break

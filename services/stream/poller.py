@@ -15,7 +15,7 @@ from schemas.errors import SetupError
 from services.settings import Settings
 from services.stream.board import Board
 from services.stream.partition import Partition
-from services.stream.topic import consumer, records
+from services.stream.topic import broker_errors, consumer, records
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Poller:
             TransientError: `broker_failed`.
         """
         self._topic, self._board = settings.topic, board
-        self._changes = _Changes()
+        self._changes, self._errors = _Changes(), broker_errors(settings)
         self._consumer: KafkaConsumer = consumer(settings, session_s=SESSION_S)
         if self._consumer.partitions_for_topic(settings.topic) is None:
             self._consumer.close(autocommit=False)
@@ -55,8 +55,14 @@ class Poller:
         self._commit_at = 0.0
 
     def poll(self, *, fetch: bool = True) -> None:
-        """Heartbeat, follow rebalances, and let fetched records into their windows."""
-        fetched = self._consumer.poll(timeout_ms=_POLL_MS)
+        """Heartbeat, follow rebalances, and let fetched records into their windows.
+
+        Raises:
+            SetupError: `broker_refused`.
+            TransientError: `broker_failed`; poll again.
+        """
+        with self._errors:
+            fetched = self._consumer.poll(timeout_ms=_POLL_MS)
         self._follow()
         for number, found in records(fetched):
             self._board.take(number, found)

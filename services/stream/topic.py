@@ -20,6 +20,7 @@ from schemas.jobs import Job
 from services.settings import Settings
 
 _TIMEOUT_MS: Final = 15_000
+_RECONNECT_MS: Final = 2_000  # 30 s by default: a broker's restart would cost that long
 _LARGEST: Final = 20 << 20  # bytes of a record; inline payloads are base64
 
 
@@ -52,6 +53,7 @@ def connection(settings: Settings) -> dict[str, Any]:
         "bootstrap_servers": settings.kafka.split(","),
         "security_protocol": settings.kafka_security,
         "request_timeout_ms": _TIMEOUT_MS,
+        "reconnect_backoff_max_ms": _RECONNECT_MS,
     }
     if settings.kafka_ca:
         values["ssl_cafile"] = settings.kafka_ca

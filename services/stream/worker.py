@@ -21,6 +21,7 @@ from services.graph_client import GraphClient
 from services.places import open_place, probe
 from services.settings import Settings
 from services.stream.ingest import Ingest
+from services.stream.patience import patiently
 from services.stream.sources import Sources
 from services.stream.work import Answerer, Work
 from services.wire import ServedModel
@@ -32,13 +33,14 @@ def build(settings: Settings) -> Ingest:
     Where the settings name a graph, that runs the model and commits for many workers; else this
     process does both.
 
+    Waits while the store or the graph do not answer.
+
     Raises:
         SetupError: `usage`, `store_unsafe`, or what the store or the model say.
-        TransientError: the store or the graph do not answer.
     """
-    place = open_lake(settings)
+    place = patiently(lambda: open_lake(settings))
     make = _served if settings.graph else _in_process
-    answerer, model, tables = make(settings, place)
+    answerer, model, tables = patiently(lambda: make(settings, place))
     return assemble(settings, place, answerer, model, tables)
 
 

@@ -1,0 +1,49 @@
+"""`python -m tests.soak.lander --port N`: a lander's process; `--control uri` breaks it."""
+
+import argparse
+import logging
+from collections.abc import Sequence
+
+import uvicorn
+
+from pipeline import commit
+from pipeline.commit import GroupCommitter
+from pipeline.delta import open_table
+from pipeline.group import Intent
+from services.lander import lander_app
+from services.places import open_place
+from services.settings import Settings
+from services.stream.patience import patiently
+from services.stream.worker import open_lake
+from schemas.tables import TABLES
+
+
+class ByAddress(GroupCommitter):
+    """Negative control: the same check, but each write opens the table again by its address."""
+
+    def __init__(self, place: commit.Place, delay_s: float = 0.1) -> None:
+        super().__init__(place, delay_s)
+        self._tables = {name: _ByAddress(place, name) for name in TABLES}
+
+
+class _ByAddress(commit._Table):
+    def _write(self, intents: Sequence[Intent]) -> bool:
+        self._handle = open_table(self.place, self.name)
+        return super()._write(intents)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--control", choices=["uri"])
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    settings = Settings.from_environment()
+    patiently(lambda: open_lake(settings))
+    committer = ByAddress if args.control else GroupCommitter
+    tables = committer(open_place(settings.lake, settings))
+    uvicorn.run(lander_app(tables), port=args.port, log_level="warning")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,307 @@
+"""Soak: servers, landers, workers, a bad network and a seeded schedule of kills, to a verdict."""
+
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+
+from pipeline.commit import GroupCommitter
+from pipeline.protocol import LEDGER
+from pipeline.window import next_offset
+from schemas.errors import TransientError
+from schemas.jobs import Job
+from services.places import open_place
+from services.ports import HOST, Ports
+from services.servers import Servers
+from services.settings import Settings
+from services.stream.topic import Sender, make_topic
+from tests.soak.check import check
+from tests.soak.members import Member
+from tests.soak.network import Network
+from tests.soak.work import Media, expected, submissions
+
+PARTITIONS = 4
+_DRAIN_S = 33.0
+_SETTLE_S = 90.0
+_CONNECT = {"reconnect_backoff_max_ms": 1000, "request_timeout_ms": 10_000}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how hard.
+
+    Attributes:
+        kills: SIGKILLs of workers, landers, the broker and S3, in all.
+        seed: of the schedule, the faults and the order of jobs.
+        minutes: the kills and the submissions are spread over.
+        pictures: of the media; other kinds are as many in every run.
+        workers: processes.
+        landers: processes; the workers take turns at them.
+        session_s: silence after which a worker loses its partitions.
+        fault_s: seconds between faults of the network.
+        control: "uri" has the landers write by address; then rows have to be doubled.
+    """
+
+    kills: int
+    seed: int
+    minutes: float
+    pictures: int = 12
+    workers: int = 3
+    landers: int = 2
+    session_s: float = 6.0
+    fault_s: float = 1.0
+    control: str = ""
+
+
+@dataclass
+class Report:
+    """What a soak did and what did not hold."""
+
+    plan: Plan
+    kills: Counter[str] = field(default_factory=Counter)
+    stops: Counter[str] = field(default_factory=Counter)
+    drains: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    jobs: int = 0
+    rows: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    settled_s: float = 0.0
+    problems: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, object]:
+        return vars(self) | {"plan": asdict(self.plan), "ok": not self.problems}
+
+
+class Soak:
+    """One soak in a folder."""
+
+    def __init__(self, folder: Path, plan: Plan) -> None:
+        self._folder, self._plan = folder, plan
+        self._chance = random.Random(plan.seed)
+        self.report = Report(plan)
+        self._ports = Ports()
+        self._landed = threading.Event()
+
+    def run(self, say: Callable[[str], None] = lambda _: None) -> Report:
+        """Run it; `say` is told what happens."""
+        self._say, began = say, time.monotonic()
+        media = Media.made(self._folder / "media", self._plan.pictures, self._plan.seed)
+        self._servers = Servers(self._folder / "servers")
+        try:
+            self._start(media)
+            self._work(media)
+            with ThreadPoolExecutor(1) as pool:
+                wanted = pool.submit(expected, media, self._folder)
+                self._settle()
+            self._finish(wanted.result())
+        finally:
+            for member in [*self._workers, *self._landers]:
+                member.kill()
+            self._network.close()
+            self._servers.down(grace_s=0)
+        self.report.faults = self._network.fired
+        self.report.seconds = round(time.monotonic() - began, 1)
+        return self.report
+
+    def _start(self, media: Media) -> None:
+        s3, broker = self._servers.up(["lake", "media"])
+        for path in sorted(media.remote.iterdir()):
+            s3.client().fput_object("media", path.name, str(path))
+        ports = self._ports.choose(self._plan.landers)
+        self._ports.close()
+        targets = {f"lander-{n}": f"{HOST}:{port}" for n, port in enumerate(ports)}
+        targets |= {"s3": s3.endpoint.partition("://")[2], "kafka": broker.bootstrap}
+        self._network = Network(targets, self._plan.seed)
+        common = {
+            "REELPAGE_S3_ACCESS_KEY": s3.access_key,
+            "REELPAGE_S3_SECRET_KEY": s3.secret_key,
+            "REELPAGE_LAKE": "s3://lake/soak",
+            "REELPAGE_ROOTS": str(media.local),
+        }
+        direct = {"REELPAGE_S3_ENDPOINT": s3.endpoint, "REELPAGE_KAFKA": broker.bootstrap}
+        faulty = {
+            "REELPAGE_S3_ENDPOINT": f"http://{self._network.address('s3')}",
+            "REELPAGE_KAFKA": self._network.address("kafka"),
+        }
+        self._direct = Settings.from_environment(common | direct)
+        make_topic(self._direct, PARTITIONS)
+        control = ["--control", self._plan.control] if self._plan.control else []
+        self._landers = [
+            self._member(
+                f"lander-{n}", ["tests.soak.lander", "--port", str(port), *control], common | faulty
+            )
+            for n, port in enumerate(ports)
+        ]
+        self._workers = [
+            self._member(f"worker-{n}", self._worker_command(n), common | faulty)
+            for n in range(self._plan.workers)
+        ]
+        self._jobs = submissions(media, self._direct, self._plan.seed)
+        for member in [*self._landers, *self._workers]:
+            member.start()
+
+    def _member(self, name: str, command: list[str], environment: dict[str, str]) -> Member:
+        return Member(name, command, environment, self._folder)
+
+    def _worker_command(self, number: int) -> list[str]:
+        lander = self._network.address(f"lander-{number % self._plan.landers}")
+        options = ["--lander", f"http://{lander}", "--session", str(self._plan.session_s)]
+        return ["tests.soak.worker", *options]
+
+    # While jobs come in and processes go
+
+    def _work(self, media: Media) -> None:
+        submitter = threading.Thread(target=self._submit)
+        submitter.start()
+        with self._network.faulty(self._plan.fault_s):
+            self._kill_all()
+            submitter.join()
+        self._say(f"{self.report.jobs} jobs sent, {self.report.kills.total()} kills; settling")
+
+    def _submit(self) -> None:
+        """Send the jobs some at a time, over the time of the kills; some twice by retries."""
+        pieces = max(1, round(self._plan.minutes * 20))
+        size = -(-len(self._jobs) // pieces)
+        for start in range(0, len(self._jobs), size):
+            self._send(self._jobs[start : start + size])
+            self._landed.wait(self._plan.minutes * 60 / pieces)
+
+    def _send(self, some: list[tuple[str, Job]]) -> None:
+        while True:
+            with suppress(TransientError), closing(Sender(self._direct)) as sender:
+                sender.send(some)
+                self.report.jobs += len(some)
+                return
+            time.sleep(0.5)
+
+    def _kill_all(self) -> None:
+        pause = self._plan.minutes * 60 / max(1, self._plan.kills)
+        end = time.monotonic() + self._plan.minutes * 60
+        while self.report.kills.total() < self._plan.kills or time.monotonic() < end:
+            time.sleep(self._chance.uniform(0.5, 1.5) * pause)
+            self._one_event(kill=self.report.kills.total() < self._plan.kills)
+            self._revive()
+
+    def _one_event(self, *, kill: bool) -> None:
+        draw = self._chance.random()
+        worker, lander = self._chance.choice(self._workers), self._chance.choice(self._landers)
+        if draw < 0.08:
+            self._stop(worker, self._plan.session_s + 3)
+        elif draw < 0.11:
+            self._stop(lander, 3)
+        elif draw < 0.15:
+            self._drain(worker)
+        elif not kill:
+            return
+        elif draw < 0.60:
+            self._kill(worker)
+        elif draw < 0.80:
+            self._kill(lander)
+        elif draw < 0.93:
+            self._kill_server("broker")
+        else:
+            self._kill_server("s3")
+
+    def _kill(self, member: Member) -> None:
+        self._say(f"kill {member.name}")
+        member.kill()
+        self.report.kills[member.name.partition("-")[0]] += 1
+        time.sleep(self._chance.uniform(0, 0.5))
+        member.start()
+
+    def _stop(self, member: Member, seconds: float) -> None:
+        """SIGSTOP, and SIGCONT later; a kill may come first."""
+        self._say(f"stop {member.name} for {seconds:.0f} s")
+        member.send(signal.SIGSTOP)
+        threading.Timer(seconds, member.send, [signal.SIGCONT]).start()
+        self.report.stops[member.name.partition("-")[0]] += 1
+
+    def _drain(self, member: Member) -> None:
+        self._say(f"drain {member.name}")
+        member.send(signal.SIGCONT)
+        if wrong := member.drain(_DRAIN_S):
+            self.report.problems.append(wrong)
+        self.report.drains += 1
+        member.start()
+
+    def _kill_server(self, name: str) -> None:
+        self._say(f"kill {name}")
+        self._servers.kill(name)  # type: ignore[arg-type]
+        self.report.kills[name] += 1
+        time.sleep(self._chance.uniform(0, 1))
+        self._servers.restart(name)  # type: ignore[arg-type]
+        if name == "s3":
+            self._servers.broker()  # where it has ended without its bucket
+
+    def _revive(self) -> None:
+        """Start what has ended by itself, which nothing may."""
+        for member in [*self._landers, *self._workers]:
+            if why := member.gone():
+                self._say(why)
+                self.report.problems.append(why)
+                member.start()
+
+    # At the end
+
+    def _settle(self) -> None:
+        """Wait until all partitions have landed to their ends."""
+        began, left = time.monotonic(), ["not looked yet"]
+        place = open_place(self._direct.lake, self._direct)
+        with GroupCommitter(place) as tables:
+            while left and time.monotonic() < began + _SETTLE_S:
+                time.sleep(1)
+                self._revive()
+                left = self._left(tables)
+        if left:
+            for worker in self._workers:
+                worker.send(signal.SIGUSR1)
+            time.sleep(1)
+        self.report.problems += left
+        self.report.settled_s = round(time.monotonic() - began, 1)
+        for worker in self._workers:
+            if wrong := worker.drain(_DRAIN_S):
+                self.report.problems.append(wrong)
+
+    def _left(self, tables: GroupCommitter) -> list[str]:
+        apps = {f"{self._direct.group}/{self._direct.topic}/{n}": n for n in range(PARTITIONS)}
+        try:
+            ends = log_ends(self._direct)
+            held = tables.look(LEDGER, list(apps), reload=True)
+        except (TransientError, KafkaError) as error:
+            return [f"not known how far it is: {error}"]
+        return [
+            f"partition {number}: {next_offset(held[app])} of {ends[number]} records have landed"
+            for app, number in apps.items()
+            if next_offset(held[app]) != ends[number]
+        ]
+
+    def _finish(self, wanted: dict[str, list[dict[str, object]]]) -> None:
+        place = open_place(self._direct.lake, self._direct)
+        self.report.rows = {table: len(rows) for table, rows in wanted.items()}
+        self.report.problems += check(place, wanted)
+
+
+def log_ends(settings: Settings) -> dict[int, int]:
+    """Offsets behind the last records, by the high watermark of a fetch."""
+    places = [TopicPartition(settings.topic, number) for number in range(PARTITIONS)]
+    with closing(KafkaConsumer(bootstrap_servers=settings.kafka.split(","), **_CONNECT)) as reader:
+        reader.assign(places)
+        reader.seek_to_beginning(*places)
+        ends: dict[int, int] = {}
+        give_up = time.monotonic() + 15
+        while len(ends) < PARTITIONS and time.monotonic() < give_up:
+            reader.poll(timeout_ms=200)
+            marks = {place.partition: reader.highwater(place) for place in places}
+            ends = {n: mark for n, mark in marks.items() if mark is not None and mark >= 0}
+        if len(ends) < PARTITIONS:
+            raise KafkaError("no high watermark")
+        return ends

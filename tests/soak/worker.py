@@ -1,0 +1,60 @@
+"""`python -m tests.soak.worker`: an ingest worker with a stub for the model.
+
+All else is the product's; it is configured by `REELPAGE_*`.
+"""
+
+import argparse
+import faulthandler
+import logging
+import signal
+
+from kafka import TopicPartition
+
+from pipeline.commit import GroupCommitter, Tables
+from services.lander import LanderClient
+from services.settings import Settings
+from services.stream import poller
+from services.stream.ingest import Ingest
+from services.stream.patience import patiently
+from services.stream.worker import assemble, open_lake
+from tests.soak.stub import MODEL, Stub
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--lander", default="", help="address; else this process commits")
+    parser.add_argument("--service", type=float, default=0.02, help="seconds for a shard's answers")
+    parser.add_argument("--session", type=float, default=poller.SESSION_S)
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for name in ("kafka", "urllib3"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    poller.SESSION_S = args.session
+    settings = Settings.from_environment()
+    place = patiently(lambda: open_lake(settings))
+    tables: Tables = (
+        LanderClient(args.lander, timeout_s=5.0) if args.lander else GroupCommitter(place)
+    )
+    ingest = assemble(settings, place, Stub(args.service), MODEL, tables)
+    signal.signal(signal.SIGTERM, lambda *_: ingest.drain())
+    signal.signal(signal.SIGUSR1, lambda *_: _tell(ingest))
+    ingest.run()
+    logging.info("drained: %s", dict(ingest.slots.counts))
+
+
+def _tell(ingest: Ingest) -> None:
+    """How far each partition is, for whoever looks into a soak that does not end."""
+    for one in ingest._board.open():
+        place = TopicPartition(ingest._settings.topic, one.number)
+        log = ingest._poller._consumer if ingest._poller else None
+        logging.info(
+            "partition %d: fetch %d, reading %s, %d jobs in window behind %s, consumer at %s, paused %s",
+            one.number, one.fetch, one.reading, len(one.window), one.window.position,
+            log and log._subscription.assignment.get(place), log and log.paused(),
+        )
+    logging.info("waiting %s, busy %d", ingest._board.waiting(), ingest.slots.busy)
+    faulthandler.dump_traceback()
+
+
+if __name__ == "__main__":
+    main()
