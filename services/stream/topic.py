@@ -20,7 +20,7 @@ from schemas.jobs import Job
 from services.settings import Settings
 
 _TIMEOUT_MS: Final = 15_000
-_LARGEST: Final = 20 << 20  # bytes of a record; inline payloads are base64
+LARGEST: Final = 20 << 20  # bytes of a record; inline payloads are base64
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def consumer(settings: Settings, *, session_s: float) -> KafkaConsumer:
             partition_assignment_strategy=[CooperativeStickyAssignor],
             session_timeout_ms=round(session_s * 1000),
             heartbeat_interval_ms=round(session_s * 250),
-            max_partition_fetch_bytes=2 * _LARGEST,
+            max_partition_fetch_bytes=2 * LARGEST,
             max_poll_records=8,
         )
 
@@ -123,7 +123,7 @@ class Sender:
                 **connection(settings),
                 acks="all",
                 enable_idempotence=False,
-                max_request_size=_LARGEST,
+                max_request_size=LARGEST,
                 linger_ms=5,
             )
 

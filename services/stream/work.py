@@ -252,6 +252,8 @@ class _Job:
                 "parts": parts,
                 "pictures": tally.pictures,
             }
+            if self._job.chunk is not None:
+                facts["chunk"] = asdict(self._job.chunk)
         markers = columns.markers("indexed", parts, facts, self._job.attempt)
         if columns.structure is not None:
             ranges = range_of(self._job, self._medium.media_id, self._recipe)
@@ -292,6 +294,8 @@ class _Job:
             attempt=self._job.attempt,
             page_no=page_no,
             size=self._source.size,
+            sampling=self._recipe.sampling,
+            first_segment=self._job.range and self._job.range.start,
         )
 
 
