@@ -1,0 +1,121 @@
+"""Proof: whether the tables hold what the jobs of a topic asked for, and nothing else."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+
+from pipeline.place import Place
+from pipeline.positions import positions
+from pipeline.verify import Problem
+from pipeline.window import LogError, next_offset, seek_to
+from schemas.errors import TransientError
+from schemas.jobs import Job
+from services.settings import Settings
+from services.stream.evidence import Asked, Have, Key, how
+from services.stream.lag import app_of
+from services.stream.log import Bounds, open_log
+from services.stream.sources import Sources
+
+
+def prove(place: Place, settings: Settings) -> list[Problem]:
+    """Compare every job before the positions of the tables with their rows.
+
+    Kinds of problems: `log` (the topic is not the one that was landed from), `gap` (a job has
+    neither rows nor a failure, or a prompt of it no answers) and `orphan` (a medium that no job
+    names; looked for only where the topic still holds all its records).
+
+    Raises:
+        SetupError: `usage`, `broker_refused`, `topic_missing`.
+        TransientError: `broker_failed`, `store_failed`.
+    """
+    with open_log(settings) as log:
+        known = positions(place, [app_of(settings, number) for number in log.numbers])
+        landed = {number: known[app_of(settings, number)] for number in log.numbers}
+        bounds = log.bounds({number: next_offset(one) for number, one in landed.items()})
+        if problems := list(_logs(landed, bounds)):
+            return problems
+        wanted = {
+            number: Bounds(one.start, next_offset(landed[number], one.start))
+            for number, one in bounds.items()
+        }
+        asked = [Asked.of(record) for record in log.read(wanted)]
+    proof = _Proof(asked, Have.read(place), place, settings)
+    problems += proof.gaps()
+    if all(one.start == 0 for one in bounds.values()):
+        problems += proof.orphans()
+    return problems
+
+
+def _logs(landed: Mapping[int, int | None], bounds: Mapping[int, Bounds]) -> Iterator[Problem]:
+    for number, position in landed.items():
+        try:
+            seek_to(position, bounds[number].start, bounds[number].end)
+        except LogError as error:
+            yield Problem("log", "topic", f"partition {number}: {error.message}")
+
+
+class _Proof:
+    def __init__(self, asked: list[Asked], have: Have, place: Place, settings: Settings) -> None:
+        self._asked, self._have, self._objects = asked, have, place.objects
+        self._sources = Sources(settings)
+        ranges = [one.job.id for one in asked if one.job and one.job.range]
+        self._cut = {name.rpartition("/")[0] for name in ranges}
+
+    def gaps(self) -> Iterator[Problem]:
+        for one in self._asked:
+            if one.job is not None:
+                yield from self._gaps_of(one, one.job)
+            elif one.mark not in self._have.failed:
+                yield Problem("gap", "failures", f"{one.at}: is no job, and no failure says so")
+
+    def orphans(self) -> Iterator[Problem]:
+        jobs = {one.job.id for one in self._asked if one.job}
+        uris = {one.job.media.uri for one in self._asked if one.job}
+        for (media_id, _), (uri, job) in self._have.media.items():
+            if job not in jobs and uri not in uris:
+                yield Problem("orphan", "media", f"media_id={media_id}: {uri} is in no job")
+
+    def _gaps_of(self, one: Asked, job: Job) -> Iterator[Problem]:
+        if job.id in self._cut:
+            return  # its ranges are jobs of their own
+        key = self._finished(one, job)
+        if key is not None:
+            yield from self._unasked(one, job, key)
+        elif not self._is_known(one, job):
+            message = f"{one.at}: job {job.id}, {job.media.uri}: neither rows nor a failure"
+            yield Problem("gap", "media", message)
+
+    def _finished(self, one: Asked, job: Job) -> Key | None:
+        """The finished medium that a job was about."""
+        have = self._have
+        given = (one.media_id, how(job))
+        return given if given in have.media else have.by_uri.get((job.media.uri, how(job)))
+
+    def _unasked(self, one: Asked, job: Job, key: Key) -> Iterator[Problem]:
+        have = self._have
+        if key not in have.pictures or key[0] in have.failed:
+            return
+        for task in job.tasks:
+            if (key, task.prompt_id) not in have.asked:
+                message = f"{one.at}: job {job.id}, media_id={key[0]}: not asked {task.prompt!r}"
+                yield Problem("gap", "answers", message)
+
+    def _is_known(self, one: Asked, job: Job) -> bool:
+        """Whether anything tells of a job whose medium is not finished under its address."""
+        have = self._have
+        if job.range is not None and job.id in have.ranges:
+            return True  # the others are on their way, or say what is wrong
+        if job.media.uri in have.uris or self._is_forgotten(one.media_id):
+            return True
+        # The same content may have come by another address.
+        media_id = self._identity(job)
+        known = (media_id, how(job)) in have.media or media_id in have.failed
+        return known or self._is_forgotten(media_id)
+
+    def _identity(self, job: Job) -> str:
+        """Media id of what is behind an address now, or ""."""
+        with suppress(TransientError), self._sources.open(job) as source:
+            return source.input_id
+        return ""
+
+    def _is_forgotten(self, media_id: str) -> bool:
+        return bool(media_id) and self._objects.get(f"forgotten/{media_id}") is not None
