@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
+from pipeline.forget import is_forgotten
 from pipeline.place import Place
 from pipeline.positions import positions
 from pipeline.verify import Problem
@@ -118,4 +119,4 @@ class _Proof:
         return ""
 
     def _is_forgotten(self, media_id: str) -> bool:
-        return bool(media_id) and self._objects.get(f"forgotten/{media_id}") is not None
+        return bool(media_id) and is_forgotten(self._objects, media_id)
