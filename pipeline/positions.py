@@ -9,7 +9,8 @@ from deltalake.exceptions import DeltaError
 
 from pipeline.delta import is_written, open_table
 from pipeline.place import Place
-from pipeline.protocol import LEDGER
+from pipeline.protocol import FOLLOWERS, LEDGER, RECORD, Batch, record_name
+from pipeline.records import from_bytes
 
 Positions = dict[str, int | None]
 
@@ -61,6 +62,34 @@ def progress(place: Place, apps: Sequence[str], since_s: float) -> Progress:
     except (DeltaError, OSError, ValueError):
         return Progress(now, now, since_s)  # that part of the log was cleaned away
     return Progress(now, _of(handle, apps), since_s)
+
+
+def is_rolled_forward(place: Place, app: str) -> bool:
+    """Whether all rows that were decided for an application id are in their tables.
+
+    A worker that was killed in between leaves this to the next one.
+
+    Raises:
+        SetupError: `lake_corrupt`.
+        TransientError: `store_failed`.
+    """
+    number = positions(place, [app + RECORD])[app + RECORD]
+    if number is None:
+        return True
+    data = place.objects.get(record_name(app, number))
+    if data is None:
+        return True  # gone on since
+    batch = from_bytes(data)
+    assert isinstance(batch, Batch)
+    wanted = {table: (app, batch.last) for table in FOLLOWERS if table in batch.rows}
+    return all(_has(place, table, *there) for table, there in wanted.items())
+
+
+def _has(place: Place, table: str, app: str, position: int) -> bool:
+    if not is_written(place, table):
+        return False
+    found = open_table(place, table).transaction_version(app)
+    return found is not None and found >= position
 
 
 def _of(handle: DeltaTable, apps: Sequence[str]) -> Positions:

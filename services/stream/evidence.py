@@ -23,13 +23,15 @@ class Asked:
     """What a record says, without its payload: a topic may hold more bytes than memory does.
 
     Attributes:
-        at: `partition/offset`.
+        partition: where the record is.
+        offset: where in it.
         mark: of the record.
         job: None if it is no job.
         media_id: of the medium, if the record tells.
     """
 
-    at: str
+    partition: int
+    offset: int
     mark: str
     job: Job | None
     media_id: str = ""
@@ -37,14 +39,14 @@ class Asked:
     @classmethod
     def of(cls, record: Record) -> "Asked":
         """Read a record."""
-        at = f"{record.partition}/{record.offset}"
+        at = (record.partition, record.offset)
         try:
             job = read_job(record.value)
         except InputError:
-            return cls(at, record.mark, None)
+            return cls(*at, record.mark, None)
         media_id = record.key.partition("/")[0] if job.payload is None else _digest(job.payload)
         bare = Job(job.id, job.media, job.tasks, job.range, sample=job.sample)
-        return cls(at, record.mark, bare, media_id)
+        return cls(*at, record.mark, bare, media_id)
 
 
 @dataclass(frozen=True)
