@@ -8,6 +8,7 @@ import pyarrow as pa
 from pipeline.protocol import Batch, Letter, Marker, Range
 from pipeline.rows import Medium, media_row, to_table
 from pipeline.window import Done
+from schemas.jobs import StreamChunk
 from schemas.shards import info_from_json
 
 
@@ -67,6 +68,7 @@ def batch_of(
 def join_ranges(markers: Sequence[Marker]) -> pa.Table:
     """The row of `media` from the markers of all its ranges, in order; see `facts_of`."""
     first = markers[0].facts
+    chunk = first.get("chunk")
     row = media_row(
         Medium(**first["medium"]),
         info_from_json(first["info"]),
@@ -74,5 +76,6 @@ def join_ranges(markers: Sequence[Marker]) -> pa.Table:
         first["size"],
         sum(marker.facts["parts"] for marker in markers),
         sum(marker.facts["pictures"] for marker in markers),
+        None if chunk is None else StreamChunk(**chunk),
     )
     return to_table("media", [row])

@@ -21,7 +21,8 @@ LEDGER: Final = "failures"
 FOLLOWERS: Final = ("segments", "frames", "pages", "answers", "media")
 """In the order of their commits; `media` last: its row says that everything else has landed."""
 
-_RECORD: Final = "#record"
+RECORD: Final = "#record"
+"""Behind an application id: the number of the batch that was decided last."""
 _ATTEMPTS: Final = 8
 _BEGIN: Final = 0
 
@@ -154,7 +155,7 @@ class Batch:
     @property
     def record(self) -> str:
         """Name of its record."""
-        return _record(self.app, self.number)
+        return record_name(self.app, self.number)
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,7 @@ class Protocol:
             return False
         yield from self._roll_forward(batch)
         if before not in (_BEGIN, batch.number):
-            yield Delete(_record(batch.app, before))
+            yield Delete(record_name(batch.app, before))
         return True
 
     def resume(self, app: str) -> Steps[Resumed | None]:
@@ -205,22 +206,22 @@ class Protocol:
             SetupError: `lake_corrupt`, if the record of the last decision is missing.
             TransientError: `commit_conflict`.
         """
-        known = yield Look(LEDGER, (app, app + _RECORD), reload=True)
-        while (number := known[app + _RECORD]) is not None:
-            batch: Batch | None = yield Get(_record(app, number))
+        known = yield Look(LEDGER, (app, app + RECORD), reload=True)
+        while (number := known[app + RECORD]) is not None:
+            batch: Batch | None = yield Get(record_name(app, number))
             if batch is not None:
                 yield from self._roll_forward(batch)
                 return Resumed(batch.last, batch.last_key)
             # A former owner may have gone on and removed it.
-            known = yield Look(LEDGER, (app, app + _RECORD), reload=True)
-            if known[app + _RECORD] == number:
-                message = f"{app}: the record {_record(app, number)} is missing; restore it"
+            known = yield Look(LEDGER, (app, app + RECORD), reload=True)
+            if known[app + RECORD] == number:
+                message = f"{app}: the record {record_name(app, number)} is missing; restore it"
                 raise SetupError("lake_corrupt", message)
         return None
 
     def _decide(self, batch: Batch) -> Steps[int | None]:
         """Commit to the ledger; return the number of the batch before it, or None if refused."""
-        app, record = batch.app, batch.app + _RECORD
+        app, record = batch.app, batch.app + RECORD
         for attempt in range(_ATTEMPTS):
             seen = yield Look(LEDGER, (app, record), reload=attempt > 0)
             number: int = seen[record] or _BEGIN
@@ -272,7 +273,8 @@ class Protocol:
         raise _too_many(table, app)
 
 
-def _record(app: str, number: int) -> str:
+def record_name(app: str, number: int) -> str:
+    """Name of the object with the batch of this number."""
     return f"landings/{app}/{number:016x}"
 
 

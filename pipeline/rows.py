@@ -9,7 +9,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from schemas.errors import ReelpageError
-from schemas.jobs import Task
+from schemas.jobs import StreamChunk, Task
 from schemas.shards import MediaInfo, Shard
 from schemas.tables import TABLES
 
@@ -118,9 +118,25 @@ def answer_rows(
 
 
 def media_row(
-    medium: Medium, info: MediaInfo, name: str, size: int, parts: int, pictures: int
+    medium: Medium,
+    info: MediaInfo,
+    name: str,
+    size: int,
+    parts: int,
+    pictures: int,
+    chunk: StreamChunk | None = None,
 ) -> Row:
-    """The row of `media`, written when all parts of the medium have landed."""
+    """The row of `media`, written when all parts of the medium have landed.
+
+    Args:
+        medium: identity of the medium.
+        info: its facts.
+        name: of its file.
+        size: bytes.
+        parts: segments, or shards of pages.
+        pictures: frames or pages with a row.
+        chunk: place in a live stream, if it is a piece of one.
+    """
     video = info.kind == "video"
     facts = asdict(info)
     facts["pages"] = info.pages
@@ -135,6 +151,7 @@ def media_row(
             "failed_pages": 0 if video else info.pages - pictures,
             "indexed_at": datetime.now(UTC),
         }
+        | _place_in_stream(chunk)
     )
 
 
@@ -149,13 +166,18 @@ def failure_row(
     attempt: int = 0,
     page_no: int = 0,
     size: int = 0,
+    sampling: str | None = None,
+    first_segment: int | None = None,
 ) -> Row:
-    """A row of `failures`; `page_no` 0 stands for the whole medium."""
+    """A row of `failures`, of the whole medium unless a page or a range of segments is named."""
+    unit = ("page", page_no) if page_no else ("media", 0)
+    if first_segment is not None:
+        unit = ("range", first_segment)
     return {
         "input_id": input_id,
         "uri": uri,
-        "unit": "page" if page_no else "media",
-        "unit_no": page_no,
+        "unit": unit[0],
+        "unit_no": unit[1],
         "recipe": recipe,
         "stage": stage,
         "code": error.code,
@@ -164,12 +186,23 @@ def failure_row(
         "size_bytes": size,
         "run_id": run_id,
         "failed_at": datetime.now(UTC),
+        "sampling": sampling,
     }
 
 
 def tasks_json(tasks: Sequence[Task]) -> str:
     """The tasks of a run as JSON, for `runs`."""
     return json.dumps([asdict(task) for task in tasks], ensure_ascii=False)
+
+
+def _place_in_stream(chunk: StreamChunk | None) -> Row:
+    if chunk is None:
+        return {}
+    return {
+        "stream": chunk.stream,
+        "chunk_no": chunk.sequence,
+        "recorded_at": chunk.start_us,
+    }
 
 
 def _without_images(shard: Shard) -> list[Row]:

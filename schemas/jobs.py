@@ -15,6 +15,7 @@ from typing import Any, Final
 from schemas.errors import InputError
 
 JOB_VERSION: Final = 1
+_LATEST_US: Final = 1 << 53  # in the year 2255
 
 
 @dataclass(frozen=True)
@@ -147,5 +148,8 @@ def _job_of(value: dict[str, Any]) -> Job:
     )
     if job.range is not None and job.ranges and job.range not in job.ranges:
         message = f"job is of {job.range}, which is none of its ranges"
+        raise InputError("bad_job", message)
+    if job.chunk is not None and not 0 <= job.chunk.start_us < _LATEST_US:
+        message = f"chunk was recorded at {job.chunk.start_us}, which is no UTC microseconds"
         raise InputError("bad_job", message)
     return job

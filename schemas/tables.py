@@ -65,6 +65,9 @@ MEDIA: Final = pa.schema(
         ("subtitle_tracks", pa.int32()),
         ("run_id", pa.string()),
         ("indexed_at", _TIMESTAMP),
+        ("stream", pa.string()),  # of a chunk of a live stream, else null, as the two below
+        ("chunk_no", pa.int64()),
+        ("recorded_at", _TIMESTAMP),  # of the first frame; a frame's time is recorded_at + t_us
     ]
 )
 
@@ -150,8 +153,8 @@ FAILURES: Final = pa.schema(
     [
         ("input_id", pa.string()),  # media_id, or sha256 of the address where nothing was readable
         ("uri", pa.string()),
-        ("unit", pa.string()),  # media, page
-        ("unit_no", pa.int64()),  # page_no; 0 for the whole medium
+        ("unit", pa.string()),  # media, page, range
+        ("unit_no", pa.int64()),  # page_no; first segment of a range; 0 for the whole medium
         ("recipe", pa.string()),  # identity of sampling, model and tasks
         ("stage", pa.string()),  # consume, decode, encode, generate, land
         ("code", pa.string()),  # a key of schemas.errors.CODES
@@ -160,6 +163,7 @@ FAILURES: Final = pa.schema(
         ("size_bytes", pa.int64()),
         ("run_id", pa.string()),
         ("failed_at", _TIMESTAMP),
+        ("sampling", pa.string()),  # as in `media`; null where no recipe was known
     ]
 )
 

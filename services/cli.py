@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from schemas import __version__
 from schemas.errors import InputError, ReelpageError, SetupError, TransientError
-from services import cli_care, cli_stream
+from services import cli_care, cli_operate, cli_stream
 from services.cli_shared import (
     Ask,
     Inputs,
@@ -83,10 +83,16 @@ def retry(
     model: ModelDir = None,
     as_json: Json = False,
 ) -> None:
-    """Try failed inputs again, with the tasks and sampling of their run."""
+    """Try failed inputs again, with the tasks and sampling of their run.
+
+    In a lake of the stream, failed jobs are sent again; they go on from what failed.
+    """
     from services import indexing, inspect
     from services.places import local_folder
 
+    if cli_operate.is_stream(lake):
+        cli_operate.replay(lake, where, as_json)
+        return
     folder = local_folder(lake)
     jobs = inspect.retry_jobs(place_of(lake), where)
     if not jobs:
@@ -165,7 +171,7 @@ def show(
 
 @app.command()
 def status(lake: LakeArgument, as_json: Json = False) -> None:
-    """Show how many rows each table holds, and the last run."""
+    """Show how many rows each table holds and the last run; of a stream, how far it is behind."""
     from services import inspect
 
     found = inspect.status(place_of(lake))
@@ -177,6 +183,9 @@ def status(lake: LakeArgument, as_json: Json = False) -> None:
             f"\nlast run {last['run_id']}: {last['inputs']} inputs = {last['indexed']} indexed"
             f" + {last['skipped']} skipped + {last['failed']} failed"
         )
+    if cli_operate.is_stream(lake):
+        found["stream"], more = cli_operate.stream_status(lake)
+        text += f"\n{more}"
     say(found, text, as_json)
 
 
@@ -196,11 +205,18 @@ def errors(lake: LakeArgument, as_json: Json = False) -> None:
 
 
 @app.command()
-def verify(lake: LakeArgument, as_json: Json = False) -> None:
+def verify(
+    lake: LakeArgument,
+    topic: Annotated[bool, typer.Option("--topic", help="Compare it with its jobs too.")] = False,
+    as_json: Json = False,
+) -> None:
     """Prove that the lake is whole: no gap, no duplicate, nothing missing."""
     from pipeline.verify import verify as check
 
-    problems = [asdict(problem) for problem in check(place_of(lake))]
+    found = check(place_of(lake))
+    if topic:
+        found += cli_operate.prove(lake)
+    problems = [asdict(problem) for problem in found]
     lines = [f"{p['kind']:10} {p['table']:10} {p['message']}" for p in problems]
     say(problems, "\n".join(lines) or "no problems found", as_json)
     if problems:

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -14,6 +15,7 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from schemas.errors import SetupError
 from services.cli_shared import (
     STACK,
     Ask,
@@ -37,6 +39,9 @@ Root = Annotated[
 Serve = Annotated[bool, typer.Option(help="Run the model in Ray Serve, not in the workers.")]
 Stream = Annotated[str, typer.Option(help="Send the files as chunks of this live stream.")]
 First = Annotated[int, typer.Option(min=0, help="Number of the stream's first chunk.")]
+Recorded = Annotated[
+    str, typer.Option(help="When the first chunk began, such as 2026-03-01T08:00:00Z.")
+]
 Deadline = Annotated[float | None, typer.Option(help="Seconds after which nothing is retried.")]
 Port = Annotated[int, typer.Option(help="Port of 127.0.0.1 to answer on.")]
 
@@ -92,6 +97,7 @@ def submit(
     sample: Sample = "1fps",
     stream: Stream = "",
     first: First = 0,
+    recorded: Recorded = "",
     deadline: Deadline = None,
     as_json: Json = False,
 ) -> None:
@@ -110,7 +116,7 @@ def submit(
     given = lines(inputs)
     make_topic(found, PARTITIONS)
     made = list(
-        work.chunk_jobs([Path(one) for one in given], stream, first, question)
+        work.chunk_jobs([Path(one) for one in given], stream, first, question, parse_time(recorded))
         if stream
         else work.jobs(given, question, found)
     )
@@ -125,6 +131,23 @@ def submit(
     say(asdict(submission), text, as_json)
     if submission.failed:
         raise typer.Exit(1)
+
+
+def parse_time(text: str) -> int | None:
+    """UTC microseconds of an ISO 8601 time; UTC where it names no zone; None for no text.
+
+    Raises:
+        SetupError: `usage`.
+    """
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        message = f"--recorded {text}: give a time such as 2026-03-01T08:00:00Z"
+        raise SetupError("usage", message) from error
+    zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return round(zoned.timestamp() * 1_000_000)
 
 
 def worker() -> None:

@@ -45,5 +45,6 @@ class Failures:
             attempt=attempt,
             page_no=page_no,
             size=source.size,
+            sampling=self._recipe.sampling,
         )
         self._outbox.put("failures", app, attempt, [row])

@@ -50,6 +50,15 @@ class GraphClient:
         """
         return ServedModel(**json.loads(self._ask("GET", "/v1/model")))
 
+    def replicas(self) -> dict[str, int]:
+        """Replicas that run, by stage.
+
+        Raises:
+            TransientError: `graph_busy` or `graph_failed`.
+        """
+        found: dict[str, int] = json.loads(self._ask("GET", "/v1/replicas"))
+        return found
+
     def answers(self, shard: str, tasks: Sequence[Task]) -> list[list[Answer]]:
         """Answers to all tasks for each picture of a shard that is in the lake.
 

@@ -14,18 +14,22 @@ from pipeline.query import connect, query, select
 from pipeline.store import read_shard
 from schemas.errors import InputError, SetupError
 from schemas.jobs import Task
+from services.stream.letters import is_mended
 
 _OPEN_FAILURES = """
-select f.* from failures f
+with known as (
+    select f.* replace (coalesce(f.sampling, r.sampling) as sampling)
+    from failures f left join runs r using (run_id))
+select f.* from known f
 where not exists (
     select 1 from failures later
     where later.input_id = f.input_id and later.unit_no = f.unit_no
       and later.recipe = f.recipe and later.attempt > f.attempt)
-  and (f.unit <> 'media' or not exists (
+  and (f.unit = 'page' or not exists (
     select 1 from media m where m.uri = f.uri and m.indexed_at > f.failed_at))
   and (f.unit <> 'page' or not exists (
-    select 1 from pages p join runs r using (sampling)
-    where p.media_id = f.input_id and p.page_no = f.unit_no and r.run_id = f.run_id))
+    select 1 from pages p where p.media_id = f.input_id and p.page_no = f.unit_no
+      and p.sampling = f.sampling))
 order by f.failed_at, f.uri, f.unit_no
 """
 _TABLES = ("media", "segments", "frames", "pages", "answers", "failures", "runs")
@@ -43,9 +47,23 @@ def status(place: Place) -> dict[str, Any]:
     return {"tables": counts, "open_failures": failures, "last_run": runs[0] if runs else None}
 
 
-def open_failures(place: Place) -> pa.Table:
-    """Failures that no later attempt has mended."""
-    return query(place, _OPEN_FAILURES)
+def open_failures(place: Place, where: str = "true") -> pa.Table:
+    """Failures that no later attempt has mended and that fit an SQL condition.
+
+    Raises:
+        SetupError: `bad_query`.
+    """
+    found = query(place, f"with open as ({_OPEN_FAILURES}) from open where {where}")
+    # Where prompts failed about a medium that was there, no later row of `media` tells of success.
+    finished = query(
+        place, "select media_id, m.sampling from media m join failures f on media_id = input_id"
+    )
+    there = set(zip(*finished.to_pydict().values(), strict=True))
+    open_ = [
+        (row["input_id"], row["sampling"]) not in there or not is_mended(place.objects, row)
+        for row in found.to_pylist()
+    ]
+    return found.filter(pa.array(open_, pa.bool_()))
 
 
 @dataclass(frozen=True)

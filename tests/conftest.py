@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from pipeline.place import Place
 from pipeline.query import query
 from pipeline.store import local_place
 from schemas.tables import KEYS
@@ -22,6 +23,15 @@ SAMPLES = ROOT / "samples"
 MEDIA = ROOT.parent / "shared" / "media"
 COMMAND = Path(sys.executable).with_name("reelpage")
 CHANGING = {"run_id", "indexed_at", "failed_at", "latency_us"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One test process runs all that needs a stream: its broker, S3 and workers start once."""
+    for item in items:
+        needs = getattr(item, "fixturenames", ())
+        modes = getattr(getattr(item, "callspec", None), "params", {})
+        if "streams" in needs or modes.get("indexed") in ("kafka", "ray"):
+            item.add_marker(pytest.mark.xdist_group("streams"))
 
 
 @pytest.fixture(scope="session")
@@ -77,13 +87,16 @@ def start(*arguments: str | Path) -> subprocess.Popen[bytes]:
     )
 
 
-def rows(lake: Path, table: str) -> list[dict[str, Any]]:
+def rows(lake: Path | Place, table: str) -> list[dict[str, Any]]:
     """All rows of a table without what changes from run to run, in the order of their key."""
     key = ", ".join(KEYS[table])
-    found: pa.Table = query(local_place(lake), f"from {table} order by {key}")
+    place = local_place(lake) if isinstance(lake, Path) else lake
+    found: pa.Table = query(place, f"from {table} order by {key}")
     return found.drop_columns([n for n in found.column_names if n in CHANGING]).to_pylist()
 
 
-def tables(lake: Path, names: Sequence[str] = tuple(KEYS)) -> dict[str, list[dict[str, Any]]]:
+def tables(
+    lake: Path | Place, names: Sequence[str] = tuple(KEYS)
+) -> dict[str, list[dict[str, Any]]]:
     """All tables but `runs`."""
     return {name: rows(lake, name) for name in names if name != "runs"}

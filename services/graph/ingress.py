@@ -3,12 +3,14 @@
 import asyncio
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Final
 
 import ray
+from ray import serve
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -62,6 +64,9 @@ class Graph:
                 case "GET", "/v1/model":
                     model = await self._reading.model()
                     return Response(json.dumps(asdict(model)), media_type=_JSON)
+                case "GET", "/v1/replicas":
+                    found = await asyncio.to_thread(_replicas)
+                    return Response(json.dumps(found), media_type=_JSON)
                 case "POST", "/v1/shards":
                     answers = await self._ask(await request.body())
                     return Response(answers, media_type=_JSON)
@@ -130,6 +135,15 @@ class Graph:
         except ValueError as error:
             message = f"{name!r}: cannot be read ({error})"
             raise InputError("corrupt", message) from error
+
+
+def _replicas() -> dict[str, int]:
+    """Replicas that run, by deployment."""
+    found: Counter[str] = Counter()
+    for application in serve.status().applications.values():
+        for name, deployment in application.deployments.items():
+            found[name] += deployment.replica_states.get("RUNNING", 0)
+    return dict(found)
 
 
 def _refusal(error: ReelpageError) -> Response:

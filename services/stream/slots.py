@@ -17,7 +17,7 @@ from pipeline.rows import failure_row, to_table
 from schemas.errors import InputError, TransientError
 from schemas.jobs import Job
 from services.stream.topic import Record
-from services.stream.work import Delivery, FanOut, Work
+from services.stream.work import Delivery, FanOut, Work, read_job
 
 log = logging.getLogger(__name__)
 
@@ -105,11 +105,11 @@ class Slots:
     def _run(self, ticket: Ticket) -> None:
         record = ticket.record
         try:
-            job = Job.from_json(record.value)
+            job = read_job(record.value)
         except InputError as error:
             self._finish(ticket, ticket.first, _bad_job(self._topic, record, error), record.mark)
             return
-        delivery = Delivery(job, self._topic, record.partition, record.offset)
+        delivery = Delivery(job, self._topic, record.partition, record.offset, record.key)
         number, attempt = ticket.first, 0
         while True:
             try:

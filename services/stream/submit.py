@@ -10,8 +10,11 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from pipeline.consume import MEDIA_SUFFIXES, Input, find_files, open_input
+from pipeline.decode import DecodePlan, decode
 from schemas.errors import InputError, ReelpageError
 from schemas.jobs import Job, MediaReference, StreamChunk, Task
+from schemas.shards import MediaInfo
+from services.recipe import parse_sampling
 from services.settings import Settings
 from services.stream.objects import listing
 from services.stream.topic import Sender
@@ -83,21 +86,54 @@ def jobs(
 
 
 def chunk_jobs(
-    files: Sequence[Path], stream: str, first: int, question: Question
+    files: Sequence[Path], stream: str, first: int, question: Question, start_us: int | None = None
 ) -> Iterator[tuple[str, Job] | ReelpageError]:
-    """Files as consecutive chunks of a live stream, each with its bytes inside the job."""
-    for sequence, path in enumerate(files, start=first):
+    """Files as consecutive chunks of a live stream, each with its bytes inside the job.
+
+    Args:
+        files: in the order of their recording.
+        stream: name of the stream.
+        first: number of the first chunk.
+        question: what to ask.
+        start_us: when the first chunk's first frame was recorded, UTC microseconds; the others
+            follow without a gap. None if each file was written while it was recorded: then it
+            ended when the file was last changed.
+    """
+    for number, path in enumerate(files, start=first):
         source = open_input(path)
         if source.error is not None:
             yield source.error
-        elif source.size > _INLINE:
-            message = f"{path}: {source.size} bytes are too many for a chunk; cut shorter ones"
-            yield InputError("too_large", message)
+            continue
+        length_us = _length_us(path)
+        began_us = start_us
+        if began_us is None:
+            began_us = max(path.stat().st_mtime_ns // 1000 - length_us, 0)
         else:
-            chunk = StreamChunk(stream, sequence, round(time.time() * _MICRO))
-            media = MediaReference(f"stream:{stream}/{sequence}")
-            payload = base64.b64encode(path.read_bytes()).decode()
-            yield stream, question.job(source.input_id, media, chunk=chunk, payload=payload)
+            start_us = began_us + length_us
+        try:
+            yield chunk_job(StreamChunk(stream, number, began_us), path.read_bytes(), question)
+        except InputError as error:
+            yield error
+
+
+def chunk_job(chunk: StreamChunk, data: bytes, question: Question) -> tuple[str, Job]:
+    """One chunk of a live stream as a job with its key, for producers of their own.
+
+    Args:
+        chunk: its place in the stream.
+        data: a whole MPEG-TS or fragmented MP4 file that begins with a key frame.
+        question: what to ask.
+
+    Raises:
+        InputError: `too_large`.
+    """
+    media = MediaReference(f"stream:{chunk.stream}/{chunk.sequence}")
+    if len(data) > _INLINE:
+        message = f"{media.uri}: {len(data)} bytes are too many for a chunk; cut shorter ones"
+        raise InputError("too_large", message)
+    payload = base64.b64encode(data).decode()
+    key = hashlib.sha256(data).hexdigest()
+    return chunk.stream, question.job(key, media, chunk=chunk, payload=payload)
 
 
 def send(
@@ -149,3 +185,15 @@ def _objects(
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()
+
+
+def _length_us(path: Path) -> int:
+    """Length of a video, 0 where the file does not say; in the sandbox."""
+    items = decode(path, DecodePlan(parse_sampling("1frames"), 1, 1))
+    try:
+        first = next(items, None)
+        return (first.duration_us or 0) if isinstance(first, MediaInfo) else 0
+    except InputError:
+        return 0  # a worker records the failure
+    finally:
+        items.close()

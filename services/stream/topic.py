@@ -21,7 +21,7 @@ from services.settings import Settings
 
 _TIMEOUT_MS: Final = 15_000
 _RECONNECT_MS: Final = 2_000  # 30 s by default: a broker's restart would cost that long
-_LARGEST: Final = 20 << 20  # bytes of a record; inline payloads are base64
+LARGEST: Final = 20 << 20  # bytes of a record; inline payloads are base64
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def consumer(settings: Settings, *, session_s: float) -> KafkaConsumer:
             partition_assignment_strategy=[CooperativeStickyAssignor],
             session_timeout_ms=round(session_s * 1000),
             heartbeat_interval_ms=round(session_s * 250),
-            max_partition_fetch_bytes=2 * _LARGEST,
+            max_partition_fetch_bytes=2 * LARGEST,
             max_poll_records=8,
         )
 
@@ -125,7 +125,7 @@ class Sender:
                 **connection(settings),
                 acks="all",
                 enable_idempotence=False,
-                max_request_size=_LARGEST,
+                max_request_size=LARGEST,
                 linger_ms=5,
             )
 

@@ -23,11 +23,12 @@ from pipeline.rows import (
     to_table,
 )
 from pipeline.store import ShardStore
-from schemas.errors import InputError, ReelpageError, TransientError
+from schemas.errors import InputError, ReelpageError, SetupError, TransientError
 from schemas.jobs import Job, Task, UnitRange
 from schemas.shards import MediaInfo, Shard, UnitFailure, info_to_json
 from services.recipe import Recipe, parse_sampling
 from services.stream.columns import WHOLE, look_up, range_of
+from services.stream.letters import letter_name
 from services.stream.sources import Sources
 from services.wire import ServedModel
 
@@ -62,12 +63,29 @@ class Delivery:
         topic: where it came from ...
         partition: ... for its dead letter ...
         offset: ... and its failures.
+        key: of its record.
     """
 
     job: Job
     topic: str
     partition: int
     offset: int
+    key: str
+
+
+def read_job(value: bytes) -> Job:
+    """A job that can be worked on.
+
+    Raises:
+        InputError: `bad_job`.
+    """
+    job = Job.from_json(value)
+    try:
+        parse_sampling(job.sample)
+    except SetupError as error:
+        message = f"job {job.id}: {error.message}"
+        raise InputError("bad_job", message) from error
+    return job
 
 
 class Work:
@@ -173,9 +191,11 @@ class _Job:
         job, columns = self._job, self._columns
         rows = [*pages, self._failure_row(error, stage, 0)]
         letter = Letter(
-            f"dead/{self._medium.media_id}/{job.id}-{job.attempt}.json",
+            letter_name(self._medium.media_id, job.id, job.attempt),
             {
                 "job": job.to_json(),
+                "key": self._delivery.key,
+                "markers": [column.marker for column in columns.missing],
                 "code": error.code,
                 "message": error.message,
                 "stage": stage,
@@ -252,6 +272,8 @@ class _Job:
                 "parts": parts,
                 "pictures": tally.pictures,
             }
+            if self._job.chunk is not None:
+                facts["chunk"] = asdict(self._job.chunk)
         markers = columns.markers("indexed", parts, facts, self._job.attempt)
         if columns.structure is not None:
             ranges = range_of(self._job, self._medium.media_id, self._recipe)
@@ -292,6 +314,8 @@ class _Job:
             attempt=self._job.attempt,
             page_no=page_no,
             size=self._source.size,
+            sampling=self._recipe.sampling,
+            first_segment=None if self._job.range is None else self._job.range.start,
         )
 
 

@@ -1,23 +1,88 @@
 """An indexed lake of the samples, made once in every execution mode."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from pipeline.place import Place
+from pipeline.store import local_place
+from services.graph_client import GraphClient
+from services.ports import Ports
 from tests.conftest import SAMPLES, Result, run
+from tests.servers import broker, s3, servers  # noqa: F401 - fixtures
+from tests.streams import Stream, StreamFactory, streams  # noqa: F401 - a fixture
 
-MODES = ("local",)
-"""Execution modes: in-process today; the stream's modes join here."""
+MODES = ("local", "kafka", "ray")
+"""Execution modes: one process; a worker with the model in it, behind Kafka and S3; the same with
+the model in Ray Serve."""
 
 
 @dataclass(frozen=True)
 class Indexed:
-    lake: Path
+    """A lake of the samples.
+
+    Attributes:
+        mode: how it was made.
+        location: what commands call it.
+        place: the same, opened.
+        index: indexes the samples, to the end; takes further options.
+        result: of the first time.
+        environment: settings that commands need.
+    """
+
+    mode: str
+    location: str
+    place: Place
+    index: Callable[..., Result]
     result: Result
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *arguments: str | Path) -> Result:
+        return run(*arguments, **self.environment)
+
+
+@pytest.fixture(scope="session")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Indexed:
+    lake = tmp_path_factory.mktemp("local") / "lake"
+
+    def index(*options: str) -> Result:
+        return run("index", SAMPLES, "--to", lake, *options)
+
+    return Indexed("local", str(lake), local_place(lake), index, index())
 
 
 @pytest.fixture(scope="session", params=MODES)
-def indexed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Indexed:
-    lake = tmp_path_factory.mktemp(request.param) / "lake"
-    return Indexed(lake, run("index", SAMPLES, "--to", lake))
+def indexed(request: pytest.FixtureRequest) -> Indexed:
+    found: Indexed = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(scope="session")
+def kafka(streams: StreamFactory) -> Indexed:  # noqa: F811
+    stream = streams("kafka")
+    stream.start("worker", "worker")
+    return _streamed("kafka", stream)
+
+
+@pytest.fixture(scope="session")
+def ray(streams: StreamFactory) -> Indexed:  # noqa: F811
+    with closing(Ports()) as ports:
+        port = ports.choose(1)[0]
+    url = f"http://127.0.0.1:{port}"
+    stream = streams("ray", REELPAGE_GRAPH=url)
+    stream.start("serve", "serve", "--port", str(port))
+    GraphClient(url, deadline_s=180).model()
+    stream.start("worker", "worker")
+    return _streamed("ray", stream)
+
+
+def _streamed(mode: str, stream: Stream) -> Indexed:
+    def index(*options: str) -> Result:
+        result = stream.run("submit", SAMPLES, *options)
+        stream.wait()
+        return result
+
+    return Indexed(mode, stream.location, stream.place, index, index(), stream.environment)

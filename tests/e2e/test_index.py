@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 
+from pipeline.place import Place
 from pipeline.query import query
-from pipeline.store import local_place
 from schemas.tables import TABLES
 from tests.conftest import SAMPLES, rows, run, tables
 from tests.e2e.conftest import Indexed
@@ -20,10 +20,11 @@ TRUTH = json.loads((SAMPLES / "contents.json").read_text())
 
 def test_every_sample_is_indexed(indexed: Indexed) -> None:
     assert indexed.result.code == 0, indexed.result.err
-    assert "3 inputs = 3 indexed + 0 skipped + 0 failed" in indexed.result.out
-    names = query(
-        local_place(indexed.lake), "select name, kind from media order by name"
-    ).to_pylist()
+    said = "3 inputs = 3 indexed + 0 skipped + 0 failed"
+    if indexed.mode != "local":
+        said = "3 jobs sent, 0 inputs refused"
+    assert said in indexed.result.out
+    names = query(indexed.place, "select name, kind from media order by name").to_pylist()
     assert [(row["name"], row["kind"]) for row in names] == [
         ("phone.png", "image"),
         ("report.pdf", "document"),
@@ -31,9 +32,9 @@ def test_every_sample_is_indexed(indexed: Indexed) -> None:
     ]
 
 
-def answers(lake: Path, name: str, task: str) -> list[tuple[float | None, str]]:
+def answers(lake: Place, name: str, task: str) -> list[tuple[float | None, str]]:
     found = query(
-        local_place(lake),
+        lake,
         "select a.t_s, a.answer from answers a join media using (media_id, sampling)"
         " where name = ? and task = ? order by unit_no",
         [name, task],
@@ -42,7 +43,7 @@ def answers(lake: Path, name: str, task: str) -> list[tuple[float | None, str]]:
 
 
 def test_shapes_are_named_at_their_seconds(indexed: Indexed) -> None:
-    given = dict(answers(indexed.lake, "scenes.mkv", "caption"))
+    given = dict(answers(indexed.place, "scenes.mkv", "caption"))
     shown = [
         (second, scene["shows"])
         for scene in TRUTH["scenes.mkv"]["scenes"]
@@ -54,7 +55,7 @@ def test_shapes_are_named_at_their_seconds(indexed: Indexed) -> None:
 
 
 def test_text_is_read_at_its_seconds(indexed: Indexed) -> None:
-    given = dict(answers(indexed.lake, "scenes.mkv", "ocr"))
+    given = dict(answers(indexed.place, "scenes.mkv", "ocr"))
     shown = [
         (second, scene["shows"])
         for scene in TRUTH["scenes.mkv"]["scenes"]
@@ -66,28 +67,28 @@ def test_text_is_read_at_its_seconds(indexed: Indexed) -> None:
 
 
 def test_subtitles_are_text_of_their_segment(indexed: Indexed) -> None:
-    segments = rows(indexed.lake, "segments")
+    segments = rows(indexed.place, "segments")
     for cue in TRUTH["scenes.mkv"]["cues"]:
         (holding,) = [one for one in segments if cue["text"] in one["subtitles"]]
         assert holding["start_s"] <= cue["start_s"] < holding["end_s"]
 
 
 def test_eight_scripts_come_back_from_the_text_layer(indexed: Indexed) -> None:
-    text = "\n".join(row["text"] for row in rows(indexed.lake, "pages"))
+    text = "\n".join(row["text"] for row in rows(indexed.place, "pages"))
     for language, sentence in TRUTH["report.pdf"]["scripts"].items():
         assert sentence in text, language
 
 
 def test_blank_page_never_reaches_the_model(indexed: Indexed) -> None:
     found = query(
-        local_place(indexed.lake),
+        indexed.place,
         "select distinct unit_no, answer from answers where finish_reason = 'blank'",
     ).to_pylist()
     assert found == [{"unit_no": TRUTH["report.pdf"]["blank_page"], "answer": ""}]
 
 
 def test_frame_times_are_exact(indexed: Indexed) -> None:
-    for row in rows(indexed.lake, "frames"):
+    for row in rows(indexed.place, "frames"):
         assert row["t_us"] == round(
             row["pts"] * row["time_base_num"] * 1_000_000 / row["time_base_den"]
         )
@@ -95,10 +96,12 @@ def test_frame_times_are_exact(indexed: Indexed) -> None:
 
 def test_same_rows_in_duckdb_polars_and_pyarrow(indexed: Indexed) -> None:
     for table in ("media", "segments", "frames", "pages", "answers"):
-        path = str(indexed.lake / table)
-        arrow = DeltaTable(path).to_pyarrow_table()
-        by_polars = polars.read_delta(path)
-        by_duckdb = query(local_place(indexed.lake), f"from {table}")
+        path, options = indexed.place.table(table), dict(indexed.place.options)
+        arrow = DeltaTable(path, storage_options=options).to_pyarrow_table()
+        for name in ("aws_max_retries", "aws_retry_timeout"):  # deltalake's alone
+            options.pop(name, None)
+        by_polars = polars.read_delta(path, storage_options=options)
+        by_duckdb = query(indexed.place, f"from {table}")
         assert arrow.num_rows == by_polars.height == by_duckdb.num_rows > 0
         assert arrow.schema.names == by_polars.columns == TABLES[table].names
         key = "t_us" if table == "frames" else "media_id"
@@ -107,15 +110,22 @@ def test_same_rows_in_duckdb_polars_and_pyarrow(indexed: Indexed) -> None:
 
 
 def test_the_same_command_again_does_nothing(indexed: Indexed) -> None:
-    before = tables(indexed.lake)
-    again = run("index", SAMPLES, "--to", indexed.lake, "--json").json
-    assert (again["indexed"], again["skipped"], again["failed"]) == (0, 3, 0)
-    assert tables(indexed.lake) == before
+    before = tables(indexed.place)
+    again = indexed.index("--json").json
+    if indexed.mode == "local":
+        assert (again["indexed"], again["skipped"], again["failed"]) == (0, 3, 0)
+    assert tables(indexed.place) == before
+    assert indexed.run("verify", indexed.location).code == 0
+
+
+def test_every_mode_gives_the_same_rows(indexed: Indexed, local: Indexed) -> None:
+    """But for run ids, times of day and latency."""
+    assert tables(indexed.place) == tables(local.place)
 
 
 @pytest.fixture
-def copy(indexed: Indexed, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(indexed.lake, tmp_path / "lake"))
+def copy(local: Indexed, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(local.location, tmp_path / "lake"))
 
 
 def test_a_new_question_lands_answers_alone(copy: Path) -> None:
@@ -142,12 +152,14 @@ def test_verify_finds_a_missing_shard(copy: Path) -> None:
 
 def test_show_writes_the_picture(indexed: Indexed, tmp_path: Path) -> None:
     target = tmp_path / "frame.jpg"
-    done = run("show", indexed.lake, "scenes.mkv@00:05.2", "--picture", target, "--json")
+    done = indexed.run(
+        "show", indexed.location, "scenes.mkv@00:05.2", "--picture", target, "--json"
+    )
     assert done.json["picture"]["t_us"] == 5_000_000
     assert target.read_bytes().startswith(b"\xff\xd8\xff")
-    page = run("show", indexed.lake, "report.pdf#2", "--json").json
+    page = indexed.run("show", indexed.location, "report.pdf#2", "--json").json
     assert page["picture"]["page_no"] == 2
     assert "Harbour" in page["picture"]["text"]
-    unknown = run("show", indexed.lake, "nothing.mp4")
+    unknown = indexed.run("show", indexed.location, "nothing.mp4")
     assert unknown.code == 1
     assert "no such medium" in unknown.err

@@ -21,7 +21,7 @@ jobs = st.builds(
     deadline_us=st.none() | longs,
     trace=st.none() | texts,
     payload=st.none() | texts,
-    chunk=st.none() | st.builds(StreamChunk, texts, longs, longs),
+    chunk=st.none() | st.builds(StreamChunk, texts, longs, st.integers(0, 2**53 - 1)),
     attempt=st.integers(0, 9),
 )
 
@@ -61,6 +61,8 @@ def test_jobs(job: Job) -> None:
         '{"version": 1, "id": "a", "media": {"uri": "u"}, "tasks": 3}',
         '{"version": 1, "id": "a", "media": {"uri": "u"}, "range": {"start": 0, "stop": 1},'
         ' "ranges": [{"start": 1, "stop": 2}]}',
+        '{"version": 1, "id": "a", "media": {"uri": "u"},'
+        ' "chunk": {"stream": "s", "sequence": 0, "start_us": -1}}',
     ],
 )
 def test_what_is_no_job(text: str | bytes) -> None:

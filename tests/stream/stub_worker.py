@@ -1,0 +1,48 @@
+"""An ingest worker of real parts but for the model: `python -m tests.stream.stub_worker`."""
+
+import argparse
+import logging
+import signal
+import time
+from collections.abc import Sequence
+
+from pipeline.commit import GroupCommitter
+from pipeline.rows import Answer
+from schemas.jobs import Task
+from schemas.shards import Shard
+from services.settings import Settings
+from services.stream.worker import assemble, open_lake
+from services.wire import ServedModel
+
+MODEL = ServedModel("stub", "stub-1", 3136, 37632)
+
+
+class Stub:
+    """Sees something on every picture, after a fixed time a shard."""
+
+    def __init__(self, delay_s: float) -> None:
+        self._delay_s = delay_s
+
+    def answers(self, name: str, shard: Shard, tasks: Sequence[Task]) -> list[list[Answer]]:
+        """See `services.stream.work.Answerer`."""
+        time.sleep(self._delay_s)
+        return [
+            [Answer(task, "seen", "stop") for task in tasks] for _ in range(shard.rows.num_rows)
+        ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--delay-s", type=float, default=0.0)
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
+    logging.getLogger("services").setLevel(logging.INFO)
+    settings = Settings.from_environment()
+    place = open_lake(settings)
+    ingest = assemble(settings, place, Stub(options.delay_s), MODEL, GroupCommitter(place))
+    signal.signal(signal.SIGTERM, lambda *_: ingest.drain())
+    ingest.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""Real streams for tests: import `servers`, `s3`, `broker`, `streams` into a conftest.
+
+    stream = streams("name")
+    stream.submit(SAMPLES)
+    stream.wait()
+    tables(stream.place)
+
+Broker and S3 are shared; each stream has a topic, a lake and a worker process of its own.
+"""
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.place import Place
+from pipeline.positions import is_rolled_forward, positions
+from pipeline.window import next_offset
+from services.places import open_place
+from services.servers import Broker, S3Server
+from services.settings import Settings
+from services.stream.lag import app_of
+from services.stream.log import open_log
+from services.stream.topic import make_topic
+from tests.conftest import COMMAND, MEDIA, SAMPLES, Result, environment, run
+
+_DRAIN_S = 40.0
+
+
+@dataclass
+class Stream:
+    """A topic, the lake that it fills, and the processes that do so."""
+
+    environment: dict[str, str]
+    logs: Path
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> Settings:
+        return Settings.from_environment(self.environment)
+
+    @property
+    def location(self) -> str:
+        return self.settings.lake
+
+    @property
+    def place(self) -> Place:
+        return open_place(self.location, self.settings)
+
+    def start(self, name: str, *arguments: str) -> None:
+        """Start one of our commands, `worker` or `serve`."""
+        with (self.logs / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [COMMAND, *arguments],
+                stdout=log,
+                stderr=log,
+                env=environment(**self.environment),
+                cwd=self.logs,
+            )
+
+    def end(self, name: str, number: int = signal.SIGTERM) -> int:
+        process = self.processes.pop(name)
+        process.send_signal(number)
+        return process.wait(_DRAIN_S)
+
+    def run(self, *arguments: str | Path, text: str = "") -> Result:
+        """A command as a user gives it beside this stream."""
+        return run(*arguments, text=text, cwd=self.logs, **self.environment)
+
+    def submit(self, *arguments: str | Path, text: str = "") -> Any:  # noqa: ANN401 - JSON
+        return self.run("submit", *arguments, "--json", text=text).json
+
+    def wait(self, patience_s: float = 240.0) -> None:
+        """Wait until all that the topic holds now has landed."""
+        settings, give_up = self.settings, time.monotonic() + patience_s
+        with open_log(settings) as log:
+            ends = {number: one.end for number, one in log.bounds({}).items()}
+        apps = {number: app_of(settings, number) for number in ends}
+        while time.monotonic() < give_up:
+            landed = positions(self.place, list(apps.values()))
+            done = all(next_offset(landed[apps[n]]) >= end for n, end in ends.items())
+            if done and all(is_rolled_forward(self.place, app) for app in apps.values()):
+                return
+            for name, process in self.processes.items():
+                assert process.poll() is None, self.log(name)
+            time.sleep(0.3)
+        pytest.fail(f"landed {landed}, the topic ends at {ends}: {self.log('worker')}")
+
+    def log(self, name: str) -> str:
+        return (self.logs / f"{name}.log").read_text()[-4000:]
+
+
+class StreamFactory:
+    """Makes streams; ends their processes."""
+
+    def __init__(self, broker: Broker, s3: S3Server, folder: Path) -> None:
+        self._broker, self._s3, self._folder = broker, s3, folder
+        self._made: list[Stream] = []
+
+    def __call__(self, name: str, partitions: int = 2, **more: str) -> Stream:
+        """A stream without a process."""
+        folder = self._folder / name
+        folder.mkdir()
+        self._s3.client().make_bucket(name)
+        roots = [folder, SAMPLES, MEDIA]
+        values = {
+            "REELPAGE_KAFKA": self._broker.bootstrap,
+            "REELPAGE_S3_ENDPOINT": self._s3.endpoint,
+            "REELPAGE_S3_ACCESS_KEY": self._s3.access_key,
+            "REELPAGE_S3_SECRET_KEY": self._s3.secret_key,
+            "REELPAGE_LAKE": f"s3://{name}/lake",
+            "REELPAGE_TOPIC": name,
+            "REELPAGE_GROUP": name,
+            "REELPAGE_ROOTS": ":".join(map(str, roots)),
+        }
+        stream = Stream(values | more, folder)
+        make_topic(stream.settings, partitions)
+        self._made.append(stream)
+        return stream
+
+    def end(self) -> None:
+        for stream in self._made:
+            for process in stream.processes.values():
+                process.kill()
+                process.wait()
+
+
+@pytest.fixture(scope="session")
+def streams(
+    broker: Broker, s3: S3Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[StreamFactory]:
+    factory = StreamFactory(broker, s3, tmp_path_factory.mktemp("streams"))
+    yield factory
+    factory.end()
