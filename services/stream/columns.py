@@ -67,7 +67,10 @@ class Columns:
         attempt: int,
     ) -> tuple[Marker, ...]:
         """What to write when the job ends with `parts` of its span landed."""
-        return tuple(Marker(one.marker, outcome, parts, facts, attempt) for one in self.missing)
+        return tuple(
+            Marker(one.marker, outcome, max(parts, one.first - self.span.start), facts, attempt)
+            for one in self.missing
+        )
 
 
 def look_up(

@@ -1,5 +1,6 @@
 """Work: one job to the units that land, through fetch, decode, shards and the model."""
 
+import hashlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Protocol
@@ -9,6 +10,7 @@ import pyarrow as pa
 from pipeline.batch import Unit, join_ranges
 from pipeline.consume import Input, failed_input
 from pipeline.decode import DecodePlan, decode
+from pipeline.forget import is_forgotten
 from pipeline.place import Objects
 from pipeline.protocol import Letter, Marker, Range
 from pipeline.rows import (
@@ -133,7 +135,11 @@ class Work:
 
 @dataclass(frozen=True)
 class FanOut:
-    """The long video's job becomes these jobs, each with its key."""
+    """The job becomes these jobs, each with its key.
+
+    A long video's becomes one a range. One whose sender could not know the medium's id comes again
+    under it: all work on a medium has to be in one partition, or two workers might do it at once.
+    """
 
     jobs: tuple[tuple[str, Job], ...]
 
@@ -142,25 +148,30 @@ class _Job:
     """One job whose medium is at hand."""
 
     def __init__(self, work: Work, delivery: Delivery, source: Input) -> None:
-        self._work, self._delivery, self._source = work, delivery, source
         self._job = job = delivery.job
+        media_id = _identity(job, source)
+        self._work, self._delivery = work, delivery
+        self._source = replace(source, input_id=media_id)
         model = work.model
         plan = DecodePlan(parse_sampling(job.sample), model.min_pixels, model.max_pixels)
         self._recipe = Recipe(plan, job.tasks, model.name, model.revision)
-        media_id = source.input_id
         self._medium = Medium(media_id, self._recipe.sampling, job.media.uri, job.id)
         self._store = ShardStore(work.objects, media_id, self._recipe.sampling_id)
         self._columns = look_up(work.marker, job, media_id, self._recipe)
 
     def units(self, first: int) -> Iterator[Unit | FanOut]:
-        columns = self._columns
-        forgotten = self._work.objects.get(f"forgotten/{self._source.input_id}") is not None
-        if not columns.missing or forgotten:
+        key, media_id = _key(self._job, self._medium.media_id), self._medium.media_id
+        if key != self._delivery.key:
+            yield FanOut(((key, self._job),))
+        elif not self._columns.missing or is_forgotten(self._work.objects, media_id):
             yield Unit(final=True)
-            return
-        if self._source.error is not None:
+        elif self._source.error is not None:
             yield self.failure(first, self._source.error, "consume")
-            return
+        else:
+            yield from self._parts(first)
+
+    def _parts(self, first: int) -> Iterator[Unit | FanOut]:
+        columns = self._columns
         part, held = columns.first + first, None
         tally = _Tally(part, self._store.pictures_before(part, columns.span.start))
         pages: list[Row] = []
@@ -195,6 +206,8 @@ class _Job:
             {
                 "job": job.to_json(),
                 "key": self._delivery.key,
+                "media_id": self._medium.media_id,
+                "uri": self._medium.uri,
                 "markers": [column.marker for column in columns.missing],
                 "code": error.code,
                 "message": error.message,
@@ -291,13 +304,10 @@ class _Job:
         stops = [*starts[1:], WHOLE.stop]
         ranges = tuple(map(UnitRange, starts, stops))
         media_id = self._medium.media_id
-        return tuple(
-            (
-                f"{media_id}/{span.start}",
-                replace(job, id=f"{job.id}/{span.start}", range=span, ranges=ranges),
-            )
-            for span in ranges
-        )
+        made = [
+            replace(job, id=f"{job.id}/{span.start}", range=span, ranges=ranges) for span in ranges
+        ]
+        return tuple((_key(one, media_id), one) for one in made)
 
     def _page_failure(self, failure: UnitFailure) -> Row:
         error = InputError(failure.code, f"{self._source.name!r}: {failure.message}")
@@ -317,6 +327,21 @@ class _Job:
             sampling=self._recipe.sampling,
             first_segment=None if self._job.range is None else self._job.range.start,
         )
+
+
+def _identity(job: Job, source: Input) -> str:
+    """Media id: of the content; a chunk's with its place too, as a still scene repeats."""
+    if job.chunk is None:
+        return source.input_id
+    place = f"{job.chunk.stream}\0{job.chunk.sequence}\0{source.input_id}"
+    return hashlib.sha256(place.encode(errors="replace")).hexdigest()
+
+
+def _key(job: Job, media_id: str) -> str:
+    """Key of the job's record: what no two workers may work on at once."""
+    if job.chunk is not None:
+        return job.chunk.stream
+    return media_id if job.range is None else f"{media_id}/{job.range.start}"
 
 
 @dataclass
