@@ -104,3 +104,33 @@ def _cue(stream: Any, second: int) -> Any:  # noqa: ANN401 - PyAV leaves kinds o
     packet.pts = packet.dts = second * 1000
     packet.duration = (_CUE_S * 1000) - 500
     return packet
+
+
+def chunk(path: Path, seconds: int, number: int) -> Path:
+    """A chunk of a live stream: h264, 640 x 360 at 10 a second, no two numbers alike."""
+    return _plain(path, seconds * 10, Fraction(10), (640, 360), number)
+
+
+def slow_clip(path: Path, minutes: int) -> Path:
+    """A long video of few frames: h264, 160 x 90, one a second."""
+    return _plain(path, minutes * 60, Fraction(1), (160, 90), 0)
+
+
+def _plain(path: Path, frames: int, fps: Fraction, size: tuple[int, int], number: int) -> Path:
+    """A grey wall that grows lighter, with a bar that crosses it."""
+    width, height = size
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=fps)
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"preset": "ultrafast", "bf": "0"}
+        for index in range(frames):
+            planes = np.full((height * 3 // 2, width), 128, dtype=np.uint8)
+            planes[:height] = 40 + (index // 7 + 11 * number) % 120
+            left = 5 * index % (width - 20)
+            planes[: height // 2, left : left + 20] = 220
+            frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+            frame.pts, frame.time_base = index, 1 / fps
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path

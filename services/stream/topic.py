@@ -1,6 +1,7 @@
 """Topic: jobs on Kafka, by kafka-python; positions live in the tables, Kafka's offset is a hint."""
 
 import hashlib
+import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -137,13 +138,26 @@ class Sender:
         """
         with broker_errors(self._settings):
             sent = [
-                self._producer.send(self._settings.topic, job.to_json().encode(), key=key.encode())
+                self._producer.send(
+                    self._settings.topic,
+                    job.to_json().encode(),
+                    key=key.encode(),
+                    partition=self._partition(key, job),
+                )
                 for key, job in jobs
             ]
             self._producer.flush(timeout=_TIMEOUT_MS / 1000)
             for one in sent:
                 one.get(timeout=_TIMEOUT_MS / 1000)
         return len(sent)
+
+    def _partition(self, key: str, job: Job) -> int | None:
+        """Ranges of a video go to all partitions in turn; None leaves it to the key."""
+        if job.range not in job.ranges:
+            return None
+        numbers = sorted(self._producer.partitions_for(self._settings.topic))
+        first = zlib.crc32(key.partition("/")[0].encode())
+        return int(numbers[(first + job.ranges.index(job.range)) % len(numbers)])
 
     def close(self) -> None:
         """Let the broker go."""

@@ -98,7 +98,7 @@ def test_same_rows_in_duckdb_polars_and_pyarrow(indexed: Indexed) -> None:
     for table in ("media", "segments", "frames", "pages", "answers"):
         path, options = indexed.place.table(table), dict(indexed.place.options)
         arrow = DeltaTable(path, storage_options=options).to_pyarrow_table()
-        for name in ("aws_max_retries", "aws_retry_timeout"):  # deltalake's alone
+        for name in ("max_retries", "retry_timeout"):  # deltalake's alone
             options.pop(name, None)
         by_polars = polars.read_delta(path, storage_options=options)
         by_duckdb = query(indexed.place, f"from {table}")
@@ -163,3 +163,15 @@ def test_show_writes_the_picture(indexed: Indexed, tmp_path: Path) -> None:
     unknown = indexed.run("show", indexed.location, "nothing.mp4")
     assert unknown.code == 1
     assert "no such medium" in unknown.err
+
+
+def test_status_knows_the_stream_and_the_graph(indexed: Indexed) -> None:
+    found = indexed.run("status", indexed.location, "--json").json
+    assert found["tables"]["media"] == 3
+    stream = found.get("stream")
+    if indexed.mode == "local":
+        assert stream is None
+        return
+    assert (stream["lag"], stream["eta_s"]) == (0, 0)
+    stages = {"Encoder", "Decoder", "Lander", "Graph"} if indexed.mode == "ray" else set()
+    assert {name for name, count in stream["graph"].items() if count == 1} == stages

@@ -10,11 +10,12 @@ from pipeline.query import query
 from pipeline.store import local_place
 from tests.conftest import Result, run
 
+pytestmark = pytest.mark.xdist_group("streams")  # which share its lake
 
-@pytest.fixture(scope="module")
-def lake(media: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
-    target = tmp_path_factory.mktemp("media") / "lake"
-    return target, run("index", media, "--to", target)
+
+@pytest.fixture
+def lake(media_lake: tuple[Path, Result]) -> tuple[Path, Result]:
+    return media_lake
 
 
 def test_password_is_the_one_failure(lake: tuple[Path, Result]) -> None:

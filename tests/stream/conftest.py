@@ -15,7 +15,7 @@ class StubStream(Stream):
     """Its workers answer "seen" to everything, as fast as they can."""
 
     def start_worker(self, name: str = "worker", **options: float) -> None:
-        command = [sys.executable, "-m", "tests.stream.stub_worker"]
+        command = [sys.executable, "-m", "benchmarks.stub_worker"]
         command += [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
         with (self.logs / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(

@@ -3,6 +3,7 @@
 from fractions import Fraction
 from pathlib import Path
 
+from benchmarks.stub_worker import MODEL, Stub
 from pipeline.query import query
 from pipeline.store import local_place
 from schemas.errors import InputError
@@ -13,7 +14,6 @@ from services.stream.sources import Sources
 from services.stream.work import Delivery, Work
 from tests.conftest import rows, run
 from tests.stream.conftest import StubStream
-from tests.stream.stub_worker import MODEL, Stub
 from tests.videos import video
 
 MINUTES = 25

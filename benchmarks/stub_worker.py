@@ -1,10 +1,15 @@
-"""An ingest worker of real parts but for the model: `python -m tests.stream.stub_worker`."""
+"""An ingest worker of real parts but for the model: `python -m benchmarks.stub_worker`.
+
+For measurements and tests of what is around the model.
+"""
 
 import argparse
 import logging
 import signal
+import threading
 import time
 from collections.abc import Sequence
+from typing import Final
 
 from pipeline.commit import GroupCommitter
 from pipeline.rows import Answer
@@ -14,24 +19,26 @@ from services.settings import Settings
 from services.stream.worker import assemble, open_lake
 from services.wire import ServedModel
 
-MODEL = ServedModel("stub", "stub-1", 3136, 37632)
+MODEL: Final = ServedModel("stub", "stub-1", 3136, 37632)
 
 
 class Stub:
-    """Sees something on every picture, after a fixed time a shard."""
+    """Sees something on every picture, after a fixed time a shard, one shard after the other."""
 
     def __init__(self, delay_s: float) -> None:
-        self._delay_s = delay_s
+        self._delay_s, self._lock = delay_s, threading.Lock()
 
     def answers(self, name: str, shard: Shard, tasks: Sequence[Task]) -> list[list[Answer]]:
         """See `services.stream.work.Answerer`."""
-        time.sleep(self._delay_s)
+        with self._lock:
+            time.sleep(self._delay_s)
         return [
             [Answer(task, "seen", "stop") for task in tasks] for _ in range(shard.rows.num_rows)
         ]
 
 
 def main() -> None:
+    """Work until SIGTERM."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--delay-s", type=float, default=0.0)
     options = parser.parse_args()
