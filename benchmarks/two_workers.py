@@ -67,7 +67,7 @@ def main() -> None:
     """Measure, compare and report."""
     options = parser(__doc__)
     options.add_argument("--minutes", type=int, default=60, help="length of the video")
-    options.add_argument("--model-s", type=float, default=0.25, help="seconds of the model a shard")
+    options.add_argument("--model-s", type=float, default=0.5, help="seconds of the model a shard")
     given = options.parse_args()
     results: list[Report] = []
     with site() as shared:

@@ -12,7 +12,7 @@ from schemas.errors import InputError
 from schemas.jobs import Job
 from services.recipe import parse_sampling
 from services.stream.topic import Record
-from services.stream.work import read_job
+from services.stream.work import identity, read_job
 
 Key = tuple[str, str]
 """Media id, and the first word of its sampling, such as "rate=1"."""
@@ -27,7 +27,8 @@ class Asked:
         offset: where in it.
         mark: of the record.
         job: None if it is no job.
-        media_id: of the medium, if the record tells.
+        media_id: of the medium. A record whose sender could not know it tells another; then the
+            same job comes again under its media id.
     """
 
     partition: int
@@ -44,7 +45,9 @@ class Asked:
             job = read_job(record.value)
         except InputError:
             return cls(*at, record.mark, None)
-        media_id = record.key.partition("/")[0] if job.payload is None else _digest(job.payload)
+        media_id = record.key.partition("/")[0]
+        if job.chunk is not None:
+            media_id = identity(job, _digest(job.payload or ""))
         bare = Job(job.id, job.media, job.tasks, job.range, sample=job.sample)
         return cls(*at, record.mark, bare, media_id)
 

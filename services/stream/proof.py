@@ -1,8 +1,8 @@
 """Proof: whether the tables hold what the jobs of a topic asked for, and nothing else."""
 
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from typing import Final
 
 from pipeline.forget import is_forgotten
@@ -10,13 +10,11 @@ from pipeline.place import Place
 from pipeline.positions import is_rolled_forward, positions
 from pipeline.verify import Problem
 from pipeline.window import LogError, next_offset, seek_to
-from schemas.errors import TransientError
 from schemas.jobs import Job
 from services.settings import Settings
 from services.stream.evidence import Asked, Have, Key, how
 from services.stream.lag import app_of
 from services.stream.log import Bounds, open_log
-from services.stream.sources import Sources
 
 _PATIENCE_S: Final = 10.0
 _PAUSE_S: Final = 0.5
@@ -47,8 +45,9 @@ def prove(place: Place, settings: Settings) -> list[Problem]:
         if problems := [*_logs(landed, bounds)]:
             return problems
         asked = [Asked.of(record) for record in log.read(bounds)]
-    proof = _Proof(asked, have, place, settings)
-    problems = [*proof.gaps({number: next_offset(one) for number, one in landed.items()})]
+    offsets = {number: next_offset(one) for number, one in landed.items()}
+    proof = _Proof(asked, have, place, offsets)
+    problems = [*proof.gaps()]
     complete = all(one.start == 0 for one in bounds.values())
     return problems + [*proof.orphans()] * complete
 
@@ -83,19 +82,26 @@ def _at(one: Asked) -> str:
 
 
 class _Proof:
-    def __init__(self, asked: list[Asked], have: Have, place: Place, settings: Settings) -> None:
+    def __init__(
+        self, asked: list[Asked], have: Have, place: Place, landed: Mapping[int, int]
+    ) -> None:
         self._asked, self._have, self._objects = asked, have, place.objects
-        self._sources = Sources(settings)
-        ranges = [one.job.id for one in asked if one.job and one.job.range]
-        self._cut = {name.rpartition("/")[0] for name in ranges}
+        self._landed = landed
+        self._ids: defaultdict[str, set[str]] = defaultdict(set)
+        self._go_on: set[str] = set()  # jobs with ranges, or with a record that has not landed
+        for one in asked:
+            if one.job is not None:
+                self._ids[one.job.id].add(one.media_id)
+                if one.job.range is not None:
+                    self._go_on.add(one.job.id.rpartition("/")[0])
+                if one.offset >= landed[one.partition]:
+                    self._go_on.add(one.job.id)
 
-    def gaps(self, landed: Mapping[int, int]) -> Iterator[Problem]:
+    def gaps(self) -> Iterator[Problem]:
         for one in self._asked:
-            if one.offset >= landed[one.partition]:
-                continue
             if one.job is not None:
                 yield from self._gaps_of(one, one.job)
-            elif one.mark not in self._have.failed:
+            elif one.mark not in self._have.failed and one.offset < self._landed[one.partition]:
                 yield Problem("gap", "failures", f"{_at(one)}: is no job, and no failure says so")
 
     def orphans(self) -> Iterator[Problem]:
@@ -106,20 +112,21 @@ class _Proof:
                 yield Problem("orphan", "media", f"media_id={media_id}: {uri} is in no job")
 
     def _gaps_of(self, one: Asked, job: Job) -> Iterator[Problem]:
-        if job.id in self._cut:
-            return  # its ranges are jobs of their own
-        key = self._finished(one, job)
+        if job.id in self._go_on:
+            return
+        key = self._finished(job)
         if key is not None:
             yield from self._unasked(one, job, key)
-        elif not self._is_known(one, job):
+        elif not self._is_known(job):
             message = f"{_at(one)}: job {job.id}, {job.media.uri}: neither rows nor a failure"
             yield Problem("gap", "media", message)
 
-    def _finished(self, one: Asked, job: Job) -> Key | None:
-        """The finished medium that a job was about."""
-        have = self._have
-        given = (one.media_id, how(job))
-        return given if given in have.media else have.by_uri.get((job.media.uri, how(job)))
+    def _finished(self, job: Job) -> Key | None:
+        """The finished medium that a job was about, by what its records say, or its address."""
+        for media_id in self._ids[job.id]:
+            if (media_id, how(job)) in self._have.media:
+                return media_id, how(job)
+        return self._have.by_uri.get((job.media.uri, how(job)))
 
     def _unasked(self, one: Asked, job: Job, key: Key) -> Iterator[Problem]:
         have = self._have
@@ -130,23 +137,14 @@ class _Proof:
                 message = f"{_at(one)}: job {job.id}, media_id={key[0]}: not asked {task.prompt!r}"
                 yield Problem("gap", "answers", message)
 
-    def _is_known(self, one: Asked, job: Job) -> bool:
+    def _is_known(self, job: Job) -> bool:
         """Whether anything tells of a job whose medium is not finished under its address."""
         have = self._have
         if job.range is not None and job.id in have.ranges:
             return True  # the others are on their way, or say what is wrong
-        if job.media.uri in have.uris or self._is_forgotten(one.media_id):
-            return True
-        # The same content may have come by another address.
-        media_id = self._identity(job)
-        known = (media_id, how(job)) in have.media or media_id in have.failed
-        return known or self._is_forgotten(media_id)
-
-    def _identity(self, job: Job) -> str:
-        """Media id of what is behind an address now, or ""."""
-        with suppress(TransientError), self._sources.open(job) as source:
-            return source.input_id
-        return ""
+        ids = self._ids[job.id]
+        known = job.media.uri in have.uris or not ids.isdisjoint(have.failed)
+        return known or any(map(self._is_forgotten, ids))
 
     def _is_forgotten(self, media_id: str) -> bool:
         return bool(media_id) and is_forgotten(self._objects, media_id)

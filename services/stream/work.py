@@ -149,7 +149,7 @@ class _Job:
 
     def __init__(self, work: Work, delivery: Delivery, source: Input) -> None:
         self._job = job = delivery.job
-        media_id = _identity(job, source)
+        media_id = identity(job, source.input_id)
         self._work, self._delivery = work, delivery
         self._source = replace(source, input_id=media_id)
         model = work.model
@@ -329,11 +329,11 @@ class _Job:
         )
 
 
-def _identity(job: Job, source: Input) -> str:
+def identity(job: Job, content_id: str) -> str:
     """Media id: of the content; a chunk's with its place too, as a still scene repeats."""
     if job.chunk is None:
-        return source.input_id
-    place = f"{job.chunk.stream}\0{job.chunk.sequence}\0{source.input_id}"
+        return content_id
+    place = f"{job.chunk.stream}\0{job.chunk.sequence}\0{content_id}"
     return hashlib.sha256(place.encode(errors="replace")).hexdigest()
 
 
