@@ -90,7 +90,7 @@ def graph(lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grap
         process = subprocess.Popen(command, cwd=place, env=settings, stdout=log, stderr=log)
     try:
         _wait(process, url, place / "log")
-        yield Graph(url, GraphClient(url, deadline_s=240), lake)
+        yield Graph(url, GraphClient(url, deadline_s=600), lake)
     finally:
         process.terminate()
         process.wait(60)
