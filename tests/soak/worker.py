@@ -49,13 +49,8 @@ def _tell(ingest: Ingest) -> None:
         log = ingest._poller._consumer if ingest._poller else None
         logging.info(
             "partition %d: fetch %d, reading %s, %d jobs in window behind %s, consumer at %s, paused %s",
-            one.number,
-            one.fetch,
-            one.reading,
-            len(one.window),
-            one.window.position,
-            log and log._subscription.assignment.get(place),
-            log and log.paused(),
+            one.number, one.fetch, one.reading, len(one.window), one.window.position,
+            log and log._subscription.assignment.get(place), log and log.paused(),
         )
     logging.info("waiting %s, busy %d", ingest._board.waiting(), ingest.slots.busy)
     faulthandler.dump_traceback()
