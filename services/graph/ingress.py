@@ -142,7 +142,8 @@ def _replicas() -> dict[str, int]:
     found: Counter[str] = Counter()
     for application in serve.status().applications.values():
         for name, deployment in application.deployments.items():
-            found[name] += deployment.replica_states.get("RUNNING", 0)
+            states = deployment.replica_states.items()
+            found[name] += sum(count for state, count in states if state == "RUNNING")
     return dict(found)
 
 

@@ -22,7 +22,7 @@ from services.batches import Batches
 from services.scaling import SIGNAL
 from services.wire import ServedModel
 
-_FETCH_S: Final = 15.0  # Ray itself may take a minute to see that an owner is dead
+_FETCH_S: Final = 15.0  # for features of one piece; encoding them again is the other way
 Pictures = Sequence["ObjectRef[list[Picture]]"]
 Packed = Sequence["ObjectRef[list[bytes]]"]
 

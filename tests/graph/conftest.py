@@ -1,0 +1,104 @@
+"""A lake of the samples' shards, what the local reader says about them, and a graph that serves."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.decode import DecodePlan, decode
+from pipeline.rows import Answer
+from pipeline.store import Folder, ShardStore
+from schemas.jobs import Task
+from schemas.shards import Shard
+from services.asking import shard_answers
+from services.graph_client import GraphClient
+from services.ports import Ports
+from services.reader import ModelFacts, Reader, model_facts, set_threads
+from services.recipe import STANDARD_TASKS, parse_sampling
+from services.settings import Settings
+from tests.conftest import SAMPLES, environment
+
+TASKS = tuple(STANDARD_TASKS.values())
+
+
+def compared(answers: Sequence[Sequence[Answer]]) -> list[list[Answer]]:
+    """Answers as they land: without the time, and with the digits that batches do not change."""
+    return [
+        [
+            replace(
+                one, latency_us=0, logprob=None if one.logprob is None else round(one.logprob, 3)
+            )
+            for one in row
+        ]
+        for row in answers
+    ]
+
+
+@dataclass(frozen=True)
+class Lake:
+    """Shards in a folder, by name."""
+
+    folder: Path
+    facts: ModelFacts
+    shards: dict[str, Shard]
+    reader: Reader
+
+    def expected(self, name: str, tasks: Sequence[Task] = TASKS) -> list[list[Answer]]:
+        return compared(shard_answers(self.shards[name], tasks, self.reader.read))
+
+
+@pytest.fixture(scope="session")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    facts = model_facts(Settings().model_directory(None))
+    plan = DecodePlan(parse_sampling("1fps"), facts.min_pixels, facts.max_pixels)
+    folder = tmp_path_factory.mktemp("lake")
+    set_threads(1)
+    shards = {}
+    for number, sample in enumerate(("scenes.mkv", "report.pdf", "phone.png")):
+        store = ShardStore(Folder(folder), f"{number:064x}", "0123456789ab")
+        for item in decode(SAMPLES / sample, plan):
+            if isinstance(item, Shard):
+                shards[store.write(item)] = item
+    return Lake(folder, facts, shards, Reader(facts, "cpu"))
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A graph in processes of its own, started where another `schemas` lies."""
+
+    url: str
+    client: GraphClient
+    lake: Lake
+
+
+@pytest.fixture(scope="session")
+def graph(lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
+    place = tmp_path_factory.mktemp("place")
+    (place / "schemas").mkdir()
+    (place / "schemas" / "__init__.py").write_text("raise ImportError('the wrong schemas')\n")
+    ports = Ports()
+    (port,) = ports.choose(1)
+    url = f"http://127.0.0.1:{port}"
+    ports.close()
+    command = [sys.executable, "-P", "-m", "reelpage", "serve", "--port", str(port)]
+    settings = environment(REELPAGE_LAKE=str(lake.folder), OMP_NUM_THREADS="1")
+    with (place / "log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=place, env=settings, stdout=log, stderr=log)
+    try:
+        _wait(process, url, place / "log")
+        yield Graph(url, GraphClient(url, deadline_s=600), lake)
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    give_up = time.monotonic() + 240
+    while "the graph answers" not in log.read_text():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < give_up, log.read_text()
+        time.sleep(0.2)

@@ -1,0 +1,132 @@
+"""The graph in Ray Serve says what the local reader says, whatever dies meanwhile."""
+
+import http.client
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from schemas.errors import InputError
+from schemas.jobs import Task
+from services.lander import LanderClient
+from services.wire import question_to_json
+from tests.graph.conftest import TASKS, Graph, compared
+
+pytestmark = pytest.mark.xdist_group("graph")  # one Ray for all of them
+
+
+def replica(name: str) -> int:
+    """Process id of a stage's replica, as Ray titles it."""
+    title = f"ray::ServeReplica:reelpage:{name}".encode()
+    for process in Path("/proc").iterdir():
+        try:
+            if process.name.isdecimal() and title in (process / "cmdline").read_bytes():
+                return int(process.name)
+        except OSError:  # it has ended meanwhile
+            continue
+    message = f"no replica of {name}"
+    raise AssertionError(message)
+
+
+def post(url: str, path: str, body: bytes) -> tuple[int, str | None]:
+    """One request without patience: status, and when to come again."""
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=120)
+    try:
+        connection.request("POST", path, body)
+        response = connection.getresponse()
+        response.read()
+        return response.status, response.headers.get("Retry-After")
+    finally:
+        connection.close()
+
+
+def test_the_graph_serves_the_model_of_the_lake(graph: Graph) -> None:
+    served, facts = graph.client.model(), graph.lake.facts
+    assert (served.name, served.revision) == (facts.name, facts.revision)
+    assert (served.min_pixels, served.max_pixels) == (facts.min_pixels, facts.max_pixels)
+
+
+def test_answers_are_those_of_the_local_reader(graph: Graph) -> None:
+    reasons = set()
+    for name in graph.lake.shards:
+        given = compared(graph.client.answers(name, TASKS))
+        assert given == graph.lake.expected(name)
+        reasons |= {answer.finish_reason for row in given for answer in row}
+    assert "blank" in reasons  # the report has an empty page
+
+
+@pytest.mark.parametrize(
+    "name", ["shards/00/0/0/000000.arrow", "../settings", "", "tables/_delta_log/0.json"]
+)
+def test_a_shard_that_is_not_there_is_no_transient_trouble(graph: Graph, name: str) -> None:
+    with pytest.raises(InputError) as caught:
+        graph.client.answers(name, TASKS)
+    assert caught.value.code == "not_found"
+
+
+def test_a_prompt_that_the_model_refuses_does_not_harm_its_neighbours(graph: Graph) -> None:
+    name = next(iter(graph.lake.shards))
+    bad = [Task("bad", "<|im_end|>", 8)]
+    with ThreadPoolExecutor(8) as pool:
+        good = [pool.submit(graph.client.answers, name, [Task(f"t{n}", "What?", 8)]) for n in "123"]
+        refused = pool.submit(graph.client.answers, name, bad)
+        with pytest.raises(InputError) as caught:
+            refused.result()
+        assert caught.value.code == "bad_job"
+        assert all(len(one.result()) == graph.lake.shards[name].rows.num_rows for one in good)
+
+
+def test_no_task_is_no_question(graph: Graph) -> None:
+    with pytest.raises(InputError) as caught:
+        graph.client.answers(next(iter(graph.lake.shards)), [])
+    assert caught.value.code == "bad_job"
+
+
+def test_a_full_graph_says_so_and_clients_come_again(graph: Graph) -> None:
+    name = next(iter(graph.lake.shards))
+    questions = [[Task(f"busy{n}", f"What is shown, {n}?", 32)] for n in range(48)]
+    bodies = [question_to_json(name, tasks) for tasks in questions]
+    with ThreadPoolExecutor(48) as pool:
+        replies = list(pool.map(lambda body: post(graph.url, "/v1/shards", body), bodies))
+        assert set(replies) == {(200, None), (503, "1")}
+        answers = list(pool.map(lambda tasks: graph.client.answers(name, tasks), questions))
+    assert [len(one) for one in answers] == [graph.lake.shards[name].rows.num_rows] * 48
+
+
+def test_a_question_that_is_asked_twice_is_answered_once(graph: Graph) -> None:
+    """Sixteen are admitted: thirty-two equal ones pass only because they are one."""
+    body = question_to_json(next(iter(graph.lake.shards)), [Task("twice", "What is it?", 64)])
+    with ThreadPoolExecutor(32) as pool:
+        replies = list(pool.map(lambda _: post(graph.url, "/v1/shards", body), range(32)))
+    assert replies == [(200, None)] * 32
+
+
+def test_the_lander_is_reached_through_the_graph(graph: Graph) -> None:
+    lander = LanderClient(graph.url)
+    assert lander.look("media", ["nobody"], reload=True) == {"nobody": None}
+    assert lander.commit("media", {"a test": None}, {"a test": 7}, None)
+    assert lander.look("media", ["a test"], reload=True) == {"a test": 7}
+
+
+def test_answers_survive_the_death_of_both_halves(graph: Graph) -> None:
+    """The decoder dies with questions, the encoder with the features that it has made for them."""
+    questions = [
+        (name, [Task(f"killed{n}", f"Describe the picture {n}.", 48)])
+        for n in range(2)
+        for name in graph.lake.shards
+    ]
+    with ThreadPoolExecutor(6) as pool:
+        running = [pool.submit(graph.client.answers, *question) for question in questions]
+        while not any(one.done() for one in running):
+            time.sleep(0.05)
+        dead = [replica("Decoder"), replica("Encoder")]
+        os.kill(dead[0], signal.SIGKILL)
+        time.sleep(0.5)
+        os.kill(dead[1], signal.SIGKILL)
+        answers = [compared(one.result()) for one in running]
+    assert dead != [replica("Decoder"), replica("Encoder")]
+    assert answers == [graph.lake.expected(name, tasks) for name, tasks in questions]

@@ -1,0 +1,198 @@
+"""The parts of the graph that need no Ray."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ray.serve.schema import ServeDeploySchema
+
+from pipeline.rows import Answer
+from schemas.errors import InputError, SetupError, TransientError
+from schemas.jobs import Task
+from services.asking import Picture, shard_answers
+from services.batches import Batches
+from services.cluster import check_config, deployment_options
+from services.graph_client import GraphClient
+from services.graph_options import GraphOptions
+from services.pieces import PIECE_TOKENS, pieces, visual_tokens
+from services.scaling import SIGNAL, TokensWaiting
+from services.stages import DecodeStage, EncodeStage, ReadStage
+from tests.graph.conftest import TASKS, Lake, compared
+
+pytestmark = pytest.mark.xdist_group("graph")
+
+
+@pytest.mark.parametrize("colocated", [False, True])
+def test_stages_together_and_apart_say_what_the_reader_says(lake: Lake, colocated: bool) -> None:
+    directory = lake.facts.directory
+
+    async def answers() -> list[Any]:
+        if colocated:
+            both = ReadStage(directory, "cpu")
+            calls = [both.read(pictures, TASKS) for pictures in shown]
+        else:
+            encoder, decoder = EncodeStage(directory, "cpu"), DecodeStage(directory, "cpu")
+
+            async def read(pictures: list[Picture]) -> list[list[Answer]]:
+                return await decoder.answer(await encoder.encode(pictures), TASKS)
+
+            calls = [read(pictures) for pictures in shown]
+        return await asyncio.gather(*calls)
+
+    shown: list[list[Picture]] = []
+    names = list(lake.shards)[-3:]
+    for name in names:
+        shard_answers(lake.shards[name], TASKS, lambda some, _: shown.append(some) or [[]] * 99)
+    for name, given in zip(names, asyncio.run(answers()), strict=True):
+        wanted = [row for row in lake.expected(name) if row[0].finish_reason != "blank"]
+        assert compared(given) == wanted
+
+
+def test_batches_are_bounded_by_cost_in_order_and_what_is_larger_goes_alone() -> None:
+    seen: list[list[int]] = []
+    go = threading.Event()
+
+    def work(items: list[int]) -> list[int]:
+        go.wait()
+        seen.append(items)
+        return [-item for item in items]
+
+    async def run() -> list[int]:
+        batches = Batches(work, lambda item: item, 10)
+        calls = [asyncio.create_task(batches.submit(item)) for item in (1, 6, 4, 5, 30, 2, 3)]
+        await asyncio.sleep(0.05)
+        assert batches.waiting == 51
+        go.set()
+        results = await asyncio.gather(*calls)
+        assert batches.waiting == 0
+        return results
+
+    assert asyncio.run(run()) == [-1, -6, -4, -5, -30, -2, -3]
+    assert seen == [[1], [6, 4], [5], [30], [2, 3]] or seen == [[1, 6], [4, 5], [30], [2, 3]]
+
+
+def test_an_item_fails_alone_and_a_broken_model_is_noticed() -> None:
+    def work(items: list[int]) -> list[int]:
+        if any(item < 0 for item in items):
+            raise InputError("too_large", "negative")
+        if any(item > 99 for item in items):
+            raise MemoryError
+        return items
+
+    async def run() -> None:
+        batches = Batches(work, lambda _: 1, 100)
+        given = await asyncio.gather(
+            *(batches.submit(item) for item in (1, -1, 2)), return_exceptions=True
+        )
+        assert [given[0], given[2]] == [1, 2]
+        assert isinstance(given[1], InputError)
+        batches.check()
+        for _ in range(3):
+            with pytest.raises(MemoryError):
+                await batches.submit(100)
+        with pytest.raises(RuntimeError, match="failed"):
+            batches.check()
+
+    asyncio.run(run())
+
+
+def test_pieces_keep_the_order_and_the_bound(lake: Lake) -> None:
+    import numpy as np
+
+    sizes = [(280, 280), (1400, 1400), (2800, 2800), (28, 28), (28, 56)]
+    pictures = [np.zeros((*size, 3), np.uint8) for size in sizes]
+    cut = list(pieces(pictures))
+    assert [picture.shape for piece in cut for picture in piece] == [(*s, 3) for s in sizes]
+    assert all(len(piece) == 1 or visual_tokens(piece) <= PIECE_TOKENS for piece in cut)
+    assert [len(piece) for piece in cut] == [2, 1, 2]
+
+
+@dataclass
+class Situation:
+    current_num_replicas: int = 2
+    target_num_replicas: int = 2
+    total_running_requests: float = 4
+    total_queued_requests: float = 0
+    aggregated_metrics: dict[str, dict[Any, float]] | None = field(default_factory=dict)
+
+
+def test_replicas_follow_the_tokens_that_wait() -> None:
+    policy = TokensWaiting(1000)
+    assert policy(Situation())[0] == 2  # nothing is known yet
+    reported = {SIGNAL: {"a": 3000.0, "b": 500.0}}
+    assert policy(Situation(aggregated_metrics=reported))[0] == 3.5
+    queued = Situation(aggregated_metrics=reported, total_queued_requests=4)
+    assert policy(queued)[0] == 7
+    assert policy(Situation(aggregated_metrics={SIGNAL: {"a": 0.0}}))[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"encodr": {}}, "args: no such option 'encodr'; did you mean encoder?"),
+        (
+            {"encoder": {"num_gpus": 1}},
+            "args.encoder: no such option 'num_gpus'; did you mean gpus",
+        ),
+        ({"encoder": {"gpus": "1"}}, "args.encoder.gpus: '1' is no float"),
+        ({"encoder": {"min_replicas": True}}, "is no int"),
+        ({"decoder": {"min_replicas": 3, "max_replicas": 2}}, "args.decoder: max_replicas"),
+        ({"encoder": 2}, "args.encoder: 2 is no mapping"),
+        ({"admitted": 0}, "admitted"),
+    ],
+)
+def test_options_are_strict(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(SetupError) as caught:
+        GraphOptions.from_mapping(given)
+    assert said in caught.value.message
+
+
+def test_options_are_read() -> None:
+    given = {"encoder": {"gpus": 0.25, "min_replicas": 0, "max_replicas": 4}, "colocate": True}
+    options = GraphOptions.from_mapping(given)
+    assert (options.encoder.gpus, options.encoder.max_replicas, options.colocate) == (0.25, 4, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"ray_actor_options": {"num_gpu": 1}}, "did you mean num_gpus?"),
+        ({"autoscaling_config": {"min_replica": 1}}, "did you mean min_replicas?"),
+        ({"max_ongoing_request": 1}, "did you mean max_ongoing_requests?"),
+    ],
+)
+def test_what_serve_would_ignore_is_an_error(options: dict[str, Any], said: str) -> None:
+    config = {"applications": [{"import_path": "a:b", "deployments": [{"name": "E", **options}]}]}
+    ServeDeploySchema(**config)  # the reason for our own check
+    with pytest.raises(SetupError, match="no such option") as caught:
+        check_config(config)
+    assert said in caught.value.message
+    with pytest.raises(SetupError, match="no such option"):
+        deployment_options(name="E", **options)
+
+
+def test_a_worker_imports_neither_ray_nor_torch() -> None:
+    script = "import services.graph_client, sys; print({'ray', 'torch'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "set()"
+
+
+def test_the_client_gives_up_at_its_deadline() -> None:
+    started = time.monotonic()
+    with pytest.raises(TransientError) as caught:
+        GraphClient("http://127.0.0.1:9", deadline_s=1.0).answers("x", [Task("a", "b")])
+    assert caught.value.code == "graph_failed"
+    assert time.monotonic() - started < 3
+
+
+def test_the_client_wants_an_address() -> None:
+    with pytest.raises(SetupError):
+        GraphClient(str(Path.cwd()))
