@@ -43,7 +43,9 @@ class Poller:
         self._topic, self._board = settings.topic, board
         self._changes, self._errors = _Changes(), broker_errors(settings)
         self._consumer: KafkaConsumer = consumer(settings, session_s=SESSION_S)
-        if self._consumer.partitions_for_topic(settings.topic) is None:
+        with self._errors:
+            partitions = self._consumer.partitions_for_topic(settings.topic)
+        if not partitions:  # some brokers say None, some say that it has none
             self._consumer.close(autocommit=False)
             message = (
                 f"{settings.kafka}: there is no topic {settings.topic!r}; make it, or let "

@@ -21,6 +21,7 @@ from services.settings import Settings
 
 _TIMEOUT_MS: Final = 15_000
 _RECONNECT_MS: Final = 2_000  # 30 s by default: a broker's restart would cost that long
+_BOOTSTRAP_MS: Final = 5_000
 _LARGEST: Final = 20 << 20  # bytes of a record; inline payloads are base64
 
 
@@ -54,6 +55,7 @@ def connection(settings: Settings) -> dict[str, Any]:
         "security_protocol": settings.kafka_security,
         "request_timeout_ms": _TIMEOUT_MS,
         "reconnect_backoff_max_ms": _RECONNECT_MS,
+        "bootstrap_timeout_ms": _BOOTSTRAP_MS,
     }
     if settings.kafka_ca:
         values["ssl_cafile"] = settings.kafka_ca
