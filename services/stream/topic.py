@@ -84,6 +84,8 @@ def consumer(settings: Settings, *, session_s: float) -> KafkaConsumer:
             enable_auto_commit=False,
             isolation_level="read_committed",
             allow_auto_create_topics=False,
+            # Every fetch says all that it wants: nothing depends on what a broker remembers.
+            enable_incremental_fetch_sessions=False,
             partition_assignment_strategy=[CooperativeStickyAssignor],
             session_timeout_ms=round(session_s * 1000),
             heartbeat_interval_ms=round(session_s * 250),
