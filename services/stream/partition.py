@@ -26,7 +26,8 @@ class Partition:
         fetch: offset of the next record to take.
         window: jobs that have not landed.
         records: of those jobs, by offset.
-        reading: whether the consumer has been sent to `fetch`.
+        reading: whether the consumer has been sent to `fetch` ...
+        sought: ... and when, by the monotonic clock.
     """
 
     number: int
@@ -35,6 +36,7 @@ class Partition:
     window: Window[Marked] = field(init=False)
     records: dict[int, Record] = field(default_factory=dict)
     reading: bool = False
+    sought: float = 0.0
 
     def __post_init__(self) -> None:
         """Open the window behind the position."""

@@ -23,6 +23,8 @@ SESSION_S: Final = 10.0
 """A worker that is silent for so long loses its partitions."""
 _POLL_MS: Final = 200
 _COMMIT_S: Final = 2.0
+_SERVED_S: Final = 15.0
+"""An assigned partition has been fetched from within this time, or is asked for anew."""
 
 
 class Poller:
@@ -43,7 +45,9 @@ class Poller:
         self._topic, self._board = settings.topic, board
         self._changes, self._errors = _Changes(), broker_errors(settings)
         self._consumer: KafkaConsumer = consumer(settings, session_s=SESSION_S)
-        if self._consumer.partitions_for_topic(settings.topic) is None:
+        with self._errors:
+            partitions = self._consumer.partitions_for_topic(settings.topic)
+        if not partitions:  # some brokers say None, some say that it has none
             self._consumer.close(autocommit=False)
             message = (
                 f"{settings.kafka}: there is no topic {settings.topic!r}; make it, or let "
@@ -110,16 +114,22 @@ class Poller:
         place = self._place(partition.number)
         with suppress(IllegalStateError):
             if not partition.reading:
-                self._consumer.seek(place, partition.fetch)
-                partition.reading = True
+                self._seek(place, partition)
                 log.info("partition %d goes on at %d", partition.number, partition.fetch)
                 return
             end = self._consumer.highwater(place)
+            if end is None and time.monotonic() > partition.sought + _SERVED_S:
+                log.warning("partition %d: no fetch was answered; sought anew", partition.number)
+                self._seek(place, partition)
             try:
                 if end is not None and end >= 0:
                     partition.check_end(end)
             except LogError as error:
                 self._board.stop(partition.number, error)
+
+    def _seek(self, place: TopicPartition, partition: Partition) -> None:
+        self._consumer.seek(place, partition.fetch)
+        partition.reading, partition.sought = True, time.monotonic()
 
     def _pause(self, *, everything: bool) -> None:
         paused = self._board.paused()

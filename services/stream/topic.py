@@ -22,6 +22,7 @@ from services.settings import Settings
 
 _TIMEOUT_MS: Final = 15_000
 _RECONNECT_MS: Final = 2_000  # 30 s by default: a broker's restart would cost that long
+_BOOTSTRAP_MS: Final = 5_000
 LARGEST: Final = 20 << 20  # bytes of a record; inline payloads are base64
 
 
@@ -55,6 +56,7 @@ def connection(settings: Settings) -> dict[str, Any]:
         "security_protocol": settings.kafka_security,
         "request_timeout_ms": _TIMEOUT_MS,
         "reconnect_backoff_max_ms": _RECONNECT_MS,
+        "bootstrap_timeout_ms": _BOOTSTRAP_MS,
     }
     if settings.kafka_ca:
         values["ssl_cafile"] = settings.kafka_ca
@@ -83,6 +85,8 @@ def consumer(settings: Settings, *, session_s: float) -> KafkaConsumer:
             enable_auto_commit=False,
             isolation_level="read_committed",
             allow_auto_create_topics=False,
+            # Every fetch says all that it wants: nothing depends on what a broker remembers.
+            enable_incremental_fetch_sessions=False,
             partition_assignment_strategy=[CooperativeStickyAssignor],
             session_timeout_ms=round(session_s * 1000),
             heartbeat_interval_ms=round(session_s * 250),

@@ -31,7 +31,7 @@ from tests.soak.work import Media, expected, submissions
 
 PARTITIONS = 4
 _DRAIN_S = 33.0
-_SETTLE_S = 90.0
+_SETTLE_S = 240.0
 _CONNECT = {"reconnect_backoff_max_ms": 1000, "request_timeout_ms": 10_000}
 
 
@@ -264,7 +264,7 @@ class Soak:
         if left:
             for worker in self._workers:
                 worker.send(signal.SIGUSR1)
-            time.sleep(1)
+            time.sleep(2)
         self.report.problems += left
         self.report.settled_s = round(time.monotonic() - began, 1)
         for worker in self._workers:

@@ -4,11 +4,9 @@ All else is the product's; it is configured by `REELPAGE_*`.
 """
 
 import argparse
-import faulthandler
 import logging
 import signal
-
-from kafka import TopicPartition
+import time
 
 from pipeline.commit import GroupCommitter, Tables
 from services.lander import LanderClient
@@ -25,7 +23,11 @@ def main() -> None:
     parser.add_argument("--lander", default="", help="address; else this process commits")
     parser.add_argument("--service", type=float, default=0.02, help="seconds for a shard's answers")
     parser.add_argument("--session", type=float, default=poller.SESSION_S)
+    parser.add_argument("--skew", type=float, default=0.0, help="seconds its clock is ahead")
     args = parser.parse_args()
+    if args.skew:
+        right = time.time
+        time.time = lambda: right() + args.skew  # type: ignore[assignment]
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for name in ("kafka", "urllib3"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -45,15 +47,17 @@ def main() -> None:
 def _tell(ingest: Ingest) -> None:
     """How far each partition is, for whoever looks into a soak that does not end."""
     for one in ingest._board.open():
-        place = TopicPartition(ingest._settings.topic, one.number)
-        log = ingest._poller._consumer if ingest._poller else None
         logging.info(
-            "partition %d: fetch %d, reading %s, %d jobs in window behind %s, consumer at %s, paused %s",
-            one.number, one.fetch, one.reading, len(one.window), one.window.position,
-            log and log._subscription.assignment.get(place), log and log.paused(),
+            "partition %d: next %d, reading %s, %d jobs in the window behind %s",
+            *(one.number, one.fetch, one.reading, len(one.window), one.window.position),
         )
-    logging.info("waiting %s, busy %d", ingest._board.waiting(), ingest.slots.busy)
-    faulthandler.dump_traceback()
+    logging.info("waiting %s, %d slots busy", ingest._board.waiting(), ingest.slots.busy)
+    if ingest._poller:
+        for place, state in ingest._poller._consumer._subscription.assignment.items():
+            logging.info("consumer of %d: %s", place.partition, vars(state))
+        fetcher = ingest._poller._consumer._fetcher
+        logging.info("fetcher %s", vars(fetcher))
+    logging.getLogger("kafka").setLevel(logging.DEBUG)
 
 
 if __name__ == "__main__":
