@@ -11,8 +11,9 @@ from pipeline.query import query
 from schemas.errors import InputError
 from schemas.jobs import Job
 from services.recipe import parse_sampling
+from services.stream.keys import identity
 from services.stream.topic import Record
-from services.stream.work import identity, read_job
+from services.stream.work import read_job
 
 Key = tuple[str, str]
 """Media id, and the first word of its sampling, such as "rate=1"."""

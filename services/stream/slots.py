@@ -16,8 +16,10 @@ from pipeline.batch import Unit
 from pipeline.rows import failure_row, to_table
 from schemas.errors import InputError, TransientError
 from schemas.jobs import Job
+from services.stream.keys import FanOut
 from services.stream.topic import Record
-from services.stream.work import Delivery, FanOut, Work, read_job
+from services.stream.units import Delivery
+from services.stream.work import Work, read_job
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,8 @@ from services.settings import Settings
 from services.stream.ingest import Ingest
 from services.stream.patience import patiently
 from services.stream.sources import Sources
-from services.stream.work import Answerer, Work
+from services.stream.units import Answerer, Tools
+from services.stream.work import Work
 from services.wire import ServedModel
 
 
@@ -64,7 +65,8 @@ def assemble(
     settings: Settings, place: Place, answerer: Answerer, model: ServedModel, tables: Tables
 ) -> Ingest:
     """A worker of these parts."""
-    work = Work(place.objects, Markers(place.objects).read, Sources(settings), answerer, model)
+    tools = Tools(place.objects, Markers(place.objects).read, answerer, model)
+    work = Work(Sources(settings), tools)
     protocol = Protocol(join_ranges, pa.table({}))
     return Ingest(settings, work, Performer(tables, place.objects), protocol)
 

@@ -10,12 +10,12 @@ from pipeline import commit
 from pipeline.commit import GroupCommitter
 from pipeline.delta import open_table
 from pipeline.group import Intent
+from schemas.tables import TABLES
 from services.lander import lander_app
 from services.places import open_place
 from services.settings import Settings
 from services.stream.patience import patiently
 from services.stream.worker import open_lake
-from schemas.tables import TABLES
 
 
 class ByAddress(GroupCommitter):

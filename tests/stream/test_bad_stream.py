@@ -106,7 +106,9 @@ def test_bad_messages_are_failures_and_the_partition_goes_on(
     assert said(worker, "job poison: failed", "SIGSEGV")
     letters = list(stream.place.objects.names("dead/"))
     assert len(letters) == sum(not isinstance(one, bytes) for one in bad)
-    assert not any("/tmp" in str(row["message"]) for row in failures.values() if "s3:" in row["uri"])
+    assert not any(
+        "/tmp" in str(row["message"]) for row in failures.values() if "s3:" in row["uri"]
+    )
 
 
 def test_the_broker_goes_away_in_the_middle(
@@ -190,9 +192,7 @@ def test_only_deadlines_ask_the_clock_on_the_wall() -> None:
     for path in [*files, ROOT / "services/lander.py", ROOT / "services/bucket.py"]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef):
-                called = {
-                    one.attr for one in ast.walk(node) if isinstance(one, ast.Attribute)
-                }
+                called = {one.attr for one in ast.walk(node) if isinstance(one, ast.Attribute)}
                 if called & {"time", "now", "utcnow", "time_ns", "today"}:
                     asked.add(f"{path.name}:{node.name}")
     assert asked == {

@@ -11,7 +11,8 @@ from schemas.jobs import Job, MediaReference, UnitRange
 from services.settings import Settings
 from services.stream.log import open_log
 from services.stream.sources import Sources
-from services.stream.work import Delivery, Work
+from services.stream.units import Delivery, Tools
+from services.stream.work import Work
 from tests.conftest import rows, run
 from tests.stream.conftest import StubStream
 from tests.videos import video
@@ -41,13 +42,8 @@ def test_the_ranges_of_a_long_video_are_one_medium(stream: StubStream, tmp_path:
 def test_failed_ranges_are_failures_of_their_own(tmp_path: Path) -> None:
     path = video(tmp_path / "a.mp4", 4)
     settings = Settings(roots=(tmp_path,))
-    work = Work(
-        local_place(tmp_path / "lake").objects,
-        lambda _: None,
-        Sources(settings),
-        Stub(0),
-        MODEL,
-    )
+    objects = local_place(tmp_path / "lake").objects
+    work = Work(Sources(settings), Tools(objects, lambda _: None, Stub(0), MODEL))
     spans = (UnitRange(0, 30), UnitRange(30, 60))
     failed = []
     for span in spans:
