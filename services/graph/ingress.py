@@ -11,6 +11,7 @@ from typing import Final
 
 import ray
 from ray import serve
+from ray.serve.schema import ReplicaState
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -142,7 +143,7 @@ def _replicas() -> dict[str, int]:
     found: Counter[str] = Counter()
     for application in serve.status().applications.values():
         for name, deployment in application.deployments.items():
-            found[name] += deployment.replica_states.get("RUNNING", 0)
+            found[name] += deployment.replica_states.get(ReplicaState.RUNNING, 0)
     return dict(found)
 
 
