@@ -48,6 +48,7 @@ class Log:
                 auto_offset_reset="earliest",
                 isolation_level="read_committed",
                 allow_auto_create_topics=False,
+                enable_incremental_fetch_sessions=False,  # as the workers: see `consumer`
                 max_partition_fetch_bytes=2 * LARGEST,
             )
             found = self._consumer.partitions_for_topic(settings.topic)
