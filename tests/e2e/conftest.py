@@ -74,7 +74,7 @@ def ray(streams: StreamFactory) -> Indexed:  # noqa: F811
     url = f"http://127.0.0.1:{port}"
     stream = streams("ray", REELPAGE_GRAPH=url)
     stream.start("serve", "serve", "--port", str(port))
-    GraphClient(url, deadline_s=180).model()
+    GraphClient(url, deadline_s=400).model()
     stream.start("worker", "worker")
     return _streamed("ray", stream)
 
