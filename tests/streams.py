@@ -94,7 +94,7 @@ class Stream:
         pytest.fail(f"landed {landed}, the topic ends at {ends}: {self.log('worker')}")
 
     def wait_for_graph(self, url: str, patience_s: float = 400.0) -> None:
-        """Wait until the model of the process `serve` answers; Ray starts slowly on a busy machine."""
+        """Wait until the model answers; Ray starts slowly on a busy machine."""
         client, give_up = GraphClient(url, deadline_s=5.0), time.monotonic() + patience_s
         while True:
             try:
