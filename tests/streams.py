@@ -21,6 +21,8 @@ import pytest
 from pipeline.place import Place
 from pipeline.positions import is_rolled_forward, positions
 from pipeline.window import next_offset
+from schemas.errors import TransientError
+from services.graph_client import GraphClient
 from services.places import open_place
 from services.servers import Broker, S3Server
 from services.settings import Settings
@@ -90,6 +92,17 @@ class Stream:
                 assert process.poll() is None, self.log(name)
             time.sleep(0.3)
         pytest.fail(f"landed {landed}, the topic ends at {ends}: {self.log('worker')}")
+
+    def wait_for_graph(self, url: str, patience_s: float = 400.0) -> None:
+        """Wait until the model answers; Ray starts slowly on a busy machine."""
+        client, give_up = GraphClient(url, deadline_s=5.0), time.monotonic() + patience_s
+        while True:
+            try:
+                client.model()
+                return
+            except TransientError:
+                assert self.processes["serve"].poll() is None, self.log("serve")
+                assert time.monotonic() < give_up, self.log("serve")
 
     def log(self, name: str) -> str:
         return (self.logs / f"{name}.log").read_text()[-4000:]

@@ -9,7 +9,6 @@ import pytest
 
 from pipeline.place import Place
 from pipeline.store import local_place
-from services.graph_client import GraphClient
 from services.ports import Ports
 from tests.conftest import SAMPLES, Result, run
 from tests.servers import broker, s3, servers  # noqa: F401 - fixtures
@@ -74,7 +73,7 @@ def ray(streams: StreamFactory) -> Indexed:  # noqa: F811
     url = f"http://127.0.0.1:{port}"
     stream = streams("ray", REELPAGE_GRAPH=url)
     stream.start("serve", "serve", "--port", str(port))
-    GraphClient(url, deadline_s=180).model()
+    stream.wait_for_graph(url)
     stream.start("worker", "worker")
     return _streamed("ray", stream)
 

@@ -12,7 +12,7 @@ def test_the_stream_gives_the_same_rows(
     stream = streams("media", partitions=4)
     stream.start("worker", "worker")
     assert stream.submit(media)["sent"] == 14
-    stream.wait()
+    stream.wait(600)
     assert tables(stream.place) == tables(media_lake[0])
     assert stream.run("verify", stream.location, "--topic").code == 0
     assert stream.end("worker") == 0
