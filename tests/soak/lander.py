@@ -2,6 +2,8 @@
 
 import argparse
 import logging
+import random
+import time
 from collections.abc import Sequence
 
 import uvicorn
@@ -10,12 +12,12 @@ from pipeline import commit
 from pipeline.commit import GroupCommitter
 from pipeline.delta import open_table
 from pipeline.group import Intent
+from schemas.tables import TABLES
 from services.lander import lander_app
 from services.places import open_place
 from services.settings import Settings
 from services.stream.patience import patiently
 from services.stream.worker import open_lake
-from schemas.tables import TABLES
 
 
 class ByAddress(GroupCommitter):
@@ -28,6 +30,7 @@ class ByAddress(GroupCommitter):
 
 class _ByAddress(commit._Table):
     def _write(self, intents: Sequence[Intent]) -> bool:
+        time.sleep(random.uniform(0, 0.5))  # whoever checks may be paused before he writes
         self._handle = open_table(self.place, self.name)
         return super()._write(intents)
 

@@ -30,9 +30,7 @@ class Network:
         self._stack = ExitStack()
         self.fired: Counter[str] = Counter()
         self._proxies = {
-            name: self._stack.enter_context(
-                FaultProxy(target, advertised=name.startswith("kafka"))
-            )
+            name: self._stack.enter_context(FaultProxy(target, advertised=name.startswith("kafka")))
             for name, target in targets.items()
         }
 
