@@ -63,6 +63,7 @@ class Plan:
     fault_s: float = 1.0
     service_s: float = 0.02
     settle_s: float = 240.0
+    pauses: bool = False
     control: str = ""
 
 
