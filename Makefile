@@ -4,7 +4,7 @@ BIN := .venv/bin
 LAKE ?= lake
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test check tests clean
+.PHONY: demo test check tests soak clean
 
 demo: .venv/installed
 	rm -rf $(LAKE)
@@ -22,6 +22,9 @@ check: .venv/installed-dev
 
 tests: .venv/installed-dev
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup
+
+soak: .venv/installed-dev
+	$(BIN)/python -m tests.soak --kills 200 --minutes 15 --json
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

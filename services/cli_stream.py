@@ -161,6 +161,8 @@ def worker() -> None:
     ingest.run()
     counts = dict(ingest.slots.counts)
     logging.getLogger("reelpage").info("drained: %s", counts)
+    if ingest.slots.busy:
+        os._exit(0)  # a unit that takes long is made again by another worker
 
 
 def serve(port: Port = 8000) -> None:
@@ -184,6 +186,7 @@ def _log_lines() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it repeats what we say of a broker
     for name in ("reelpage", "services", "pipeline"):
         logging.getLogger(name).setLevel(logging.INFO)
 

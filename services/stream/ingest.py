@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 DRAIN_S: Final = 30.0
 """A worker that is told to stop is gone after this time at the latest."""
+_LANDER_S: Final = 5.0  # of it, for the landing in work
 _AGAIN_S: Final = 1.0
 
 
@@ -68,14 +69,14 @@ class Ingest:
                 self._finish(self._poller)
         finally:
             self.slots.stop()
-            self._lander.stop()
+            self._lander.stop(_LANDER_S)
 
     def drain(self) -> None:
         """Take no more records; units in work end and land, within `DRAIN_S` seconds."""
         self._draining.set()
 
     def _finish(self, poller: "Poller") -> None:
-        give_up = time.monotonic() + DRAIN_S
+        give_up = time.monotonic() + DRAIN_S - _LANDER_S
         self.slots.stop()
         while time.monotonic() < give_up:
             with suppress(TransientError):

@@ -17,7 +17,6 @@ log = logging.getLogger(__name__)
 
 _IDLE_S: Final = 0.1
 _AGAIN_S: Final = 1.0
-_JOIN_S: Final = 30.0
 
 
 class Lander:
@@ -34,11 +33,11 @@ class Lander:
         """Begin."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """End behind the landing in work."""
+    def stop(self, within_s: float) -> None:
+        """End behind the landing in work, if it takes no longer; another worker finishes it."""
         self._done.set()
         if self._thread.is_alive():
-            self._thread.join(timeout=_JOIN_S)
+            self._thread.join(timeout=within_s)
 
     def check(self) -> None:
         """Raise what ended the thread."""

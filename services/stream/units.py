@@ -146,7 +146,7 @@ class JobUnits:
         self, first: int, error: ReelpageError, stage: str, pages: Sequence[Row] = ()
     ) -> Unit:
         """The last unit, with the row of the failure and the dead letter; `first` parts landed."""
-        job, columns = self._job, self._columns
+        job, columns, error = self._job, self._columns, self._named(error)
         rows = [*pages, self._failure_row(error, stage, 0)]
         letter = Letter(
             letter_name(self._medium.media_id, job.id, job.attempt),
@@ -244,6 +244,11 @@ class JobUnits:
     def _page_failure(self, failure: UnitFailure) -> Row:
         error = InputError(failure.code, f"{self._source.name!r}: {failure.message}")
         return self._failure_row(error, "decode", failure.page_no)
+
+    def _named(self, error: ReelpageError) -> ReelpageError:
+        """The error with the medium's address in place of a temporary file's."""
+        message = error.message.replace(str(self._source.path), self._source.uri)
+        return type(error)(error.code, message)
 
     def _failure_row(self, error: ReelpageError, stage: str, page_no: int) -> Row:
         return failure_row(

@@ -5,9 +5,10 @@ import json
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
-from tests.soak.soak import Plan, Soak
+from tests.soak.soak import CONTROL, PAUSES, Plan, Soak
 
 
 def main() -> int:
@@ -18,18 +19,14 @@ def main() -> int:
     parser.add_argument("--pictures", type=int, default=0, help="0: six a minute")
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--control", choices=["uri"], default="", help="landings that must fail")
+    parser.add_argument("--pauses", action="store_true", help="the control's schedule, sound")
     parser.add_argument("--keep", type=Path, help="folder for logs and data, else a temporary one")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     pictures = args.pictures or max(12, round(args.minutes * 6))
-    plan = Plan(
-        args.kills,
-        args.seed,
-        args.minutes,
-        pictures=pictures,
-        workers=args.workers,
-        control=args.control,
-    )
+    plan = Plan(args.kills, args.seed, args.minutes, pictures=pictures, workers=args.workers)
+    if args.control or args.pauses:
+        plan = replace(CONTROL if args.control else PAUSES, seed=args.seed, minutes=args.minutes)
     began = time.monotonic()
 
     def say(text: str) -> None:

@@ -2,6 +2,8 @@
 
 import argparse
 import logging
+import random
+import time
 from collections.abc import Sequence
 
 import uvicorn
@@ -28,6 +30,7 @@ class ByAddress(GroupCommitter):
 
 class _ByAddress(commit._Table):
     def _write(self, intents: Sequence[Intent]) -> bool:
+        time.sleep(random.uniform(0, 0.5))  # whoever checks may be paused before he writes
         self._handle = open_table(self.place, self.name)
         return super()._write(intents)
 

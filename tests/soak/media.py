@@ -1,4 +1,4 @@
-"""Tiny media for a soak: pictures, clips of several segments, documents, and what cannot be read."""
+"""Tiny media for a soak: pictures, clips, documents, and what cannot be read."""
 
 from pathlib import Path
 

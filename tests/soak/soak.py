@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from kafka import KafkaConsumer, TopicPartition
@@ -30,8 +30,7 @@ from tests.soak.network import Network
 from tests.soak.work import Media, expected, submissions
 
 PARTITIONS = 4
-_DRAIN_S = 33.0
-_SETTLE_S = 240.0
+_DRAIN_S = 31.0  # a second for the end of the interpreter
 _CONNECT = {"reconnect_backoff_max_ms": 1000, "request_timeout_ms": 10_000}
 
 
@@ -48,6 +47,9 @@ class Plan:
         landers: processes; the workers take turns at them.
         session_s: silence after which a worker loses its partitions.
         fault_s: seconds between faults of the network.
+        service_s: seconds for the answers about a shard.
+        settle_s: time for all to land once nothing fails any more.
+        pauses: of a worker with its lander, in turn and nothing else, instead of kills.
         control: "uri" has the landers write by address; then rows have to be doubled.
     """
 
@@ -59,7 +61,27 @@ class Plan:
     landers: int = 2
     session_s: float = 6.0
     fault_s: float = 1.0
+    service_s: float = 0.02
+    settle_s: float = 240.0
+    pauses: bool = False
     control: str = ""
+
+
+PAUSES = Plan(
+    kills=0,
+    seed=3,
+    minutes=0.5,
+    pictures=6,
+    workers=2,
+    service_s=0.3,
+    settle_s=90,
+    fault_s=5,
+    pauses=True,
+)
+"""Each time another worker goes on from where a paused one is about to."""
+
+CONTROL = replace(PAUSES, settle_s=5, control="uri")
+"""Landings by address, which have to fail."""
 
 
 @dataclass
@@ -155,7 +177,7 @@ class Soak:
     def _worker_command(self, number: int) -> list[str]:
         lander = self._network.address(f"lander-{number % self._plan.landers}")
         options = ["--lander", f"http://{lander}", "--session", str(self._plan.session_s)]
-        return ["tests.soak.worker", *options]
+        return ["tests.soak.worker", *options, "--service", str(self._plan.service_s)]
 
     # While jobs come in and processes go
 
@@ -163,7 +185,10 @@ class Soak:
         submitter = threading.Thread(target=self._submit)
         submitter.start()
         with self._network.faulty(self._plan.fault_s):
-            self._kill_all()
+            if self._plan.pauses:
+                self._pause_hosts()
+            else:
+                self._kill_all()
             submitter.join()
         self._say(f"{self.report.jobs} jobs sent, {self.report.kills.total()} kills; settling")
 
@@ -190,12 +215,25 @@ class Soak:
             time.sleep(self._chance.uniform(0.5, 1.5) * pause)
             self._one_event(kill=self.report.kills.total() < self._plan.kills)
             self._revive()
+        self._drain(self._workers[0])
+
+    def _pause_hosts(self) -> None:
+        """Each time another worker goes on from where a paused one is about to."""
+        end = time.monotonic() + self._plan.minutes * 60
+        for number in range(1000):
+            if time.monotonic() > end:
+                return
+            self._stop_host(number % self._plan.workers)
+            time.sleep(self._plan.session_s + 12)
+            self._revive()
 
     def _one_event(self, *, kill: bool) -> None:
         draw = self._chance.random()
         worker, lander = self._chance.choice(self._workers), self._chance.choice(self._landers)
-        if draw < 0.08:
+        if draw < 0.04:
             self._stop(worker, self._plan.session_s + 3)
+        elif draw < 0.08:
+            self._stop_host(self._chance.randrange(self._plan.workers))
         elif draw < 0.11:
             self._stop(lander, 3)
         elif draw < 0.15:
@@ -224,6 +262,11 @@ class Soak:
         member.send(signal.SIGSTOP)
         threading.Timer(seconds, member.send, [signal.SIGCONT]).start()
         self.report.stops[member.name.partition("-")[0]] += 1
+
+    def _stop_host(self, number: int) -> None:
+        """A worker and its lander, as the pause of a machine stops both."""
+        for member in (self._workers[number], self._landers[number % self._plan.landers]):
+            self._stop(member, self._plan.session_s + 6)
 
     def _drain(self, member: Member) -> None:
         self._say(f"drain {member.name}")
@@ -257,7 +300,7 @@ class Soak:
         began, left = time.monotonic(), ["not looked yet"]
         place = open_place(self._direct.lake, self._direct)
         with GroupCommitter(place) as tables:
-            while left and time.monotonic() < began + _SETTLE_S:
+            while left and time.monotonic() < began + self._plan.settle_s:
                 time.sleep(1)
                 self._revive()
                 left = self._left(tables)

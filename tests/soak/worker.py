@@ -5,6 +5,7 @@ All else is the product's; it is configured by `REELPAGE_*`.
 
 import argparse
 import logging
+import os
 import signal
 import time
 
@@ -42,6 +43,8 @@ def main() -> None:
     signal.signal(signal.SIGUSR1, lambda *_: _tell(ingest))
     ingest.run()
     logging.info("drained: %s", dict(ingest.slots.counts))
+    if ingest.slots.busy:
+        os._exit(0)
 
 
 def _tell(ingest: Ingest) -> None:

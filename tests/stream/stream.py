@@ -40,9 +40,6 @@ class Stream:
             if not client.bucket_exists(bucket):
                 client.make_bucket(bucket)
         self.make_topic()
-        self._producer = KafkaProducer(
-            bootstrap_servers=broker.bootstrap, enable_idempotence=False, max_request_size=32 << 20
-        )
         self.roots = folder / "media"
         self.roots.mkdir(parents=True)
         self.environment = {
@@ -92,9 +89,14 @@ class Stream:
 
     def send(self, value: bytes | Job, key: str = "key", partition: int = 0) -> None:
         data = value.to_json().encode() if isinstance(value, Job) else value
-        sent = self._producer.send(self.topic, data, key=key.encode(), partition=partition)
-        self._producer.flush(timeout=30)
-        sent.get(timeout=30)
+        with closing(
+            KafkaProducer(
+                bootstrap_servers=self.broker.bootstrap,
+                enable_idempotence=False,
+                max_request_size=32 << 20,
+            )
+        ) as producer:  # one each time: it leaks the sockets that a killed broker refuses
+            producer.send(self.topic, data, key=key.encode(), partition=partition).get(timeout=30)
 
     def rows(self, table: str) -> list[dict[str, object]]:
         if not DeltaTable.is_deltatable(
@@ -118,7 +120,6 @@ class Stream:
     def close(self) -> None:
         for member in self._members:
             member.kill()
-        self._producer.close(timeout=5)
         self.s3_proxy.__exit__(None, None, None)
         self.broker_proxy.__exit__(None, None, None)
 
