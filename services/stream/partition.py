@@ -1,5 +1,6 @@
 """Partition: what a worker knows of one assigned partition, between the poll and the tables."""
 
+import time
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -27,7 +28,7 @@ class Partition:
         window: jobs that have not landed.
         records: of those jobs, by offset.
         reading: whether the consumer has been sent to `fetch` ...
-        sought: ... and when, by the monotonic clock.
+        sought: ... and when, or when its last record came, by the monotonic clock.
     """
 
     number: int
@@ -73,7 +74,7 @@ class Partition:
         if not self.window.has_landed(record.offset):
             self.window.admit(record.offset, record.key, len(record.value))
             self.records[record.offset] = record
-        self.fetch = record.offset + 1
+        self.fetch, self.sought = record.offset + 1, time.monotonic()
 
     def check_end(self, high_water: int) -> None:
         """Compare the broker's end of the log with what has landed.

@@ -24,7 +24,7 @@ SESSION_S: Final = 10.0
 _POLL_MS: Final = 200
 _COMMIT_S: Final = 2.0
 _SERVED_S: Final = 15.0
-"""An assigned partition has been fetched from within this time, or is asked for anew."""
+"""A partition that holds more gives it within this time, or is asked for anew."""
 
 
 class Poller:
@@ -118,8 +118,9 @@ class Poller:
                 log.info("partition %d goes on at %d", partition.number, partition.fetch)
                 return
             end = self._consumer.highwater(place)
-            if end is None and time.monotonic() > partition.sought + _SERVED_S:
-                log.warning("partition %d: no fetch was answered; sought anew", partition.number)
+            late = time.monotonic() > partition.sought + _SERVED_S
+            if late and (end is None or end > partition.fetch) and not len(partition.window):
+                log.warning("partition %d: nothing came of it; sought anew", partition.number)
                 self._seek(place, partition)
             try:
                 if end is not None and end >= 0:
