@@ -4,7 +4,7 @@ BIN := .venv/bin
 LAKE ?= lake
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test check tests soak clean
+.PHONY: demo test check tests tests-ci soak clean
 
 demo: .venv/installed
 	rm -rf $(LAKE)
@@ -21,7 +21,10 @@ check: .venv/installed-dev
 	$(BIN)/lint-imports
 
 tests: .venv/installed-dev
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -m "not slow and not ci" -n 2 --dist loadgroup
+
+tests-ci: .venv/installed-dev
+	$(BIN)/python -m pytest -m ci
 
 soak: .venv/installed-dev
 	$(BIN)/python -m tests.soak --kills 200 --minutes 15 --json

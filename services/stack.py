@@ -21,7 +21,7 @@ from services.stream.topic import make_topic
 
 BUCKET: Final = "lake"
 PARTITIONS: Final = 4
-_GRAPH_S: Final = 180.0  # two cores take half a minute to start Ray and to load the model
+_GRAPH_S: Final = 300.0  # half a minute on two idle cores, minutes on busy ones
 _ALIVE_S: Final = 1.0
 _GRACE_S: Final = {"graph": 20.0}
 _WORKER_GRACE_S: Final = 35.0  # a little more than a worker takes to drain

@@ -14,9 +14,9 @@ from tests.conftest import SAMPLES, Result, run
 from tests.servers import broker, s3, servers  # noqa: F401 - fixtures
 from tests.streams import Stream, StreamFactory, streams  # noqa: F401 - a fixture
 
-MODES = ("local", "kafka", "ray")
+MODES = ("local", "kafka", pytest.param("ray", marks=pytest.mark.ci))
 """Execution modes: one process; a worker with the model in it, behind Kafka and S3; the same with
-the model in Ray Serve."""
+the model in Ray Serve, which takes half a minute to start and is left to CI."""
 
 
 @dataclass(frozen=True)

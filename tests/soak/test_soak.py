@@ -1,8 +1,12 @@
-"""The everyday soak, and the control that has to fail."""
+"""The soak of CI, and the control that has to fail."""
 
 from pathlib import Path
 
+import pytest
+
 from tests.soak.soak import CONTROL, Plan, Soak
+
+pytestmark = pytest.mark.ci
 
 
 def test_twenty_kills_lose_and_double_nothing(tmp_path: Path) -> None:
