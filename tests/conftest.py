@@ -4,10 +4,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
@@ -16,7 +16,11 @@ from pipeline.place import Place
 from pipeline.query import query
 from pipeline.store import local_place
 from schemas.tables import KEYS
+from services.servers import Broker, S3Server
 from tests.servers import broker, bucket, s3, servers, topic  # noqa: F401 - fixtures
+
+if TYPE_CHECKING:
+    from tests.streams import StreamFactory
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "samples"
@@ -32,6 +36,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         modes = getattr(getattr(item, "callspec", None), "params", {})
         if "streams" in needs or modes.get("indexed") in ("kafka", "ray"):
             item.add_marker(pytest.mark.xdist_group("streams"))
+
+
+@pytest.fixture(scope="session")
+def streams(
+    broker: Broker,  # noqa: F811
+    s3: S3Server,  # noqa: F811
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator["StreamFactory"]:
+    """Makes streams, each with a topic, a lake and a worker process of its own."""
+    from tests.streams import StreamFactory  # it needs this module
+
+    factory = StreamFactory(broker, s3, tmp_path_factory.mktemp("streams"))
+    yield factory
+    factory.end()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Real streams for tests: import `servers`, `s3`, `broker`, `streams` into a conftest.
+"""Real streams for tests, by the fixture `streams`.
 
     stream = streams("name")
     stream.submit(SAMPLES)
@@ -11,7 +11,6 @@ Broker and S3 are shared; each stream has a topic, a lake and a worker process o
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -141,12 +140,3 @@ class StreamFactory:
             for process in stream.processes.values():
                 process.kill()
                 process.wait()
-
-
-@pytest.fixture(scope="session")
-def streams(
-    broker: Broker, s3: S3Server, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[StreamFactory]:
-    factory = StreamFactory(broker, s3, tmp_path_factory.mktemp("streams"))
-    yield factory
-    factory.end()

@@ -11,8 +11,7 @@ from pipeline.place import Place
 from pipeline.store import local_place
 from services.ports import Ports
 from tests.conftest import SAMPLES, Result, run
-from tests.servers import broker, s3, servers  # noqa: F401 - fixtures
-from tests.streams import Stream, StreamFactory, streams  # noqa: F401 - a fixture
+from tests.streams import Stream, StreamFactory
 
 MODES = ("local", "kafka", pytest.param("ray", marks=pytest.mark.ci))
 """Execution modes: one process; a worker with the model in it, behind Kafka and S3; the same with
@@ -60,14 +59,14 @@ def indexed(request: pytest.FixtureRequest) -> Indexed:
 
 
 @pytest.fixture(scope="session")
-def kafka(streams: StreamFactory) -> Indexed:  # noqa: F811
+def kafka(streams: StreamFactory) -> Indexed:
     stream = streams("kafka")
     stream.start("worker", "worker")
     return _streamed("kafka", stream)
 
 
 @pytest.fixture(scope="session")
-def ray(streams: StreamFactory) -> Indexed:  # noqa: F811
+def ray(streams: StreamFactory) -> Indexed:
     with closing(Ports()) as ports:
         port = ports.choose(1)[0]
     url = f"http://127.0.0.1:{port}"

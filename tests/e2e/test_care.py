@@ -13,9 +13,9 @@ from tests.e2e.conftest import Indexed
 
 
 @pytest.fixture
-def lake(indexed: Indexed, tmp_path: Path) -> Path:
+def lake(local: Indexed, tmp_path: Path) -> Path:
     copy = tmp_path / "lake"
-    shutil.copytree(indexed.lake, copy)
+    shutil.copytree(local.location, copy)
     return copy
 
 

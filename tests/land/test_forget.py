@@ -32,7 +32,6 @@ from schemas.tables import FAILURES
 from services.places import open_place
 from services.servers import S3Server
 from services.settings import Settings
-from tests.servers import bucket, s3, servers  # noqa: F401
 from tests.tables import numbers, race, wanted
 
 BAD, GOOD = "b" * 64, "c" * 64

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import ROOT, environment
-from tests.servers import broker, s3, servers  # noqa: F401 - fixtures
-from tests.streams import Stream, StreamFactory, streams  # noqa: F401 - a fixture
+from tests.streams import Stream, StreamFactory
 
 
 class StubStream(Stream):
@@ -24,7 +23,7 @@ class StubStream(Stream):
 
 
 @pytest.fixture(scope="module")
-def stream(request: pytest.FixtureRequest, streams: StreamFactory) -> Iterator[StubStream]:  # noqa: F811
+def stream(request: pytest.FixtureRequest, streams: StreamFactory) -> Iterator[StubStream]:
     name = request.module.__name__.rpartition(".")[2].replace("_", "-")
     made = streams(name)
     stub = StubStream(made.environment, made.logs, made.processes)

@@ -17,12 +17,10 @@ from services.servers import Broker, S3Server, Servers
 from services.stream.board import Board
 from services.stream.poller import Poller
 from tests.conftest import ROOT
-from tests.servers import broker, s3, servers  # noqa: F401
 from tests.soak.media import poison
 from tests.soak.members import Member
 from tests.stream.stream import MEDIA, Stream, job, said, wait_for
 
-# ruff: noqa: F811
 _DAY_S = "86400"
 _chance = np.random.default_rng(6)
 
@@ -198,8 +196,12 @@ def test_only_deadlines_ask_the_clock_on_the_wall() -> None:
     assert asked == {
         "slots.py:_is_late",
         "submit.py:job",  # makes the deadline
-        "submit.py:chunk_jobs",  # says when a chunk was sent
         "parquet.py:to_action",  # what files say of their age
         "rows.py:media_row",
         "rows.py:failure_row",
+        "lag.py:lag",  # the rate that `status` shows
+        "positions.py:progress",
+        "forget.py:_remove",  # says when a medium was forgotten
+        "rewrite.py:replace_files",
+        "store.py:sweep",  # how old a file is that nothing names
     }
