@@ -21,7 +21,7 @@ check: .venv/installed-dev
 	$(BIN)/lint-imports
 
 tests: .venv/installed-dev
-	$(BIN)/python -m pytest -m "not slow and not ci" -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -m "not slow and not ci" -n 2 --dist loadfile
 
 tests-ci: .venv/installed-dev
 	$(BIN)/python -m pytest -m ci

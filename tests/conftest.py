@@ -29,15 +29,6 @@ COMMAND = Path(sys.executable).with_name("reelpage")
 CHANGING = {"run_id", "indexed_at", "failed_at", "latency_us"}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One test process runs all that needs a stream: its broker, S3 and workers start once."""
-    for item in items:
-        needs = getattr(item, "fixturenames", ())
-        modes = getattr(getattr(item, "callspec", None), "params", {})
-        if "streams" in needs or modes.get("indexed") in ("kafka", "ray"):
-            item.add_marker(pytest.mark.xdist_group("streams"))
-
-
 @pytest.fixture(scope="session")
 def streams(
     broker: Broker,  # noqa: F811

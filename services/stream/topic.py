@@ -130,7 +130,7 @@ class Sender:
                 **connection(settings),
                 acks="all",
                 enable_idempotence=False,
-                max_request_size=LARGEST,
+                max_request_size=2 * LARGEST,
                 linger_ms=5,
             )
 

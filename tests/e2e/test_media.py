@@ -10,8 +10,6 @@ from pipeline.query import query
 from pipeline.store import local_place
 from tests.conftest import Result, run
 
-pytestmark = pytest.mark.xdist_group("streams")  # which share its lake
-
 
 @pytest.fixture
 def lake(media_lake: tuple[Path, Result]) -> tuple[Path, Result]:

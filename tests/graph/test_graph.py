@@ -16,8 +16,6 @@ from services.lander import LanderClient
 from services.wire import question_to_json
 from tests.graph.conftest import TASKS, Graph, compared
 
-pytestmark = pytest.mark.xdist_group("graph")  # one Ray for all of them
-
 
 def replica(name: str) -> int:
     """Process id of a stage's replica, as Ray titles it."""

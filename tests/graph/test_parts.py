@@ -25,8 +25,6 @@ from services.scaling import SIGNAL, TokensWaiting
 from services.stages import DecodeStage, EncodeStage, ReadStage
 from tests.graph.conftest import TASKS, Lake, compared
 
-pytestmark = pytest.mark.xdist_group("graph")
-
 
 @pytest.mark.parametrize("colocated", [False, True])
 def test_stages_together_and_apart_say_what_the_reader_says(lake: Lake, colocated: bool) -> None:

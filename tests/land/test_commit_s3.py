@@ -87,7 +87,7 @@ class ByAddress:
     ) -> bool:
         if self.look(table, list(positions), reload=False) != expected or file is None:
             return False
-        time.sleep(random.uniform(0, 0.1))  # whoever checks may be paused before he writes
+        time.sleep(random.uniform(0.05, 0.15))  # whoever checks may be paused before he writes
         try:
             again = DeltaTable(self._place.table(table), storage_options=dict(self._place.options))
             append(again, [file.to_action()], positions)
@@ -99,15 +99,15 @@ class ByAddress:
 def test_two_committers_are_exact_under_faults(place: Place, proxy: FaultProxy) -> None:
     with GroupCommitter(place, 0.02) as one, GroupCommitter(place, 0.02) as other:
         with faults(proxy):
-            race([one, other], place, apps=3, count=6)
+            race([one, other], place, apps=3, count=15)
         assert sum(proxy.fired.values()) >= 3
-        assert one.look("frames", ["a0"], reload=True) == {"a0": 5}
-    assert numbers(place) == wanted(3, 6)
+        assert one.look("frames", ["a0"], reload=True) == {"a0": 14}
+    assert numbers(place) == wanted(3, 15)
 
 
 def test_the_control_doubles_rows(place: Place, proxy: FaultProxy) -> None:
     with faults(proxy):
-        race([ByAddress(place), ByAddress(place)], place, apps=2, count=5)
+        race([ByAddress(place), ByAddress(place)], place, apps=2, count=15)
     found = numbers(place)
     assert len(found) > len(set(found))
 

@@ -92,6 +92,7 @@ def test_bad_messages_are_failures_and_the_partition_goes_on(
     stream.send(job("poison", str(stream.roots / "poison.pdf")), key="poison")
     stream.send(job("good", good), key="good")
     wait_for(lambda: good in stream.indexed(), "the good picture behind them")
+    wait_for(lambda: len(stream.failures()) > len(bad), "all failures")
     failures = stream.failures()
     assert sorted(str(row["code"]) for row in failures.values()) == sorted(
         [*bad.values(), "decoder_crashed"]
