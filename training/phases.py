@@ -39,6 +39,12 @@ class Phase:
 
 
 PHASES: Final[dict[str, Phase]] = {
+    "letters": Phase(
+        groups={"letters": 1}, steps=12000, peak_rate=2e-3, last_rate=4e-4, with_text=False
+    ),
+    "copying": Phase(
+        groups={"short": 3, "letters": 1}, steps=8000, peak_rate=1.5e-3, last_rate=4e-4
+    ),
     "tower": Phase(
         groups={"reading": 10, "scenes": 1},
         steps=12000,
@@ -58,8 +64,24 @@ PHASES: Final[dict[str, Phase]] = {
             "calls": 1,
             "screens": 2,
         },
-        steps=12000,
+        steps=3000,
         peak_rate=1e-3,
-        last_rate=5e-4,
+        last_rate=9e-4,
+    ),
+    "final": Phase(
+        groups={
+            "reading": 14,
+            "scenes": 1.2,
+            "clips": 1.2,
+            "pages": 1.2,
+            "arithmetic": 0.5,
+            "bars": 0.6,
+            "calls": 1,
+            "screens": 1.2,
+        },
+        steps=14000,
+        peak_rate=9e-4,
+        last_rate=2e-5,
+        dense_weight=0.4,
     ),
 }

@@ -11,7 +11,7 @@ from training.canvas import Example, Finish, Grid
 
 Draw = Callable[[random.Random, Size, Finish, bool], Example]
 """Draws an example of a size; the last argument asks for strings that training never shows."""
-HOW: Final = Finish(noise=0.35, jpeg=0.12, reduced=0.25, large=0.2, coloured=0.2)
+HOW: Final = Finish(noise=0.35, jpeg=0.12, reduced=0.25, large=0.2, coloured=0.15)
 COST: Final = 2800
 """Bound of a step: examples times what each costs, about 3 a visual token and 1 a text token."""
 BATCH: Final = 40
@@ -64,15 +64,19 @@ def _stills(*grids: Grid) -> tuple[Size, ...]:
     return tuple((1, *grid) for grid in grids)
 
 
+_LETTERS: Final = {"line": 75, "shape": 25}
 GROUPS: Final[dict[str, Group]] = {
+    "letters": Group(_stills((1, 4), (1, 6), (1, 8), (2, 4), (2, 6), (3, 5), (4, 4)), 28, _LETTERS),
+    # a line is no longer than twice its picture's cells in width
+    "short": Group(_stills((1, 1), (1, 2), (2, 2), (1, 3), (2, 3), (1, 4)), 22, _LETTERS),
     "reading": Group(
         _stills(
-            *((1, 4), (1, 6), (1, 8), (1, 8), (2, 4), (2, 5), (2, 6), (2, 6), (2, 8), (2, 8)),
-            *((3, 4), (3, 5), (3, 6), (3, 6), (3, 8), (4, 4), (4, 6), (4, 7)),
-            *((1, 10), (2, 10), (2, 12), (5, 5), (5, 7), (4, 8), (5, 9), (6, 8), (8, 5)),
+            *((1, 4), (1, 6), (1, 6), (1, 8), (1, 8), (2, 4), (2, 5), (2, 6), (2, 6), (2, 8)),
+            *((2, 8), (3, 4), (3, 5), (3, 5), (3, 6), (3, 6), (3, 8), (4, 4), (4, 4), (4, 6)),
+            *((1, 10), (2, 10), (5, 5), (4, 7), (5, 9), (8, 5)),
         ),
         34,
-        {"line": 40, "lines": 16, "script": 32, "shape": 11, "empty": 1},
+        {"line": 50, "lines": 14, "script": 26, "shape": 9, "empty": 1},
     ),
     "scenes": Group(
         _stills((2, 3), (2, 4), (3, 3), (3, 4), (3, 5), (4, 4), (3, 6), (5, 5), (5, 9)),

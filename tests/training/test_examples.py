@@ -27,8 +27,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def drawn(task: str, count: int, *, held_out: bool = False) -> list[Example]:
-    (group,) = [group for group in GROUPS.values() if task in group.tasks]
-    sizes = group.sizes
+    sizes = next(group.sizes for group in GROUPS.values() if task in group.tasks)
     return [
         TASKS[task](random.Random(f"{task}{n}"), sizes[n % len(sizes)], HOW, held_out)
         for n in range(count)
