@@ -200,7 +200,7 @@ class Run:
                 break
             self._step(batch.to(self.settings.device), seen)
             bar.update()
-            if self.step % REPORT_EVERY == 0:
+            if self.step % REPORT_EVERY == 0 or self.step == phase.steps:
                 self.curve.append(_means(self.step, seen))
                 bar.set_postfix({k: f"{v:.3g}" for k, v in self.curve[-1].items() if k != "step"})
                 seen.clear()

@@ -7,14 +7,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch.nn import functional
 from transformers import Qwen2VLForConditionalGeneration
 
 from training.batches import IGNORED, Batch, Batcher
 from training.canvas import Example, no_labels
+from training.curve import HEIGHT, WIDTH, read
 from training.grow import grow
 from training.model import build_model, normalise
 from training.phases import PHASES, Phase
+from training.recipe import train_all
 from training.tokens import build_tokenizer
 from training.train import Learner, Run, Settings
 
@@ -102,6 +105,22 @@ def test_a_run_that_was_cut_goes_on_as_if_it_had_not_been(tmp_path: Path) -> Non
     for one, other in zip(whole.learner.parameters(), again.learner.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
     assert (tmp_path / "whole" / "checkpoint" / "model.safetensors").exists()
+
+
+def test_the_recipe_runs_what_has_not_ended_and_draws_its_curve(tmp_path: Path) -> None:
+    first = Settings(tmp_path, SHORT, None, seed=1, half=False)
+    phases = {"tower": replace(SHORT, with_text=False, steps=2), "mixed": replace(SHORT, steps=2)}
+    last = train_all(first, phases, 0)
+    assert last == tmp_path / "mixed"
+    written = (last / "state.pt").stat().st_mtime_ns
+    assert train_all(first, phases, 0) == last
+    assert (last / "state.pt").stat().st_mtime_ns == written
+    points, ends = read([tmp_path / "tower", last])
+    assert ends == [2, 4]
+    assert "arithmetic" in points[-1]
+    assert "arithmetic" not in points[0]
+    with Image.open(tmp_path / "curve.png") as drawn:
+        assert drawn.size == (WIDTH, HEIGHT)
 
 
 def test_rates_rise_and_fall_within_their_bounds() -> None:
