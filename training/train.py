@@ -212,7 +212,8 @@ class Run:
         phase = self.settings.phase
         for group in self.optimiser.param_groups:
             group["lr"] = phase.rate(self.step)
-        with torch.autocast(self.settings.device, torch.bfloat16, enabled=self.settings.half):
+        kind = torch.device(self.settings.device).type
+        with torch.autocast(kind, torch.bfloat16, enabled=self.settings.half):
             result = self.learner.losses(batch, phase, self.step)
         self.optimiser.zero_grad()
         result.total.backward()  # type: ignore[no-untyped-call]

@@ -71,7 +71,7 @@ def test_training_never_shows_held_out_strings() -> None:
             assert not several or scripts.is_held_out(text) is held_out
 
 
-def test_held_out_arguments_names_and_sums() -> None:
+def test_held_out_arguments_and_names() -> None:
     for held_out in (False, True):
         for one in drawn("call", 40, held_out=held_out):
             for call in calls(one.answer):
