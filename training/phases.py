@@ -68,7 +68,7 @@ PHASES: Final[dict[str, Phase]] = {
         peak_rate=1e-3,
         last_rate=9e-4,
     ),
-    "final": Phase(
+    "broad": Phase(
         groups={
             "reading": 14,
             "scenes": 1.2,
@@ -79,9 +79,27 @@ PHASES: Final[dict[str, Phase]] = {
             "calls": 1,
             "screens": 1.2,
         },
-        steps=14000,
+        steps=6000,
         peak_rate=9e-4,
-        last_rate=2e-5,
+        last_rate=5e-4,
         dense_weight=0.4,
+    ),
+    "final": Phase(
+        groups={
+            "letters": 11,
+            "reading": 6,
+            "scenes": 1,
+            "clips": 1.1,
+            "pages": 0.8,
+            "arithmetic": 0.2,
+            "bars": 0.5,
+            "calls": 1,
+            "screens": 0.5,
+        },
+        steps=7200,
+        peak_rate=6e-4,
+        last_rate=1e-5,
+        warm_up=100,
+        dense_weight=0.3,
     ),
 }
