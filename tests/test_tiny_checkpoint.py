@@ -35,11 +35,23 @@ needs_sources = pytest.mark.skipif(
 )
 COUNT: Final = 60
 LEAST: Final = {
-    "English, one clean line": 0.85,
+    "English, one clean line": 0.9,
+    "English, one to three lines": 0.8,
+    "german": 0.8,
+    "french": 0.75,
+    "spanish": 0.78,
+    "polish": 0.74,
+    "one shape": 0.96,
+    "two or three shapes": 0.5,
+    "clip: what": 0.77,
+    "clip: when": 0.82,
+    "page": 0.42,
+    "largest bar": 0.8,
+    "function call": 0.85,
 }
 """Parts of the table, a little below what `python -m training.evaluate` reaches."""
-GUESSED: Final = 0.4
-"""What a blank picture's answers may reach: half of the questions on shapes are yes or no."""
+GUESSED: Final = 0.25
+"""What a blank picture's answers may reach: a yes or no is half right, but rare."""
 
 
 @cache
@@ -141,4 +153,4 @@ def test_without_the_picture_it_can_only_guess() -> None:
 
 @needs_sources
 def test_sizes_and_ratios_agree() -> None:
-    assert agreement(reader(), 16, seed=1).reached >= 0.8
+    assert agreement(reader(), 16, seed=1).reached >= 0.7

@@ -96,7 +96,7 @@ PHASES: Final[dict[str, Phase]] = {
             "calls": 1,
             "screens": 0.5,
         },
-        steps=7200,
+        steps=6200,
         peak_rate=6e-4,
         last_rate=1e-5,
         warm_up=100,
