@@ -167,9 +167,7 @@ class Generator:
         blocks = [VisionBlock(*one.grid, one.seconds_per_grid) for one in features]
         kinds = ["image" if one.seconds_per_grid is None else "video" for one in features]
         chat = Message("user", [*map(Part, kinds), Part("text", prompt.text)])
-        ids, spans = tokenize(
-            [chat], blocks, self._tokenizer, self._merge, prompt.tools
-        )
+        ids, spans = tokenize([chat], blocks, self._tokenizer, self._merge, prompt.tools)
         if len(ids) + prompt.max_new_tokens > self._window:
             message = (
                 f"a prompt of {len(ids)} tokens and an answer of {prompt.max_new_tokens} exceed "
