@@ -2,9 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 LAKE ?= lake
+RUNS ?= runs
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test check tests tests-ci soak clean
+.PHONY: demo test check tests tests-ci soak train evaluate-tiny clean
 
 demo: .venv/installed
 	rm -rf $(LAKE)
@@ -28,6 +29,14 @@ tests-ci: .venv/installed-dev
 
 soak: .venv/installed-dev
 	$(BIN)/python -m tests.soak --kills 200 --minutes 15 --json
+
+# The shipped checkpoint from nothing, many hours; the same command goes on where it was cut.
+train: .venv/installed-dev
+	$(BIN)/python -m training.recipe --out $(RUNS) --compile
+
+# The table of what the shipped checkpoint has to do, with the figures that it reaches.
+evaluate-tiny: .venv/installed-dev
+	$(BIN)/python -m training.evaluate --count 200 --threads 2
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -39,11 +39,13 @@ class Prompt:
         text: stands after the images.
         max_new_tokens: bound of the answer, at least 1.
         stop: strings that end the answer; they are cut off.
+        tools: each tool on offer as JSON; calls stand in the answer, see `pipeline.vlm.tools`.
     """
 
     text: str
     max_new_tokens: int = 128
     stop: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ class Generator:
         blocks = [VisionBlock(*one.grid, one.seconds_per_grid) for one in features]
         kinds = ["image" if one.seconds_per_grid is None else "video" for one in features]
         chat = Message("user", [*map(Part, kinds), Part("text", prompt.text)])
-        ids, spans = tokenize([chat], blocks, self._tokenizer, self._merge)
+        ids, spans = tokenize([chat], blocks, self._tokenizer, self._merge, prompt.tools)
         if len(ids) + prompt.max_new_tokens > self._window:
             message = (
                 f"a prompt of {len(ids)} tokens and an answer of {prompt.max_new_tokens} exceed "

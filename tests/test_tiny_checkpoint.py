@@ -1,8 +1,8 @@
-"""The checkpoint that ships: what it is, what it reads, and that training matches inference."""
+"""The checkpoint that ships: what it is, what it does, and that training matches inference."""
 
 import random
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pytest
@@ -20,26 +20,49 @@ from transformers import (
 from pipeline.vlm.checkpoint import read_processor
 from pipeline.vlm.preprocess import patchify
 from training import words
-from training.canvas import CLEAN
-from training.evaluate import NEW_TOKENS, TINY, Reader, score
-from training.lines import FONT_ROOT, FONTS, text_line
-from training.model import MEAN, STD, normalise, to_patches, tower
-from training.pictures import FRAMES, question_on
-from training.shapes import single_shape
-from training.tokens import SPECIAL, build_tokenizer, token_id
-from training.train import PHASES, Stream
+from training.batches import Batcher
+from training.evaluate import NEW_TOKENS, TINY, Reader, agreement, answer_all, draw, evaluate
+from training.evaluate import figures as measured
+from training.fonts import ALL_FONTS, FONT_ROOT
+from training.lines import text_line
+from training.model import MEAN, STD, normalise, to_patches
+from training.table import PARTS
+from training.tokens import MARKS, SPECIAL, build_tokenizer, token_id
 
 needs_sources = pytest.mark.skipif(
-    not (words.WORD_LIST.exists() and all((FONT_ROOT / name).exists() for name in FONTS)),
-    reason="needs Debian's word list (wamerican) and fonts, see training/lines.py",
+    not (words.WORD_LIST.exists() and all((FONT_ROOT / name).exists() for name in ALL_FONTS)),
+    reason="needs Debian's word list (wamerican) and the fonts of training/fonts.py",
 )
-printable = st.text(st.characters(min_codepoint=32, max_codepoint=126) | st.just("\n"))
+COUNT: Final = 60
+LEAST: Final = {
+    "English, one clean line": 0.9,
+    "English, one to three lines": 0.8,
+    "german": 0.8,
+    "french": 0.75,
+    "spanish": 0.78,
+    "polish": 0.74,
+    "one shape": 0.96,
+    "two or three shapes": 0.5,
+    "clip: what": 0.77,
+    "clip: when": 0.82,
+    "page": 0.42,
+    "largest bar": 0.8,
+    "function call": 0.85,
+}
+"""Parts of the table, a little below what `python -m training.evaluate` reaches."""
+GUESSED: Final = 0.25
+"""What a blank picture's answers may reach: a yes or no is half right, but rare."""
 
 
 @cache
 def reader() -> Reader:
     torch.set_num_threads(1)
     return Reader(TINY)
+
+
+@cache
+def library() -> Qwen2VLForConditionalGeneration:
+    return Qwen2VLForConditionalGeneration.from_pretrained(TINY, dtype=torch.float32).eval()
 
 
 @cache
@@ -53,28 +76,29 @@ def noise(*shape: int) -> NDArray[np.uint8]:
 
 
 def test_is_small_and_complete() -> None:
-    assert (TINY / "model.safetensors").stat().st_size < 12e6
+    assert (TINY / "model.safetensors").stat().st_size < 25e6
     load: Any = Qwen2VLForConditionalGeneration.from_pretrained
     model, loading = load(TINY, output_loading_info=True)
     assert not any(loading[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys"))
-    assert 1e6 < model.num_parameters() < 5e6
+    assert 1e6 < model.num_parameters() < 12e6
     assert model.generation_config.eos_token_id == tokenizer().eos_token_id
     assert "toy" in (TINY / "README.md").read_text()
 
 
-@given(text=printable)
-def test_tokenizer_round_trip(text: str) -> None:
+@given(text=st.text())
+def test_any_text_comes_back_from_its_tokens(text: str) -> None:
     ids = tokenizer().encode(text)
     assert tokenizer().decode(ids) == text
     assert tokenizer().unk_token_id not in ids
 
 
-def test_tokenizer_knows_the_special_tokens_and_marks_the_unknown() -> None:
-    for token in SPECIAL:
+def test_tokenizer_knows_the_tokens_of_qwen() -> None:
+    for token in (*SPECIAL, *MARKS):
         assert tokenizer().encode(token) == [token_id(tokenizer(), token)]
-    assert tokenizer().encode("é") == [tokenizer().unk_token_id]
     assert tokenizer().get_vocab() == build_tokenizer().get_vocab()
-    assert tokenizer().decode(tokenizer().encode("a<|im_end|>"), skip_special_tokens=True) == "a"
+    answer = tokenizer().encode("<tool_call>a</tool_call><|im_end|>")
+    shown = tokenizer().decode(answer, skip_special_tokens=True)
+    assert shown == "<tool_call>a</tool_call>"
 
 
 def test_training_patches_are_those_of_the_processors() -> None:
@@ -91,70 +115,42 @@ def test_training_patches_are_those_of_the_processors() -> None:
     assert (settings.min_pixels, settings.max_pixels) == (4 * 784, 48 * 784)
 
 
-def test_training_forward_is_that_of_the_library() -> None:
-    pictures = noise(2, 56, 112)
-    with torch.inference_mode():
-        ours = tower(reader().model, to_patches(pictures), (2, 4))
-        inputs = reader().inputs(list(pictures), "Read the text.")
-        reference = reader().model.model.visual(
-            inputs["pixel_values"], grid_thw=inputs["image_grid_thw"]
-        )
-    torch.testing.assert_close(ours.flatten(0, 1), reference.pooler_output, rtol=1e-3, atol=1e-3)
-
-
 @needs_sources
 def test_greedy_answers_are_those_of_generate() -> None:
     drawn = text_line(random.Random("generate"), (2, 6), held_out=True)
-    inputs = reader().inputs([drawn.picture], drawn.prompt)
-    ids = inputs["input_ids"]
-    is_image = ids == token_id(tokenizer(), "<|image_pad|>")
-    arguments: dict[str, Any] = inputs | {"mm_token_type_ids": is_image.to(torch.int32)}
-    del arguments["position_ids"]  # the library's own are right for a still picture
-    model: Any = reader().model
-    whole = model.generate(**arguments, max_new_tokens=NEW_TOKENS, do_sample=False)
+    asked = Batcher(tokenizer()).ask(drawn, (1, 2, 6))
+    patches, grid = patchify(drawn.picture[None], MEAN, STD)
+    ids = torch.tensor([asked.ids])
+    model: Any = library()
+    whole = model.generate(  # the library's own positions are right for a still picture
+        input_ids=ids,
+        pixel_values=torch.from_numpy(patches),
+        image_grid_thw=torch.tensor([grid]),
+        mm_token_type_ids=(ids == token_id(tokenizer(), "<|image_pad|>")).int(),
+        max_new_tokens=NEW_TOKENS,
+        do_sample=False,
+    )
     text = tokenizer().decode(whole[0, ids.shape[1] :], skip_special_tokens=True)
-    assert reader().read([drawn.picture], drawn.prompt) == [text]
+    assert reader().read([drawn]) == [text]
 
 
 @needs_sources
-def test_training_never_shows_held_out_words() -> None:
-    assert not set(words.words(True)) & set(words.words(False))
-    random_ = random.Random(0)
-    for _ in range(2000):
-        assert not any(map(words.is_held_out, words.line(random_, False).split()))
-        assert all(map(words.is_held_out, words.line(random_, True).split()))
+@pytest.mark.parametrize(("name", "least"), LEAST.items(), ids=LEAST)
+def test_does_what_it_was_trained_for(name: str, least: float) -> None:
+    (part,) = [part for part in PARTS if part.name == name]
+    examples = draw(name, part.draw, COUNT, seed=1)
+    for figure in measured(part, list(zip(examples, answer_all(reader(), examples), strict=True))):
+        assert figure.reached >= least, figure.wrong
 
 
 @needs_sources
-@pytest.mark.parametrize("phase", sorted(PHASES))
-def test_batches_depend_on_seed_and_step_alone(phase: str) -> None:
-    def batch(seed: int, first: int) -> torch.Tensor:
-        stream = Stream(build_tokenizer(), PHASES[phase], seed, first, 4)
-        return list(stream)[-1].patches
-
-    assert torch.equal(batch(3, 0), batch(3, 3))
-    assert not (batch(3, 3).shape == batch(4, 3).shape and torch.equal(batch(3, 3), batch(4, 3)))
-
-
-def test_questions_on_a_shape_have_the_right_answers() -> None:
-    random_ = random.Random(1)
-    seen = set()
-    for _ in range(200):
-        drawn = single_shape(random_, (2, 2), CLEAN)
-        asked = question_on(random_, drawn, FRAMES)
-        seen.add(asked.prompt.partition(" a")[0])
-        if asked.prompt.startswith("Is there"):
-            there = asked.prompt == f"Is there {drawn.answer}?"
-            assert asked.answer == ("yes" if there else "no")
-        elif asked.prompt != "Read the text.":
-            assert asked.answer in drawn.answer
-    assert seen >= {"Describe the picture.", "Is there", "What shape is it?"}
+def test_without_the_picture_it_can_only_guess() -> None:
+    parts = [part for part in PARTS if part.name in LEAST]
+    for figure in evaluate(reader(), 20, seed=1, blank=True, parts=parts):
+        if figure.measure in ("lines", "words", "answers", "right call", "inside"):
+            assert figure.reached <= GUESSED, figure
 
 
 @needs_sources
-@pytest.mark.parametrize(
-    ("kind", "least"), [("lines", 0.85), ("shapes", 0.97), ("questions", 0.95)]
-)
-def test_reads_what_it_was_trained_for(kind: str, least: float) -> None:
-    result = score(reader(), kind, 100, seed=1)
-    assert result.share >= least, result.wrong
+def test_sizes_and_ratios_agree() -> None:
+    assert agreement(reader(), 16, seed=1).reached >= 0.7

@@ -2,7 +2,7 @@
 
 A cell is one merged visual token, 28 x 28 pixels. Each of its 8 columns of 3.5 pixels carries a
 dense label, used in training only: 0 for nothing, 1 + index in `ALPHABET` for a character,
-`SHAPE_LABEL` + index for a shape.
+`SHAPE_LABEL` + index for a shape. A clip has one such picture a temporal grid.
 """
 
 import io
@@ -15,9 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from training.scripts import characters
+
 CELL: Final = 28
 COLUMNS: Final = 8
-ALPHABET: Final = "".join(chr(code) for code in range(33, 127))
+ALPHABET: Final = (*map(chr, range(33, 127)), *characters())
+CHARACTER_LABEL: Final = {character: 1 + index for index, character in enumerate(ALPHABET)}
 COLOURS: Final = {
     "red": (214, 40, 40),
     "green": (40, 150, 60),
@@ -39,15 +42,25 @@ Grid = tuple[int, int]
 
 @dataclass(frozen=True)
 class Example:
-    """One picture `uint8 (height, width, 3)`, a prompt, its answer and dense labels.
+    """One picture or clip, a prompt, its answer and dense labels.
 
-    `labels` is `(rows, columns of cells, COLUMNS)`.
+    Attributes:
+        picture: `uint8 (height, width, 3)`, or `(frames, height, width, 3)` for a clip.
+        prompt: stands after the picture.
+        answer: what to say.
+        labels: `(rows, columns of cells, COLUMNS)`, with the temporal grids of a clip in front.
+        fps: sampling rate of a clip, None for a picture.
+        tools: JSON of each tool on offer.
+        box: left, top, right and bottom of what is to be tapped, in pixels; None elsewhere.
     """
 
     picture: NDArray[np.uint8]
     prompt: str
     answer: str
     labels: NDArray[np.int64]
+    fps: float | None = None
+    tools: tuple[str, ...] = ()
+    box: tuple[float, float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -59,12 +72,14 @@ class Finish:
         jpeg: are compressed as JPEG.
         reduced: are drawn larger and scaled down, as a video's frames are.
         large: of the lines are of 27 to 36 pixels, where there is room.
+        coloured: of the lines are in any two colours.
     """
 
     noise: float = 0.0
     jpeg: float = 0.0
     reduced: float = 0.0
     large: float = 0.0
+    coloured: float = 0.0
 
 
 CLEAN: Final = Finish()
@@ -96,6 +111,24 @@ def ink(random_: random.Random) -> Colour:
         return (shade, shade, shade)
     red, green, blue = (random_.randint(0, 110) for _ in range(3))
     return red, green, blue
+
+
+def paper_and_ink(random_: random.Random, coloured: float = 0.0) -> tuple[Colour, Colour]:
+    """Dark on light, or a share of any two colours that differ enough in brightness."""
+    if random_.random() >= coloured:
+        return paper(random_), ink(random_)
+    while True:
+        below, above = (
+            (random_.randrange(256), random_.randrange(256), random_.randrange(256))
+            for _ in range(2)
+        )
+        if abs(_brightness(below) - _brightness(above)) > 95:
+            return below, above
+
+
+def _brightness(colour: Colour) -> float:
+    red, green, blue = colour
+    return 0.3 * red + 0.59 * green + 0.11 * blue
 
 
 def finish(image: Image.Image, random_: random.Random, how: Finish) -> NDArray[np.uint8]:

@@ -1,215 +1,203 @@
-"""Evaluate: exact answers of a checkpoint on held-out pictures.
+"""Evaluate: the table of what a checkpoint has to do, with the figures that it reaches.
 
-Lines are of words and numbers that training never showed, shapes of seeds that it never used.
-The checkpoint runs in the unmodified library class, decoded greedily from its own tokens, on
-patches of the pipeline's own preprocessing.
+Answers come from the pipeline's own encoder and generator. `--blank` shows every picture blank,
+so that only guessing is left.
 
-Use: `python -m training.evaluate --count 500`.
+Use: `python -m training.evaluate --count 200`.
 """
 
 import argparse
 import json
 import random
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, Qwen2VLForConditionalGeneration
+from tqdm import tqdm
 
-from pipeline.vlm.positions import VisionBlock, rope_positions
-from pipeline.vlm.preprocess import patchify
-from training.canvas import CLEAN, Example, Grid
-from training.lines import text_line
-from training.model import MEAN, STD
-from training.pictures import FRAMES, SMALL, question_on
-from training.prompts import HEAD, question
-from training.shapes import single_shape
-from training.tokens import token_id
+from pipeline.encode import Clip, Encoder
+from pipeline.generate import Generator, Prompt, WorkItem
+from pipeline.vlm.checkpoint import read_processor
+from pipeline.vlm.preprocess import resize, smart_resize
+from training.canvas import Example
+from training.table import ABSENT, PARTS, Draw, Part, exact
 
 TINY: Final = Path(__file__).parent.parent / "pipeline" / "vlm" / "tiny"
-NEW_TOKENS: Final = 32
-BATCH: Final = 25
-GRIDS: Final = tuple(sorted(set(SMALL.grids)))
-LARGE: Final = tuple(sorted(set(FRAMES.grids)))
-"""Sizes of up to 18 and of up to 48 visual tokens."""
-Draw = Callable[[random.Random, Grid], Example]
+NEW_TOKENS: Final = 72
+BATCH: Final = 50
+RATIOS: Final = ((1.0, 1.0), (1.0, 1.6), (1.6, 1.0))
+SCALES: Final = (0.85, 1.0, 1.25)
+"""Height and width of a canvas, and scales, under which an answer should not change."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table.
+
+    Attributes:
+        part: kind of picture.
+        measure: what the share is of.
+        target: of the issue.
+        reached: share in 0..1.
+        count: answers behind it.
+        wrong: some wrong answers, each after its prompt and the right one.
+    """
+
+    part: str
+    measure: str
+    target: float
+    reached: float
+    count: int
+    wrong: tuple[tuple[str, str, str], ...] = ()
+
+    def __str__(self) -> str:
+        """A line for the terminal."""
+        mark = "" if self.reached >= self.target else "  not reached"
+        name = f"{self.part}: {self.measure}"
+        return f"{name:44} {self.reached:6.1%}  target {self.target:.0%}  of {self.count}{mark}"
 
 
 class Reader:
-    """A checkpoint that answers prompts on pictures."""
+    """A checkpoint that answers examples by the pipeline's encoder and generator."""
 
     def __init__(self, folder: Path) -> None:
-        self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder)
-        self.model = Qwen2VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
-        self.model.train(False)
-        self._end = token_id(self.tokenizer, "<|im_end|>")
+        self.folder = folder
+        self._encoder = Encoder(folder, cache_bytes=0)
+        self._generator = Generator(folder)
 
-    def _ids(self, text: str) -> list[int]:
-        ids: list[int] = self.tokenizer.encode(text)
-        return ids
-
-    def inputs(self, pictures: Sequence[NDArray[np.uint8]], prompt: str) -> dict[str, Tensor]:
-        """The library's arguments for one prompt on pictures of one size."""
-        cut = [patchify(picture[None], MEAN, STD) for picture in pictures]
-        grid = cut[0][1]
-        block = VisionBlock(*grid)
-        head, tail = self._ids(HEAD), self._ids(question(prompt))
-        ids = [*head, *[token_id(self.tokenizer, "<|image_pad|>")] * block.tokens(), *tail]
-        positions = torch.from_numpy(rope_positions([len(head), block, len(tail)])[0])
-        return {
-            "input_ids": torch.tensor([ids] * len(cut)),
-            "pixel_values": torch.from_numpy(np.concatenate([patches for patches, _ in cut])),
-            "image_grid_thw": torch.tensor([grid] * len(cut)),
-            "position_ids": positions[:, None].expand(3, len(cut), len(ids)),
-        }
-
-    @torch.inference_mode()
-    def read(self, pictures: Sequence[NDArray[np.uint8]], prompt: str) -> list[str]:
-        """Greedy answers to one prompt on pictures `uint8 (height, width, 3)` of one size."""
-        inputs = self.inputs(pictures, prompt)
-        following = int(inputs["position_ids"].max()) + 1
-        out = self.model(**inputs, use_cache=True)
-        answers = out.logits[:, -1:].argmax(-1)
-        for position in range(following, following + NEW_TOKENS - 1):
-            if (answers == self._end).any(1).all():
-                break
-            out = self.model(
-                input_ids=answers[:, -1:],
-                position_ids=torch.full((3, len(pictures), 1), position),
-                past_key_values=out.past_key_values,
-                use_cache=True,
-            )
-            answers = torch.cat([answers, out.logits[:, -1:].argmax(-1)], dim=1)
-        return [self._text(row) for row in answers.tolist()]
-
-    def _text(self, ids: list[int]) -> str:
-        """The answer before its end; one without an end counts as wrong, so it is marked."""
-        if self._end not in ids:
-            return str(self.tokenizer.decode(ids)) + "…"
-        return str(self.tokenizer.decode(ids[: ids.index(self._end)]))
+    def read(self, examples: Sequence[Example]) -> list[str]:
+        """Greedy answers; one that reached its bound of tokens ends with an ellipsis."""
+        features = self._encoder.encode([_item(drawn) for drawn in examples])
+        items = [
+            WorkItem([one], [Prompt(drawn.prompt, NEW_TOKENS, tools=drawn.tools)])
+            for one, drawn in zip(features, examples, strict=True)
+        ]
+        given = [generations[0] for generations in self._generator.generate(items)]
+        return [one.text + ("" if one.finish_reason == "stop" else "…") for one in given]
 
 
-@dataclass
-class Score:
-    """Exact answers of one kind of picture.
-
-    Attributes:
-        right: exact ones.
-        count: all.
-        grids: the same two figures for each picture size.
-        wrong: expected and given answers.
-    """
-
-    right: int = 0
-    count: int = 0
-    grids: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
-    wrong: list[tuple[str, str]] = field(default_factory=list)
-
-    def add(self, grid: Grid, expected: str, given: str) -> None:
-        """Count one answer."""
-        exact = expected == given
-        self.right += exact
-        self.count += 1
-        size = self.grids[f"{grid[0]}x{grid[1]}"]
-        size[0] += exact
-        size[1] += 1
-        if not exact:
-            self.wrong.append((expected, given))
-
-    @property
-    def share(self) -> float:
-        """Right of all."""
-        return self.right / self.count
+def _item(drawn: Example) -> NDArray[np.uint8] | Clip:
+    return drawn.picture if drawn.fps is None else Clip(drawn.picture, drawn.fps)
 
 
-def _line(random_: random.Random, grid: Grid) -> Example:
-    return text_line(random_, grid, held_out=True)
+def draw(part: str, one: Draw, count: int, seed: int) -> list[Example]:
+    """Held-out examples of a part."""
+    return [one(random.Random(f"held out/{part}/{seed}/{n}"), n) for n in range(count)]
 
 
-def _flawed_line(random_: random.Random, grid: Grid) -> Example:
-    return text_line(random_, grid, held_out=True, how=FRAMES.how)
+def blanked(drawn: Example) -> Example:
+    """The example with nothing in its picture."""
+    return replace(drawn, picture=np.full_like(drawn.picture, 255))
 
 
-def _shape(random_: random.Random, grid: Grid) -> Example:
-    return single_shape(random_, grid, CLEAN)
+def answer_all(reader: Reader, examples: Sequence[Example]) -> list[str]:
+    """Answers, some dozens at a time."""
+    starts = range(0, len(examples), BATCH)
+    return [text for n in starts for text in reader.read(examples[n : n + BATCH])]
 
 
-def _question(random_: random.Random, grid: Grid) -> Example:
-    return question_on(random_, single_shape(random_, grid, CLEAN), FRAMES)
+def figures(part: Part, pairs: Sequence[tuple[Example, str]]) -> list[Figure]:
+    """All measures of a part on its answers."""
+    there = [(drawn, text) for drawn, text in pairs if drawn.answer not in ABSENT]
+    found = []
+    for measure in part.measures:
+        scores = [measure.judge(drawn, text) for drawn, text in there]
+        wrong = [pair for pair, score in zip(there, scores, strict=True) if score < 1]
+        reached = sum(scores) / max(1, len(scores))
+        shown = tuple((drawn.prompt, drawn.answer, text) for drawn, text in wrong[:20])
+        found.append(Figure(part.name, measure.name, measure.target, reached, len(there), shown))
+    return found
 
 
-KINDS: Final[dict[str, Draw]] = {
-    "lines": _line,
-    "lines with flaws": _flawed_line,
-    "shapes": _shape,
-    "questions": _question,
-}
+def evaluate(
+    reader: Reader,
+    count: int,
+    seed: int = 0,
+    *,
+    blank: bool = False,
+    parts: Sequence[Part] = PARTS,
+) -> list[Figure]:
+    """The whole table, `count` examples a part."""
+    found: list[Figure] = []
+    absent: list[tuple[Example, str]] = []
+    for part in tqdm(parts, unit="part"):
+        examples = draw(part.name, part.draw, count, seed)
+        shown = [blanked(drawn) for drawn in examples] if blank else examples
+        pairs = list(zip(examples, answer_all(reader, shown), strict=True))
+        found += figures(part, pairs)
+        absent += [(drawn, text) for drawn, text in pairs if drawn.answer in ABSENT]
+    if absent:
+        right = sum(exact(drawn, text) for drawn, text in absent) / len(absent)
+        wrong = tuple((d.prompt, d.answer, text) for d, text in absent if d.answer != text)
+        found.append(Figure("what is absent", "not shown", 0.90, right, len(absent), wrong[:20]))
+    return found
 
 
-def score(
-    reader: Reader, kind: str, count: int, seed: int = 0, grids: Sequence[Grid] = GRIDS
-) -> Score:
-    """Ask about `count` held-out pictures of a kind, over the picture sizes in turn."""
-    groups: dict[tuple[Grid, str], list[Example]] = defaultdict(list)
+def agreement(reader: Reader, count: int, seed: int = 0, *, blank: bool = False) -> Figure:
+    """Share of nine views of a picture (three sizes, three aspect ratios) that agree."""
+    names = ("English, one clean line", "one shape", "two or three shapes", "arithmetic")
+    parts = [part for part in PARTS if part.name in names]
+    agreed = 0.0
     for index in range(count):
-        grid = grids[index % len(grids)]
-        drawn = KINDS[kind](random.Random(f"held out/{kind}/{seed}/{index}"), grid)
-        groups[grid, drawn.prompt].append(drawn)
-    result = Score()
-    for (grid, prompt), examples in groups.items():
-        for begin in range(0, len(examples), BATCH):
-            batch = examples[begin : begin + BATCH]
-            answers = reader.read([drawn.picture for drawn in batch], prompt)
-            for drawn, answer in zip(batch, answers, strict=True):
-                result.add(grid, drawn.answer, answer)
-    return result
+        part = parts[index % len(parts)]
+        drawn = part.draw(random.Random(f"held out/sizes/{seed}/{index}"), index)
+        views = [
+            replace(drawn, picture=view(reader.folder, drawn.picture, ratio, scale))
+            for ratio in RATIOS
+            for scale in SCALES
+        ]
+        answers = reader.read([blanked(one) for one in views] if blank else views)
+        agreed += Counter(answers).most_common(1)[0][1] / len(answers)
+    return Figure("three sizes, three aspect ratios", "agreement", 0.95, agreed / count, count)
 
 
-def report(
-    reader: Reader, count: int, seed: int = 0, grids: Sequence[Grid] = GRIDS
-) -> dict[str, Any]:
-    """Scores of all kinds as plain values."""
-    values: dict[str, Any] = {}
-    for kind in KINDS:
-        result = score(reader, kind, count, seed, grids)
-        values[kind] = {
-            "right": result.right,
-            "count": result.count,
-            "share": round(result.share, 4),
-            "by size": dict(result.grids),
-            "wrong": result.wrong[:40],
-        }
-    return values
+def view(
+    folder: Path, picture: NDArray[np.uint8], ratio: tuple[float, float], scale: float
+) -> NDArray[np.uint8]:
+    """A picture on a larger canvas of its own colour, scaled, as the model would see it."""
+    height, width = picture.shape[:2]
+    tall, wide = round(height * ratio[0]), round(width * ratio[1])
+    canvas = np.empty((tall, wide, 3), np.uint8)
+    canvas[:] = np.median(picture.reshape(-1, 3), axis=0).astype(np.uint8)
+    canvas[:height, :width] = picture
+    settings = read_processor(folder)
+    size = smart_resize(
+        round(tall * scale),
+        round(wide * scale),
+        min_pixels=settings.min_pixels,
+        max_pixels=settings.max_pixels,
+    )
+    return resize(canvas, *size)
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--checkpoint", type=Path, default=TINY)
-    parser.add_argument("--count", type=int, default=500, help="pictures of each kind")
+    parser.add_argument("--count", type=int, default=200, help="examples of each part")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--large", action="store_true", help="pictures of up to 48 visual tokens")
-    parser.add_argument("--json", action="store_true", help="print the whole report")
-    parser.add_argument("--out", type=Path, help="file to write the whole report to")
+    parser.add_argument("--part", action="append", help="only parts whose names begin so")
+    parser.add_argument("--blank", action="store_true", help="blank pictures: what guessing gives")
+    parser.add_argument("--json", action="store_true", help="print the table as JSON")
+    parser.add_argument("--out", type=Path, help="file to write the JSON to")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    grids = LARGE if options.large else GRIDS
-    values = report(Reader(options.checkpoint), options.count, options.seed, grids)
-    text = json.dumps(values, indent=1, ensure_ascii=False)
+    reader = Reader(options.checkpoint)
+    wanted = tuple(options.part or [""])
+    parts = [part for part in PARTS if part.name.startswith(wanted)]
+    found = evaluate(reader, options.count, options.seed, blank=options.blank, parts=parts)
+    if not options.part:
+        found.append(agreement(reader, options.count // 2, options.seed, blank=options.blank))
+    text = json.dumps([asdict(figure) for figure in found], indent=1, ensure_ascii=False)
     if options.out:
-        options.out.write_text(text + "\n")
-    if options.json:
-        print(text)
-        return
-    for kind, result in values.items():
-        print(f"{kind:18} {result['right']:4} of {result['count']}  {result['share']:.1%}")
+        options.out.write_text(text + "\n", encoding="utf-8")
+    print(text if options.json else "\n".join(map(str, found)))
 
 
 if __name__ == "__main__":

@@ -1,52 +1,16 @@
-"""Lines: pictures of one line of printed words and numbers, dark on light."""
+"""Lines: pictures of one to three lines of printed text in any of the twelve languages."""
 
 import random
-from functools import cache
-from pathlib import Path
+from collections.abc import Callable
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
-
-from training import words
-from training.canvas import (
-    ALPHABET,
-    CELL,
-    CLEAN,
-    COLUMNS,
-    Example,
-    Finish,
-    Grid,
-    finish,
-    ink,
-    no_labels,
-    paper,
-    pixels,
-)
+from training import scripts, words
+from training.canvas import CLEAN, Example, Finish, Grid, paper_and_ink, pixels
+from training.sheet import Face, Sheet
 
 READ: Final = "Read the text."
-FONT_ROOT: Final = Path("/usr/share/fonts/truetype")
-FONTS: Final = (
-    "dejavu/DejaVuSans.ttf",
-    "dejavu/DejaVuSans-Bold.ttf",
-    "dejavu/DejaVuSerif.ttf",
-    "liberation/LiberationSans-Regular.ttf",
-    "liberation/LiberationSans-Bold.ttf",
-    "liberation/LiberationSerif-Regular.ttf",
-    "noto/NotoSans-Regular.ttf",
-    "noto/NotoSerif-Regular.ttf",
-    "lato/Lato-Regular.ttf",
-    "open-sans/OpenSans-Regular.ttf",
-    "crosextra/Carlito-Regular.ttf",
-)
-"""Debian's fonts-dejavu, -liberation, -noto-core, -lato, -open-sans and -crosextra-carlito."""
-
-
-@cache
-def _font(name: str, size: int) -> ImageFont.FreeTypeFont:
-    path = str(FONT_ROOT / name)
-    return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
+Write = Callable[[int], str]
+"""Makes a line of at most so many characters."""
 
 
 def text_line(
@@ -57,7 +21,7 @@ def text_line(
     longest: int = words.MAX_CHARACTERS,
     how: Finish = CLEAN,
 ) -> Example:
-    """A line that fits, anywhere in the picture; three in ten in the middle, as titles are.
+    """An English line that fits, anywhere in the picture; three in ten in the middle.
 
     Args:
         random_: source of all choices.
@@ -66,41 +30,82 @@ def text_line(
         longest: most characters.
         how: what is done to the picture.
     """
+    most = min(longest, grid[1] * 2)
+    return _printed(random_, grid, "english", 1, how, lambda: words.line(random_, held_out, most))
+
+
+def text_lines(
+    random_: random.Random, grid: Grid, *, held_out: bool = False, how: Finish = CLEAN
+) -> Example:
+    """Two or three short English lines, one under the other."""
+    count = 3 if grid[0] >= 3 and random_.random() < 0.5 else 2
+    most = min(words.MAX_CHARACTERS, grid[1] * 2)
+    return _printed(
+        random_, grid, "english", count, how, lambda: words.line(random_, held_out, most)
+    )
+
+
+def script_line(
+    random_: random.Random,
+    grid: Grid,
+    language: str,
+    *,
+    held_out: bool = False,
+    how: Finish = CLEAN,
+) -> Example:
+    """A line of one or two words of another language."""
+    most = min(words.MAX_CHARACTERS, grid[1] * 2)
+    if language in ("chinese", "japanese", "korean"):
+        most = max(1, grid[1])
+    return _printed(
+        random_,
+        grid,
+        language,
+        1,
+        how,
+        lambda: scripts.line(random_, language, held_out, most),
+    )
+
+
+def _printed(
+    random_: random.Random,
+    grid: Grid,
+    language: str,
+    count: int,
+    how: Finish,
+    write: Callable[[], str],
+) -> Example:
     height, width = pixels(grid)
-    scale = random_.choice((2, 3)) if random_.random() < how.reduced else 1
-    height, width = height * scale, width * scale
     while True:
-        text = words.line(random_, held_out, min(longest, grid[1] * 2))
-        font = _font(random_.choice(FONTS), _size(random_, grid, how) * scale)
-        _, top, right, bottom = font.getbbox(text)
-        tall = bottom - top
-        if right <= width - 2 * scale and tall <= height - 2 * scale:
+        lines = [write() for _ in range(count)]
+        face = Face.any(random_, _size(random_, grid, language, how, count), language)
+        extents = [face.extent(line) for line in lines]
+        gap = random_.randint(3, 10) if count > 1 else 0
+        tall = sum(high for _, high in extents) + gap * (count - 1)
+        wide = max(across for across, _ in extents)
+        if wide <= width - 2 and tall <= height - 2:
             break
-    x = random_.randint(0, int(width - right) - 1)
-    y = random_.randint(1, int(height - tall) - 1)
+    left, top = _place(random_, width - wide, height - tall)
+    scale = random_.choice((2, 3)) if random_.random() < how.reduced else 1
+    below, above = paper_and_ink(random_, how.coloured)
+    sheet = Sheet(grid, below, scale)
+    centred = random_.random() < 0.3
+    for line, (across, high) in zip(lines, extents, strict=True):
+        indent = wide - across
+        start = indent / 2 if centred else indent if language == "arabic" else 0
+        sheet.write(left + start, top, line, face, above)
+        top += high + gap
+    return Example(sheet.finish(random_, how), READ, "\n".join(lines), sheet.labels)
+
+
+def _place(random_: random.Random, free_x: float, free_y: float) -> tuple[float, float]:
     if random_.random() < 0.3:
-        x, y = int(width - right) // 2, int(height - tall) // 2
-    image = Image.new("RGB", (width, height), paper(random_))
-    ImageDraw.Draw(image).text((x, y - top), text, font=font, fill=ink(random_))
-    if scale > 1:
-        image = image.resize((width // scale, height // scale), Image.Resampling.BICUBIC)
-    edges = [(x + font.getlength(text[:index])) / scale for index in range(len(text) + 1)]
-    labels = _labels(text, edges, (y + tall / 2) / scale, grid)
-    return Example(finish(image, random_, how), READ, text, labels)
+        return free_x // 2, free_y // 2
+    return random_.randint(0, int(free_x) - 1), random_.randint(1, int(free_y) - 1)
 
 
-def _size(random_: random.Random, grid: Grid, how: Finish) -> int:
-    if grid[0] > 1 and random_.random() < how.large:
+def _size(random_: random.Random, grid: Grid, language: str, how: Finish, count: int) -> int:
+    if count == 1 and grid[0] > 1 and random_.random() < how.large:
         return random_.randint(27, 36)
-    return random_.randint(17, 26)
-
-
-def _labels(text: str, edges: list[float], middle: float, grid: Grid) -> NDArray[np.int64]:
-    columns = np.zeros(grid[1] * COLUMNS, dtype=np.int64)
-    centres = (np.arange(len(columns)) + 0.5) * (CELL / COLUMNS)
-    for character, begin, end in zip(text, edges, edges[1:], strict=False):
-        if character != " ":
-            columns[(centres >= begin) & (centres < end)] = 1 + ALPHABET.index(character)
-    labels = no_labels(grid)
-    labels[min(int(middle // CELL), grid[0] - 1)] = columns.reshape(grid[1], COLUMNS)
-    return labels
+    least = {"chinese": 20, "japanese": 20, "korean": 20, "arabic": 20}.get(language, 17)
+    return random_.randint(least, 26)

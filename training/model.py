@@ -1,8 +1,4 @@
-"""Model: a Qwen2-VL of 2.5 million parameters, its initialisation and its training forward.
-
-The weights live in the unmodified library class. Only the tower's forward is written again here,
-for batches of pictures of one size, where attention is one dense call; a test compares the two.
-"""
+"""Model: a Qwen2-VL of 5 million parameters in the unmodified library class, and its beginning."""
 
 import math
 from typing import Final
@@ -10,12 +6,9 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 from transformers import PreTrainedTokenizerFast, Qwen2VLConfig, Qwen2VLForConditionalGeneration
-from transformers.models.qwen2_vl.modeling_qwen2_vl import VisionAttention
 
-from training.canvas import COLUMNS, LABELS
 from training.tokens import SPECIAL, token_id
 
 MEAN: Final = (0.48145466, 0.4578275, 0.40821073)
@@ -29,11 +22,11 @@ def build_model(tokenizer: PreTrainedTokenizerFast) -> Qwen2VLForConditionalGene
     config = Qwen2VLConfig(
         text_config={
             "hidden_size": 192,
-            "intermediate_size": 384,
-            "num_hidden_layers": 4,
+            "intermediate_size": 576,
+            "num_hidden_layers": 6,
             "num_attention_heads": 4,
             "num_key_value_heads": 2,
-            "vocab_size": 128,
+            "vocab_size": -(-len(tokenizer) // 64) * 64,
             "max_position_embeddings": 32768,
             "rope_parameters": {
                 "rope_type": "default",
@@ -45,10 +38,10 @@ def build_model(tokenizer: PreTrainedTokenizerFast) -> Qwen2VLForConditionalGene
             "pad_token_id": ids["<|endoftext|>"],
         },
         vision_config={
-            "depth": 4,
+            "depth": 6,
             "embed_dim": 128,
             "num_heads": 4,
-            "mlp_ratio": 3,
+            "mlp_ratio": 4,
             "hidden_size": 192,
         },
         image_token_id=ids["<|image_pad|>"],
@@ -81,21 +74,25 @@ def _initialise(model: Qwen2VLForConditionalGeneration) -> None:
 
 
 def to_patches(pictures: NDArray[np.uint8]) -> Tensor:
-    """Patches `uint8 (batch, patches, 588)` of pictures `uint8 (batch, height, width, 3)`.
+    """Patches of pictures `uint8 (batch, height, width, 3)` or clips `(batch, frames, ...)`.
 
-    Merge order, as the reference processor gives; the second temporal slot, equal to the first
-    for a still picture, is left out, and so is the normalisation.
+    They are `uint8`, in merge order, as the reference processor gives, but not normalised. A
+    still gives `(batch, patches, 588)`: its second temporal slot, equal to the first, is left
+    out. A clip of an even number of frames gives `(batch * frames / 2, patches, 1176)`.
     """
-    batch, height, width, _ = pictures.shape
-    blocks = pictures.reshape(batch, height // 28, 2, 14, width // 28, 2, 14, 3)
-    ordered = blocks.transpose(0, 1, 4, 2, 5, 7, 3, 6)  # batch, H, W, h, w, channel, y, x
-    return torch.from_numpy(ordered.reshape(batch, -1, 588))
+    slots = 1 if pictures.ndim == 4 else 2
+    height, width = pictures.shape[-3:-1]
+    blocks = pictures.reshape(-1, slots, height // 28, 2, 14, width // 28, 2, 14, 3)
+    ordered = blocks.transpose(0, 2, 5, 3, 6, 8, 1, 4, 7)  # n, H, W, h, w, channel, slot, y, x
+    return torch.from_numpy(np.ascontiguousarray(ordered).reshape(len(blocks), -1, 588 * slots))
 
 
 def normalise(patches: Tensor) -> Tensor:
-    """Patches `(..., 588)` with the processor's mean and deviation, float32."""
+    """Patches `(..., 588 or 1176)` with the processor's mean and deviation, float32."""
+    area = patches.shape[-1] // 3
     mean, std = (
-        torch.tensor(values, device=patches.device).repeat_interleave(196) for values in (MEAN, STD)
+        torch.tensor(values, device=patches.device).repeat_interleave(area)
+        for values in (MEAN, STD)
     )
     return patches.float().mul_(1 / (255 * std)).sub_(mean / std)
 
@@ -119,58 +116,3 @@ def whiten(model: Qwen2VLForConditionalGeneration, patches: Tensor) -> None:
     rotation, _ = torch.linalg.qr(torch.randn(kept, kept, dtype=torch.double))
     kernel = rotation @ (directions[:kept] / scale[:, None])
     weight.copy_((kernel / 2).view(kept, 3, 1, 14, 14).expand_as(weight).float())
-
-
-def tower(model: Qwen2VLForConditionalGeneration, patches: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Visual tokens `(batch, cells, hidden)` of pictures of one size.
-
-    Args:
-        model: the whole model.
-        patches: `uint8 (batch, patches, 588)`.
-        grid: cells in height and width.
-    """
-    visual = model.model.visual
-    batch, count, _ = patches.shape
-    hidden = functional.linear(normalise(patches), visual.patch_embed.proj.weight.sum(2).flatten(1))
-    rows, columns = torch.meshgrid(
-        torch.arange(grid[0] * 2), torch.arange(grid[1] * 2), indexing="ij"
-    )
-    shape = (grid[0], 2, grid[1], 2)
-    places = torch.stack(
-        [axis.reshape(shape).transpose(1, 2).flatten() for axis in (rows, columns)], dim=-1
-    ).to(patches.device)
-    cos, sin = visual.rotary_pos_emb(hidden, places)
-    for block in visual.blocks:
-        hidden = hidden + _attention(block.attn, block.norm1(hidden), cos, sin)
-        hidden = hidden + block.mlp(block.norm2(hidden))
-    merged: Tensor = visual.merger(hidden.reshape(batch * count, -1))
-    return merged.view(batch, count // 4, -1)
-
-
-def _attention(attention: VisionAttention, hidden: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    batch, count, width = hidden.shape
-    heads = attention.num_heads
-    mixed = attention.qkv(hidden).view(batch, count, 3, heads, -1).permute(2, 0, 3, 1, 4)
-    query, key, value = mixed.unbind(0)
-    query, key = (part * cos + _rotate_half(part) * sin for part in (query, key))
-    out = functional.scaled_dot_product_attention(query, key, value)
-    joined: Tensor = attention.proj(out.transpose(1, 2).reshape(batch, count, width))
-    return joined
-
-
-def _rotate_half(values: Tensor) -> Tensor:
-    first, second = values.chunk(2, dim=-1)
-    return torch.cat((-second, first), dim=-1)
-
-
-class DenseHead(nn.Module):
-    """Names what lies under each of a cell's columns; used in training and thrown away."""
-
-    def __init__(self, hidden: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(hidden, COLUMNS * LABELS)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Logits `(batch, cells, columns, labels)` of visual tokens `(batch, cells, hidden)`."""
-        logits: Tensor = self.linear(tokens)
-        return logits.view(*tokens.shape[:2], COLUMNS, LABELS)

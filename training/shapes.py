@@ -1,28 +1,11 @@
-"""Shapes: pictures of one filled shape of one colour, and questions on them."""
+"""Shapes: pictures of one filled shape of one colour, and the questions on it."""
 
 import math
 import random
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw
-
-from training.canvas import (
-    CELL,
-    CLEAN,
-    COLOURS,
-    COLUMNS,
-    SHAPE_LABEL,
-    SHAPES,
-    Example,
-    Finish,
-    Grid,
-    finish,
-    no_labels,
-    paper,
-    pixels,
-)
+from training.canvas import CLEAN, COLOURS, SHAPES, Example, Finish, Grid, paper, pixels
+from training.sheet import Sheet
 
 DESCRIBE: Final = "Describe the picture."
 WHAT_COLOUR: Final = "What colour is the shape?"
@@ -53,18 +36,35 @@ def single_shape(random_: random.Random, grid: Grid, how: Finish = CLEAN) -> Exa
     x = random_.uniform(radius + 1, width - radius - 1)
     y = random_.uniform(radius + 1, height - radius - 1)
     colour, shape = random_.choice(list(COLOURS)), random_.choice(SHAPES)
-    jitter = [random_.randint(-12, 12) for _ in range(3)]
-    fill = tuple(min(max(c + d, 0), 255) for c, d in zip(COLOURS[colour], jitter, strict=True))
-    image = Image.new("RGB", (width * 2, height * 2), paper(random_))
-    draw = ImageDraw.Draw(image)
+    sheet = Sheet(grid, paper(random_), scale=2)
+    draw_shape(sheet, colour, shape, (x, y), radius, jitter(random_))
+    return Example(sheet.finish(random_, how), DESCRIBE, a_shape(colour, shape), sheet.labels)
+
+
+def jitter(random_: random.Random) -> tuple[int, int, int]:
+    """How far a shape's colour is from the pure one."""
+    red, green, blue = (random_.randint(-12, 12) for _ in range(3))
+    return red, green, blue
+
+
+def draw_shape(
+    sheet: Sheet,
+    colour: str,
+    shape: str,
+    centre: tuple[float, float],
+    radius: float,
+    off: tuple[int, int, int] = (0, 0, 0),
+) -> None:
+    """Draw and label a shape; sizes in pixels of the finished picture."""
+    x, y = centre
+    fill = tuple(min(max(c + d, 0), 255) for c, d in zip(COLOURS[colour], off, strict=True))
+    box = (x - radius, y - radius, x + radius, y + radius)
     if shape == "circle":
-        box = [2 * (x - radius), 2 * (y - radius), 2 * (x + radius), 2 * (y + radius)]
-        draw.ellipse(box, fill=fill)
+        sheet.draw.ellipse([sheet.scale * side for side in box], fill=fill)
     else:
-        draw.polygon([(2 * a, 2 * b) for a, b in _outline(shape, x, y, radius)], fill=fill)
-    picture = finish(image.reduce(2), random_, how)
-    label = SHAPE_LABEL + list(COLOURS).index(colour) * len(SHAPES) + SHAPES.index(shape)
-    return Example(picture, DESCRIBE, a_shape(colour, shape), _labels(x, y, radius, grid, label))
+        corners = _outline(shape, x, y, radius)
+        sheet.draw.polygon([(sheet.scale * a, sheet.scale * b) for a, b in corners], fill=fill)
+    sheet.label_shape(box, colour, shape)
 
 
 def _outline(shape: str, x: float, y: float, radius: float) -> list[tuple[float, float]]:
@@ -84,13 +84,3 @@ def _outline(shape: str, x: float, y: float, radius: float) -> list[tuple[float,
         )
         for k, angle in enumerate(_TURNS[shape])
     ]
-
-
-def _labels(x: float, y: float, radius: float, grid: Grid, label: int) -> NDArray[np.int64]:
-    labels = no_labels(grid)
-    rows = (np.arange(grid[0]) + 0.5) * CELL
-    columns = (np.arange(grid[1] * COLUMNS) + 0.5) * (CELL / COLUMNS)
-    near = np.abs(rows - y) <= max(radius, CELL / 2)
-    inside = np.abs(columns - x) <= radius
-    labels[(near[:, None] & inside[None, :]).reshape(labels.shape)] = label
-    return labels

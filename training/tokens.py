@@ -1,9 +1,16 @@
-"""Tokens: a character tokenizer with Qwen2's special tokens under their real names."""
+"""Tokens: a character tokenizer with Qwen2's special tokens under their real names.
+
+Characters of twelve languages are one token each, all else is written in bytes. What stands in
+every prompt is one token, so that prompts stay short.
+"""
 
 from typing import Final
 
 from tokenizers import AddedToken, Tokenizer, decoders, models
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from training.phrases import SENTENCES
+from training.scripts import characters
 
 SPECIAL: Final = (
     "<|endoftext|>",
@@ -21,18 +28,8 @@ SPECIAL: Final = (
     "<|image_pad|>",
     "<|video_pad|>",
 )
-SENTENCES: Final = (
-    "You are a helpful assistant.",
-    "system\n",
-    "user\n",
-    "assistant\n",
-    "Read the text.",
-    "Describe the picture.",
-    "What colour is the shape?",
-    "What shape is it?",
-    "Is there ",
-)
-"""What stands in every prompt is one token each, so that prompts stay short."""
+MARKS: Final = ("<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>")
+"""Added, but no special tokens: they stay in a decoded answer."""
 
 
 def token_id(tokenizer: PreTrainedTokenizerBase, token: str) -> int:
@@ -41,13 +38,16 @@ def token_id(tokenizer: PreTrainedTokenizerBase, token: str) -> int:
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
-    """Build the tokenizer: newline and printable ASCII one by one, `<unk>` for all else."""
-    characters = ["\n", *(chr(code) for code in range(32, 127))]
-    vocabulary = {"<unk>": 0} | {text: index + 1 for index, text in enumerate(characters)}
-    inner = Tokenizer(models.BPE(vocab=vocabulary, merges=[], unk_token="<unk>"))
-    inner.decoder = decoders.Fuse()
+    """Build the tokenizer; any text comes back from its tokens."""
+    texts = ["<unk>", "\n", *(chr(code) for code in range(32, 127)), *characters()]
+    texts += [f"<0x{byte:02X}>" for byte in range(256)]
+    vocabulary = {text: index for index, text in enumerate(texts)}
+    inner = Tokenizer(
+        models.BPE(vocab=vocabulary, merges=[], unk_token="<unk>", byte_fallback=True)
+    )
+    inner.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
     inner.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in SPECIAL])
-    inner.add_tokens([AddedToken(text, normalized=False) for text in SENTENCES])
+    inner.add_tokens([AddedToken(text, normalized=False) for text in (*MARKS, *SENTENCES)])
     return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=inner,
         unk_token="<unk>",

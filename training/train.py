@@ -1,21 +1,18 @@
-"""Train: the tiny checkpoint, from nothing, in two phases.
+"""Train: one phase of the tiny checkpoint, from random weights or from those of another run.
 
-Phase "letters" teaches the tower alone with dense labels, then adds the language model while the
-dense loss stays at half weight and lines grow from 2 to 12 characters. Phase "frames" goes on
-from its result at a lower rate with all picture sizes, flaws and prompts. Batches depend on the
-seed and the step alone; `--out` holds a state from which the same command goes on.
+Batches depend on the seed and the step alone; `--out` holds a state from which the same command
+goes on.
 
-Use: `python -m training.train --out runs/tiny`, then
-`python -m training.train --phase frames --start runs/tiny --out runs/tiny-frames --seed 1`.
+Use: `python -m training.train --phase tower --out runs/tower`, then
+`python -m training.train --phase mixed --start runs/tower --out runs/mixed`.
 """
 
 import argparse
 import json
-import math
 import random
-import time
+from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,88 +20,40 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
+from tqdm import tqdm
 from transformers import PreTrainedTokenizerFast, Qwen2VLForConditionalGeneration
 
-from training.canvas import LABELS
+from training.batches import IGNORED, Batch, Batcher
+from training.canvas import COLUMNS, LABELS
 from training.export import STATE, save_checkpoint
-from training.model import DenseHead, build_model, tower, whiten
-from training.pictures import FRAMES, SMALL, Mixture, example
-from training.prompts import IGNORED, Batch, Batcher
+from training.forward import DenseHead, Forward
+from training.grow import grow
+from training.model import build_model, whiten
+from training.phases import PHASES, Phase
+from training.tasks import draw_batch
 from training.tokens import build_tokenizer
-from training.words import MAX_CHARACTERS
 
-BATCH: Final = 40
-CELLS: Final = 480
-"""Pictures and visual tokens of a step at the most: a step costs about the same for each size."""
-EMPTY_WEIGHT: Final = 0.3
-LAST_RATE: Final = 0.05
-"""Share of the peak rate at the end of the cosine."""
-
-
-@dataclass(frozen=True)
-class Phase:
-    """How a phase trains; shares are of its steps.
-
-    Attributes:
-        mixture: what it shows.
-        peak_rate: highest learning rate.
-        warm_up: steps up to it.
-        alone: share in which the tower learns alone.
-        growth: share, after that, in which lines grow from 2 characters to their full length.
-    """
-
-    mixture: Mixture
-    peak_rate: float
-    warm_up: int
-    alone: float = 0.0
-    growth: float = 0.0
-
-    def longest_line(self, progress: float) -> int:
-        """Characters of the longest line at a share of the phase."""
-        if progress < self.alone or self.growth == 0:
-            return MAX_CHARACTERS
-        grown = (progress - self.alone) / self.growth
-        return min(MAX_CHARACTERS, 2 + int((MAX_CHARACTERS - 2) * grown))
-
-    def rate(self, progress: float, step: int) -> float:
-        """Learning rate: warm-up, then cosine."""
-        if step < self.warm_up:
-            return self.peak_rate * (step + 1) / self.warm_up
-        cosine = 0.5 * (1 + math.cos(math.pi * progress))
-        return self.peak_rate * (LAST_RATE + (1 - LAST_RATE) * cosine)
-
-
-PHASES: Final = {
-    "letters": Phase(SMALL, peak_rate=2e-3, warm_up=200, alone=0.28, growth=0.15),
-    "frames": Phase(FRAMES, peak_rate=8e-4, warm_up=100),
-}
+REPORT_EVERY: Final = 100
+SAVE_EVERY: Final = 1000
 
 
 class Stream(IterableDataset[Batch]):
     """Batches of a phase; batch `n` depends on the seed and `n` alone."""
 
     def __init__(
-        self,
-        tokenizer: PreTrainedTokenizerFast,
-        phase: Phase,
-        seed: int,
-        first: int,
-        steps: int,
+        self, tokenizer: PreTrainedTokenizerFast, phase: Phase, seed: int, first: int = 0
     ) -> None:
         self._batcher = Batcher(tokenizer)
-        self._phase, self._seed, self._first, self._steps = phase, seed, first, steps
+        self._phase, self._seed, self._first = phase, seed, first
 
     def __iter__(self) -> Iterator[Batch]:
         worker = torch.utils.data.get_worker_info()
         offset, stride = (worker.id, worker.num_workers) if worker else (0, 1)
-        mixture = self._phase.mixture
-        for step in range(self._first + offset, self._steps, stride):
+        names, weights = list(self._phase.groups), list(self._phase.groups.values())
+        for step in range(self._first + offset, self._phase.steps, stride):
             random_ = random.Random(f"{self._seed}/{step}")
-            grid = random_.choice(mixture.grids)
-            longest = self._phase.longest_line(step / self._steps)
-            count = min(BATCH, CELLS // (grid[0] * grid[1]))
-            examples = [example(random_, grid, mixture, longest) for _ in range(count)]
-            yield self._batcher.batch(examples, grid)
+            name = random_.choices(names, weights=weights)[0]
+            yield draw_batch(self._batcher, random_, name)
 
 
 @dataclass
@@ -113,39 +62,45 @@ class Losses:
 
     total: Tensor
     dense_accuracy: float
-    answer_accuracy: float | None
+    answer_accuracy: float | None = None
 
 
-def losses(
-    model: Qwen2VLForConditionalGeneration, head: DenseHead, batch: Batch, with_text: bool
-) -> Losses:
-    """Forward of one batch; the answer's loss counts twice the dense one."""
-    visual = tower(model, batch.patches, batch.grid)
-    logits = head(visual)
-    weight = torch.ones(LABELS, device=logits.device)
-    weight[0] = EMPTY_WEIGHT
-    dense = functional.cross_entropy(logits.flatten(0, 2), batch.dense.flatten(), weight=weight)
-    shown = batch.dense > 0
-    dense_accuracy = (logits.argmax(-1) == batch.dense)[shown].float().mean().item()
-    if not with_text:
-        return Losses(dense, dense_accuracy, None)
-    answer, accuracy = _answer_loss(model, batch, visual)
-    return Losses(answer + 0.5 * dense, dense_accuracy, accuracy)
+class Learner:
+    """Model and dense head, and the loss of a batch."""
 
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, *, compiled: bool) -> None:
+        self.model = build_model(tokenizer)
+        self.head = DenseHead(self.model.lm_head.in_features, COLUMNS, LABELS)
+        self._forward = Forward(self.model, compiled=compiled)
 
-def _answer_loss(
-    model: Qwen2VLForConditionalGeneration, batch: Batch, visual: Tensor
-) -> tuple[Tensor, float]:
-    embedded = model.model.language_model.embed_tokens(batch.ids)
-    end = batch.first_visual + visual.shape[1]
-    embedded = torch.cat([embedded[:, : batch.first_visual], visual, embedded[:, end:]], dim=1)
-    hidden = model.model.language_model(
-        inputs_embeds=embedded, position_ids=batch.positions, use_cache=False
-    ).last_hidden_state
-    asked = batch.targets != IGNORED
-    predicted = model.lm_head(hidden[asked])
-    loss = functional.cross_entropy(predicted, batch.targets[asked])
-    return loss, (predicted.argmax(-1) == batch.targets[asked]).float().mean().item()
+    def parameters(self) -> list[nn.Parameter]:
+        """All that learns."""
+        return [*self.model.parameters(), *self.head.parameters()]
+
+    def losses(self, batch: Batch, phase: Phase, step: int) -> Losses:
+        """Forward of one batch; the dense loss alone where the tower learns alone."""
+        visual = self._forward.tower(batch.patches, batch.grid)
+        seen = visual.detach() if step < phase.head_first else visual
+        logits = self.head(seen, batch.chosen).float()
+        labels = batch.dense[batch.chosen]
+        dense = functional.cross_entropy(logits, labels)
+        shown = labels > 0
+        accuracy = (logits.argmax(-1) == labels)[shown].float().mean().item()
+        if not phase.with_text:
+            return Losses(dense, accuracy)
+        answer, answer_accuracy = self._answer_loss(batch, visual)
+        return Losses(answer + phase.dense_weight * dense, accuracy, answer_accuracy)
+
+    def _answer_loss(self, batch: Batch, visual: Tensor) -> tuple[Tensor, float]:
+        embedded = self.model.model.language_model.embed_tokens(batch.ids)
+        flat = visual.reshape(-1, visual.shape[-1]).to(embedded.dtype)
+        embedded = embedded.masked_scatter(batch.visual[..., None], flat)
+        hidden = self._forward.language(embedded, batch.positions)
+        asked = batch.targets != IGNORED
+        predicted = self.model.lm_head(hidden[asked]).float()
+        targets = batch.targets[asked]
+        accuracy = (predicted.argmax(-1) == targets).float().mean().item()
+        return functional.cross_entropy(predicted, targets), accuracy
 
 
 @dataclass(frozen=True)
@@ -154,19 +109,21 @@ class Settings:
 
     Attributes:
         out: folder that keeps its state.
-        phase: name in `PHASES`.
-        start: folder of the run whose weights it starts from, or None for random ones.
-        steps: optimiser steps in all.
+        phase: how it trains.
+        start: folder of the run or checkpoint whose weights it starts from; None: random ones.
         seed: of weights and pictures.
         device: torch's name.
+        half: whether products are of bfloat16.
+        compiled: whether blocks are compiled.
     """
 
     out: Path
-    phase: str
+    phase: Phase
     start: Path | None
-    steps: int
     seed: int
-    device: str
+    device: str = "cpu"
+    half: bool = True
+    compiled: bool = False
 
 
 class Run:
@@ -174,34 +131,41 @@ class Run:
 
     def __init__(self, settings: Settings) -> None:
         torch.manual_seed(settings.seed)
-        self.settings, self.phase, self.step = settings, PHASES[settings.phase], 0
+        self.settings, self.step = settings, 0
         self.tokenizer = build_tokenizer()
-        self.model = build_model(self.tokenizer)
-        self.head = DenseHead(self.model.lm_head.in_features)
+        self.learner = Learner(self.tokenizer, compiled=settings.compiled)
         self.curve: list[dict[str, float]] = []
-        if settings.start is None:
-            self._whiten()
-        else:
-            self._load_weights(_read(settings.start))
-        for module in (self.model, self.head):
+        self._start()
+        for module in (self.learner.model, self.learner.head):
             nn.Module.to(module, settings.device)
-        self.parameters = [*self.model.parameters(), *self.head.parameters()]
         self.optimiser = torch.optim.AdamW(
-            self.parameters, lr=self.phase.peak_rate, betas=(0.9, 0.98), weight_decay=0.02
+            self.learner.parameters(),
+            lr=settings.phase.peak_rate,
+            betas=(0.9, 0.98),
+            weight_decay=0.02,
+            fused=True,
         )
         if (settings.out / STATE).exists():
-            self._resume(_read(settings.out))
+            self._resume(read_state(settings.out))
 
-    def _whiten(self) -> None:
-        stream = Stream(self.tokenizer, self.phase, self.settings.seed + 1, 0, 20)
-        whiten(self.model, torch.cat([batch.patches.flatten(0, 1)[::4] for batch in stream]))
-
-    def _load_weights(self, state: dict[str, Any]) -> None:
-        self.model.load_state_dict(state["model"])
-        self.head.load_state_dict(state["head"])
+    def _start(self) -> None:
+        start, model = self.settings.start, self.learner.model
+        if start is None:
+            sample = replace(self.settings.phase, steps=30)
+            shown = [batch.patches for batch in Stream(self.tokenizer, sample, self.settings.seed)]
+            whiten(model, torch.cat([s.flatten(0, 1)[::4] for s in shown if s.shape[-1] == 588]))
+        elif (start / STATE).exists():
+            state = read_state(start)
+            grow(model, state["model"], state["tokens"], self.tokenizer.get_vocab())
+            self.learner.head.load_state_dict(state["head"])
+        else:
+            tokens = PreTrainedTokenizerFast.from_pretrained(start).get_vocab()
+            shipped = Qwen2VLForConditionalGeneration.from_pretrained(start, dtype=torch.float32)
+            grow(model, shipped.state_dict(), tokens, self.tokenizer.get_vocab())
 
     def _resume(self, state: dict[str, Any]) -> None:
-        self._load_weights(state)
+        self.learner.model.load_state_dict(state["model"])
+        self.learner.head.load_state_dict(state["head"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.curve = state["step"], state["curve"]
 
@@ -210,64 +174,65 @@ class Run:
         out = self.settings.out
         out.mkdir(parents=True, exist_ok=True)
         state = {
-            "model": self.model.state_dict(),
-            "head": self.head.state_dict(),
+            "model": self.learner.model.state_dict(),
+            "tokens": self.tokenizer.get_vocab(),
+            "head": self.learner.head.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
             "curve": self.curve,
         }
         torch.save(state, out / f"{STATE}.new")
         (out / f"{STATE}.new").replace(out / STATE)
-        save_checkpoint(self.model, self.tokenizer, out / "checkpoint")
+        save_checkpoint(self.learner.model, self.tokenizer, out / "checkpoint")
         (out / "curve.json").write_text(json.dumps(self.curve, indent=1) + "\n")
 
-    def train(self, workers: int, report_every: int = 100, save_every: int = 1000) -> None:
-        """Run to the last step."""
-        settings = self.settings
-        stream = Stream(self.tokenizer, self.phase, settings.seed, self.step, settings.steps)
+    def train(self, workers: int, until: int | None = None) -> None:
+        """Run to the last step, or `until` another, with a progress bar."""
+        phase = self.settings.phase
+        stream = Stream(self.tokenizer, phase, self.settings.seed, self.step)
         loader = DataLoader(
             stream, batch_size=None, num_workers=workers, prefetch_factor=8 if workers else None
         )
-        started, first = time.monotonic(), self.step
+        seen: dict[str, list[float]] = defaultdict(list)
+        bar = tqdm(total=phase.steps, initial=self.step, mininterval=10, unit="step")
         for batch in loader:
-            result = self._step(batch.to(settings.device))
-            if self.step % report_every == 0:
-                each = (time.monotonic() - started) / (self.step - first)
-                self._report(result, each)
-            if self.step % save_every == 0:
+            if self.step == until:
+                break
+            self._step(batch.to(self.settings.device), seen)
+            bar.update()
+            if self.step % REPORT_EVERY == 0 or self.step == phase.steps:
+                self.curve.append(_means(self.step, seen))
+                bar.set_postfix({k: f"{v:.3g}" for k, v in self.curve[-1].items() if k != "step"})
+                seen.clear()
+            if self.step % SAVE_EVERY == 0:
                 self.save()
         self.save()
 
-    def _step(self, batch: Batch) -> Losses:
-        progress = self.step / self.settings.steps
+    def _step(self, batch: Batch, seen: dict[str, list[float]]) -> None:
+        phase = self.settings.phase
         for group in self.optimiser.param_groups:
-            group["lr"] = self.phase.rate(progress, self.step)
-        result = losses(self.model, self.head, batch, progress >= self.phase.alone)
+            group["lr"] = phase.rate(self.step)
+        kind = torch.device(self.settings.device).type
+        with torch.autocast(kind, torch.bfloat16, enabled=self.settings.half):
+            result = self.learner.losses(batch, phase, self.step)
         self.optimiser.zero_grad()
         result.total.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        torch.nn.utils.clip_grad_norm_(self.learner.parameters(), 1.0)
         self.optimiser.step()
         self.step += 1
-        return result
-
-    def _report(self, result: Losses, seconds: float) -> None:
-        point = {
-            "step": self.step,
-            "loss": round(result.total.item(), 4),
-            "dense_accuracy": round(result.dense_accuracy, 4),
-        }
+        seen["loss"].append(result.total.item())
+        seen["dense"].append(result.dense_accuracy)
         if result.answer_accuracy is not None:
-            point["answer_accuracy"] = round(result.answer_accuracy, 4)
-        self.curve.append(point)
-        left = seconds * (self.settings.steps - self.step) / 60
-        shown = "  ".join(f"{name} {value:g}" for name, value in point.items())
-        print(
-            f"{shown}  of {self.settings.steps}  {seconds * 1000:.0f} ms/step  {left:.0f} min left",
-            flush=True,
-        )
+            seen[batch.name].append(result.answer_accuracy)
 
 
-def _read(run: Path) -> dict[str, Any]:
+def _means(step: int, seen: dict[str, list[float]]) -> dict[str, float]:
+    means = {name: round(sum(values) / len(values), 4) for name, values in sorted(seen.items())}
+    return {"step": step} | means
+
+
+def read_state(run: Path) -> dict[str, Any]:
+    """A run's state on the CPU."""
     state: dict[str, Any] = torch.load(run / STATE, weights_only=True, map_location="cpu")
     return state
 
@@ -275,19 +240,29 @@ def _read(run: Path) -> dict[str, Any]:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--out", type=Path, default=Path("runs/tiny"), help="folder of the run")
-    parser.add_argument("--phase", choices=sorted(PHASES), default="letters")
-    parser.add_argument("--start", type=Path, help="folder of the run whose weights to start from")
-    parser.add_argument("--steps", type=int, default=15000, help="optimiser steps in all")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--phase", choices=sorted(PHASES), required=True)
+    parser.add_argument("--start", type=Path, help="run or checkpoint folder to start from")
+    parser.add_argument("--steps", type=int, default=0, help="optimiser steps; 0: the phase's")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--float32", action="store_true", help="no bfloat16 products")
+    parser.add_argument("--compile", action="store_true", help="compile blocks; needs g++")
     parser.add_argument("--threads", type=int, default=0, help="torch threads; 0: torch's choice")
     parser.add_argument("--workers", type=int, default=1, help="processes that draw pictures")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
+    phase = PHASES[options.phase]
+    phase = replace(phase, steps=options.steps or phase.steps)
     settings = Settings(
-        options.out, options.phase, options.start, options.steps, options.seed, options.device
+        options.out,
+        phase,
+        options.start,
+        options.seed,
+        options.device,
+        not options.float32,
+        options.compile,
     )
     Run(settings).train(options.workers)
 

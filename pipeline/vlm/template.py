@@ -11,6 +11,7 @@ from typing import Final, Literal, get_args
 from transformers import PreTrainedTokenizerBase
 
 from pipeline.vlm.positions import Span, VisionBlock, spans_of
+from pipeline.vlm.tools import tools_text
 from schemas.errors import InputError
 
 DEFAULT_SYSTEM: Final = "You are a helpful assistant."
@@ -40,8 +41,12 @@ class Message:
     parts: Sequence[Part]
 
 
-def render(messages: Sequence[Message]) -> str:
+def render(messages: Sequence[Message], tools: Sequence[str] = ()) -> str:
     """Text of a chat up to the assistant's next turn, one pad token an image or clip.
+
+    Args:
+        messages: the chat.
+        tools: each tool on offer as JSON, named in the system message in Qwen's `nous` form.
 
     Raises:
         InputError: `bad_job`, for an unknown role, a part of an unknown kind, or text that holds
@@ -53,6 +58,8 @@ def render(messages: Sequence[Message]) -> str:
     turns = list(messages)
     if not turns or turns[0].role != "system":
         turns.insert(0, Message("system", [Part("text", DEFAULT_SYSTEM)]))
+    if tools:
+        turns[0] = Message("system", [*turns[0].parts, Part("text", tools_text(tools))])
     text = "".join(
         f"<|im_start|>{turn.role}\n{''.join(map(_part, turn.parts))}<|im_end|>\n" for turn in turns
     )
@@ -64,6 +71,7 @@ def tokenize(
     blocks: Sequence[VisionBlock],
     tokenizer: PreTrainedTokenizerBase,
     merge_size: int = 2,
+    tools: Sequence[str] = (),
 ) -> tuple[list[int], list[Span]]:
     """Token ids of a chat, one pad a visual token, and its runs of text and vision blocks.
 
@@ -72,12 +80,13 @@ def tokenize(
         blocks: images and clips; a clip is one with `seconds_per_grid`.
         tokenizer: of the checkpoint.
         merge_size: patches merged on each side.
+        tools: each tool on offer as JSON.
 
     Raises:
         InputError: `bad_job` as `render` does, `features_invalid` if parts and blocks differ.
     """
     image, video = pad_ids(tokenizer)
-    ids: list[int] = tokenizer.encode(render(messages), add_special_tokens=False)
+    ids: list[int] = tokenizer.encode(render(messages, tools), add_special_tokens=False)
     found = [token for token in ids if token in (image, video)]
     if found != [image if block.seconds_per_grid is None else video for block in blocks]:
         message = f"{len(blocks)} images and clips do not fit the {len(found)} parts of the chat"
@@ -88,6 +97,14 @@ def tokenize(
         visual = token in (image, video)
         expanded += [token] * (next(waiting).tokens(merge_size) if visual else 1)
     return expanded, spans_of(expanded, blocks, (image, video), merge_size)
+
+
+def clip_question(text: str, fps: float) -> str:
+    """A question on a clip that also gives its sampling rate, in frames a second.
+
+    Positions of Qwen2-VL count temporal grids; without the rate no answer can be in seconds.
+    """
+    return f"The clip has {fps:g} frames per second. {text}"
 
 
 def pad_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[int, int]:

@@ -1,0 +1,173 @@
+"""What training draws: answers that fit their pictures, and nothing that evaluation holds back."""
+
+import random
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.vlm.tools import calls
+from training import scripts, words
+from training.batches import IGNORED, Batcher
+from training.canvas import ALPHABET, CLEAN, SHAPE_LABEL, Example, pixels
+from training.fonts import ALL_FONTS, FONT_ROOT
+from training.lines import script_line, text_line, text_lines
+from training.phases import PHASES
+from training.screens import point
+from training.table import ABSENT, PARTS
+from training.tasks import GROUPS, HOW, TASKS, draw_batch
+from training.tokens import build_tokenizer
+from training.train import Stream
+
+pytestmark = pytest.mark.skipif(
+    not (words.WORD_LIST.exists() and all((FONT_ROOT / name).exists() for name in ALL_FONTS)),
+    reason="needs Debian's word list (wamerican) and the fonts of training/fonts.py",
+)
+
+
+def drawn(task: str, count: int, *, held_out: bool = False) -> list[Example]:
+    sizes = next(group.sizes for group in GROUPS.values() if task in group.tasks)
+    return [
+        TASKS[task](random.Random(f"{task}{n}"), sizes[n % len(sizes)], HOW, held_out)
+        for n in range(count)
+    ]
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+def test_pictures_have_their_size_and_labels(task: str) -> None:
+    for one in drawn(task, 8):
+        *time, height, width, channels = one.picture.shape
+        assert (height, width) == pixels(one.labels.shape[-3:-1])
+        assert channels == 3
+        assert one.labels.shape[:-3] == tuple(count // 2 for count in time)
+        assert (one.fps is None) is (one.picture.ndim == 3)
+        assert one.labels.max() > 0 or task in ("empty", "clip")
+
+
+def test_labels_name_the_characters_of_a_line() -> None:
+    for n in range(60):
+        language = scripts.LANGUAGES[n % 11]
+        one = script_line(random.Random(n), (2, 6), language, how=CLEAN)
+        row = one.labels.reshape(2, -1).max(axis=0)
+        seen = "".join(ALPHABET[label - 1] for label in row if 0 < label < SHAPE_LABEL)
+        seen = re.sub(r"(.)\1+", r"\1", seen[::-1] if language == "arabic" else seen)
+        wanted = re.sub(r"(.)\1+", r"\1", one.answer.replace(" ", ""))
+        # narrow letters may fall between two columns
+        assert len(seen) >= 0.6 * len(wanted), (seen, wanted)
+        assert set(seen) <= set(wanted), (seen, wanted)
+
+
+def test_training_never_shows_held_out_strings() -> None:
+    assert not set(words.words(True)) & set(words.words(False))
+    random_ = random.Random(0)
+    for _ in range(1000):
+        assert not any(map(words.is_held_out, words.line(random_, False).split()))
+        assert all(map(words.is_held_out, words.line(random_, True).split()))
+        language = random_.choice(scripts.LANGUAGES)
+        for held_out in (False, True):
+            text = scripts.line(random_, language, held_out)
+            several = len(text) > 1 if language == "chinese" else " " in text
+            assert not several or scripts.is_held_out(text) is held_out
+
+
+def test_held_out_arguments_and_names() -> None:
+    for held_out in (False, True):
+        for one in drawn("call", 40, held_out=held_out):
+            for call in calls(one.answer):
+                (value,) = call.arguments.values()
+                assert words.is_held_out(value) is held_out
+        for one in drawn("tap", 20, held_out=held_out):
+            if one.box:
+                assert words.is_held_out(one.prompt.removeprefix("Tap ")) is held_out
+        for one in drawn("bars", 20, held_out=held_out):
+            assert words.is_held_out(one.answer) is held_out
+
+
+def test_vocabularies_are_large_enough_and_all_have_tokens() -> None:
+    tokenizer = build_tokenizer()
+    for language in scripts.LANGUAGES:
+        known = scripts.vocabulary(language)
+        assert len(known) >= 300, language
+        for word in known:
+            assert len(tokenizer.encode(word)) == len(word)
+
+
+def test_lines_have_line_breaks() -> None:
+    counts = {text_lines(random.Random(n), (4, 6)).answer.count("\n") for n in range(20)}
+    assert counts == {1, 2}
+    assert "\n" not in text_line(random.Random(0), (4, 6)).answer
+
+
+def test_a_tap_is_inside_its_button() -> None:
+    for one in drawn("tap", 60):
+        if one.box is None:
+            assert one.answer == "not shown"
+            continue
+        found = point(one.answer)
+        assert found is not None
+        height, width = one.picture.shape[:2]
+        left, top, right, bottom = one.box
+        assert left < found[0] / 1000 * width < right
+        assert top < found[1] / 1000 * height < bottom
+
+
+def test_a_clip_shows_its_answer_in_its_frames() -> None:
+    checked = 0
+    for one in drawn("clip", 120):
+        assert one.fps is not None
+        changes = np.abs(np.diff(one.picture.astype(int), axis=0)).max(axis=(1, 2, 3)) > 60
+        if one.answer.endswith(" s"):
+            first = 1 + int(np.argmax(changes))
+            assert int(one.answer.removesuffix(" s")) == int(first / one.fps)
+            checked += 1
+        elif one.answer == "nothing":
+            assert not changes.any()
+    assert checked > 20
+
+
+def test_sums_are_right() -> None:
+    for one in drawn("arithmetic", 30):
+        assert 0 <= int(one.answer) <= 198
+
+
+def test_offered_tools_fit_the_question_or_nothing_is_called() -> None:
+    for one in drawn("call", 60):
+        assert len(one.tools) == 2
+        called = calls(one.answer)
+        assert bool(called) is (one.answer != "No tool fits.")
+        assert all(any(f'"{call.name}"' in tool for tool in one.tools) for call in called)
+
+
+@pytest.mark.parametrize("phase", sorted(PHASES))
+def test_batches_depend_on_seed_and_step_alone(phase: str) -> None:
+    def batch(seed: int, first: int) -> torch.Tensor:
+        stream = iter(Stream(build_tokenizer(), PHASES[phase], seed, first))
+        for _ in range(2 - first):
+            next(stream)
+        return next(stream).ids
+
+    assert torch.equal(batch(3, 0), batch(3, 2))
+    assert not torch.equal(batch(3, 2), batch(4, 2))
+
+
+@pytest.mark.parametrize("name", sorted(GROUPS))
+def test_targets_are_the_answers(name: str) -> None:
+    tokenizer = build_tokenizer()
+    batch = draw_batch(Batcher(tokenizer), random.Random(5), name)
+    for ids, targets, visual in zip(batch.ids, batch.targets, batch.visual, strict=True):
+        answer = targets[targets != IGNORED].tolist()
+        assert answer[-1] == tokenizer.eos_token_id
+        begin = int((targets != IGNORED).nonzero()[0]) + 1
+        assert ids[begin : begin + len(answer)].tolist() == answer
+        assert int(visual.sum()) * len(batch.ids) == batch.dense.shape[0] * batch.dense.shape[1]
+        assert not visual[begin:].any()
+
+
+def test_every_part_of_the_table_can_be_drawn() -> None:
+    for part in PARTS:
+        examples = [part.draw(random.Random(f"{part.name}{n}"), n) for n in range(4)]
+        there = [one for one in examples if one.answer not in ABSENT]
+        for measure in part.measures:
+            assert [measure.judge(one, one.answer) for one in there] == [1] * len(there)
+            assert [measure.judge(one, "no idea") < 1 for one in there] == [True] * len(there)

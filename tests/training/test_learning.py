@@ -1,0 +1,131 @@
+"""How training learns: its forward is the library's, growth loses nothing, runs go on."""
+
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.nn import functional
+from transformers import Qwen2VLForConditionalGeneration
+
+from training.batches import IGNORED, Batch, Batcher
+from training.canvas import Example, no_labels
+from training.curve import HEIGHT, WIDTH, read
+from training.grow import grow
+from training.model import build_model, normalise
+from training.phases import PHASES, Phase
+from training.recipe import train_all
+from training.tokens import build_tokenizer
+from training.train import Learner, Run, Settings
+
+TOKENIZER = build_tokenizer()
+SHORT = Phase(groups={"arithmetic": 1}, steps=4, peak_rate=1e-3, last_rate=1e-4, warm_up=2)
+
+
+def example(frames: int, answer: str) -> Example:
+    shape = (56, 84, 3) if frames == 1 else (frames, 56, 84, 3)
+    picture = np.random.default_rng(len(answer)).integers(0, 256, shape, dtype=np.uint8)
+    labels = no_labels((2, 3)) if frames == 1 else np.stack([no_labels((2, 3))] * (frames // 2))
+    return Example(picture, "What happens?", answer, labels, fps=None if frames == 1 else 2.0)
+
+
+def library_loss(model: Qwen2VLForConditionalGeneration, batch: Batch, grids: int) -> torch.Tensor:
+    values = normalise(batch.patches)
+    if grids == 1:
+        slots = values.view(*values.shape[:2], 3, 1, 196).expand(-1, -1, 3, 2, 196)
+        values = slots.reshape(*values.shape[:2], 1176)
+    kind = (
+        ("pixel_values", "image_grid_thw")
+        if grids == 1
+        else (
+            "pixel_values_videos",
+            "video_grid_thw",
+        )
+    )
+    sizes = torch.tensor([[grids, batch.grid[0] * 2, batch.grid[1] * 2]] * len(batch.ids))
+    inputs: dict[str, Any] = {kind[0]: values.flatten(0, 1), kind[1]: sizes}
+    logits = model(input_ids=batch.ids, position_ids=batch.positions, **inputs).logits
+    asked = batch.targets != IGNORED
+    return functional.cross_entropy(logits[asked], batch.targets[asked])
+
+
+def test_loss_is_that_of_the_library() -> None:
+    torch.manual_seed(0)
+    learner = Learner(TOKENIZER, compiled=False)
+    phase = replace(PHASES["mixed"], dense_weight=0.0)
+    for frames in (1, 6):
+        examples = [example(frames, answer) for answer in ("nothing", "a red circle")]
+        grids = max(1, frames // 2)
+        batch = Batcher(TOKENIZER).batch("", random.Random(0), examples, (grids, 2, 3))
+        with torch.inference_mode():
+            ours = learner.losses(batch, phase, 0).total
+            reference = library_loss(learner.model, batch, grids)
+        torch.testing.assert_close(ours, reference, rtol=1e-4, atol=1e-4)
+
+
+def test_a_grown_model_computes_the_same() -> None:
+    torch.manual_seed(0)
+    old_tokens = {token: id_ for token, id_ in TOKENIZER.get_vocab().items() if id_ < 500}
+    large = build_model(TOKENIZER)
+    config = large.config
+    config.text_config.num_hidden_layers = 4
+    config.text_config.intermediate_size = 384
+    config.text_config.layer_types = ["full_attention"] * 4
+    config.vision_config.depth = 4
+    config.vision_config.mlp_ratio = 3
+    small = Qwen2VLForConditionalGeneration(config)
+    large = build_model(TOKENIZER)
+    grow(large, small.state_dict(), old_tokens, TOKENIZER.get_vocab())
+    ids = torch.tensor([[5, 60, 7, 300]])
+    with torch.inference_mode():
+        pixels = torch.randn(8, 1176)
+        sizes = torch.tensor([[1, 2, 4]])
+        seen = [
+            model.model.visual(pixels, grid_thw=sizes).pooler_output for model in (small, large)
+        ]
+        said = [model(input_ids=ids).logits[..., :500] for model in (small, large)]
+    torch.testing.assert_close(*seen)
+    torch.testing.assert_close(*said)
+
+
+def test_a_run_that_was_cut_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
+    def run(name: str, steps: int) -> Run:
+        settings = Settings(tmp_path / name, SHORT, None, seed=1, half=False)
+        started = Run(settings)
+        started.train(0, until=steps)
+        return started
+
+    whole = run("whole", 4)
+    run("cut", 2)
+    again = run("cut", 4)
+    assert again.step == whole.step == 4
+    for one, other in zip(whole.learner.parameters(), again.learner.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
+    assert (tmp_path / "whole" / "checkpoint" / "model.safetensors").exists()
+
+
+def test_the_recipe_runs_what_has_not_ended_and_draws_its_curve(tmp_path: Path) -> None:
+    first = Settings(tmp_path, SHORT, None, seed=1, half=False)
+    phases = {"tower": replace(SHORT, with_text=False, steps=2), "mixed": replace(SHORT, steps=2)}
+    last = train_all(first, phases, 0)
+    assert last == tmp_path / "mixed"
+    written = (last / "state.pt").stat().st_mtime_ns
+    assert train_all(first, phases, 0) == last
+    assert (last / "state.pt").stat().st_mtime_ns == written
+    points, ends = read([tmp_path / "tower", last])
+    assert ends == [2, 4]
+    assert "arithmetic" in points[-1]
+    assert "arithmetic" not in points[0]
+    with Image.open(tmp_path / "curve.png") as drawn:
+        assert drawn.size == (WIDTH, HEIGHT)
+
+
+def test_rates_rise_and_fall_within_their_bounds() -> None:
+    for phase in PHASES.values():
+        rates = [phase.rate(step) for step in range(phase.steps)]
+        assert max(rates) <= phase.peak_rate
+        assert rates[-1] >= phase.last_rate
+        assert rates[phase.warm_up :] == sorted(rates[phase.warm_up :], reverse=True)

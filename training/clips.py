@@ -1,0 +1,116 @@
+"""Clips: a shape that moves or appears, what happens, and when.
+
+The prompt gives the sampling rate, because positions of Qwen2-VL count temporal grids, not
+seconds. A time is that of the first frame that shows the shape, in whole seconds, rounded down.
+"""
+
+import random
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.vlm.template import clip_question
+from training.canvas import COLOURS, SHAPES, Colour, Example, Finish, Grid, paper, pixels
+from training.phrases import NOT_SHOWN, NOTHING
+from training.scenes import Thing
+from training.shapes import a_shape, draw_shape
+from training.sheet import Sheet
+
+WHAT_HAPPENS: Final = "What happens?"
+RATES: Final = (1.0, 2.0, 4.0)
+WAYS: Final = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
+_STILL: Final = 0.1
+_ABSENT: Final = 0.15
+Frame = list[Thing]
+
+
+def clip(
+    random_: random.Random, size: tuple[int, int, int], how: Finish, _held_out: bool = False
+) -> Example:
+    """A clip of `size` temporal grids of two frames, and cells in height and width."""
+    grid, count = size[1:], 2 * size[0]
+    colour, shape = random_.choice(list(COLOURS)), random_.choice(SHAPES)
+    radius = random_.uniform(8.0, min(pixels(grid)) / 5)
+    rate = random_.choice(RATES)
+    if random_.random() < 0.5:
+        frames, prompt, answer = _appearing(random_, grid, count, (colour, shape), radius, rate)
+    else:
+        frames, answer = _moving(random_, grid, count, (colour, shape), radius)
+        prompt = WHAT_HAPPENS
+    ground = paper(random_)
+    seen: dict[tuple[Thing, ...], tuple[NDArray[np.uint8], NDArray[np.int64]]] = {}
+    for frame in frames:
+        if (key := tuple(frame)) not in seen:
+            sheet = _drawn(grid, frame, radius, ground)
+            seen[key] = sheet.finish(random_, how), sheet.labels
+    drawn = [seen[tuple(frame)] for frame in frames]
+    return Example(
+        np.stack([picture for picture, _ in drawn]),
+        clip_question(prompt, rate),
+        answer,
+        np.stack([labels for _, labels in drawn[1::2]]),
+        fps=rate,
+    )
+
+
+def _drawn(grid: Grid, frame: Frame, radius: float, ground: Colour) -> Sheet:
+    sheet = Sheet(grid, ground, scale=2)
+    for thing in frame:
+        draw_shape(sheet, thing.colour, thing.shape, thing.centre, radius)
+    return sheet
+
+
+def _moving(
+    random_: random.Random, grid: Grid, count: int, name: tuple[str, str], radius: float
+) -> tuple[list[Frame], str]:
+    """A shape that moves through most of the picture, or stands still."""
+    begin = _place(random_, grid, radius)
+    if random_.random() < _STILL:
+        return [[Thing(*name, begin)]] * count, NOTHING
+    way = random_.choice(list(WAYS))
+    axis = 0 if WAYS[way][0] else 1
+    low, high = radius + 1, pixels(grid)[1 - axis] - radius - 1
+    span = (high - low) * random_.uniform(0.6, 1.0)
+    start = random_.uniform(low, high - span)
+    path = np.linspace(start, start + span, count)
+    if sum(WAYS[way]) < 0:
+        path = path[::-1]
+    frames = []
+    for place in path.tolist():
+        centre = (place, begin[1]) if axis == 0 else (begin[0], place)
+        frames.append([Thing(*name, centre)])
+    return frames, f"{a_shape(*name)} moves {way}"
+
+
+def _appearing(
+    random_: random.Random,
+    grid: Grid,
+    count: int,
+    name: tuple[str, str],
+    radius: float,
+    rate: float,
+) -> tuple[list[Frame], str, str]:
+    """A shape that appears, with the question what happens or when."""
+    first = random_.randrange(1, count)
+    thing = Thing(*name, _place(random_, grid, radius))
+    frames: list[Frame] = [[thing] if index >= first else [] for index in range(count)]
+    if random_.random() < 0.35:
+        return frames, WHAT_HAPPENS, f"{a_shape(*name)} appears"
+    if random_.random() < _ABSENT:
+        asked = (random_.choice([c for c in COLOURS if c != name[0]]), random_.choice(SHAPES))
+        return frames, when(*asked), NOT_SHOWN
+    return frames, when(*name), f"{int(first / rate)} s"
+
+
+def when(colour: str, shape: str) -> str:
+    """The question when a shape appears."""
+    return f"When does {a_shape(colour, shape)} appear?"
+
+
+def _place(random_: random.Random, grid: Grid, radius: float) -> tuple[float, float]:
+    height, width = pixels(grid)
+    return (
+        random_.uniform(radius + 1, width - radius - 1),
+        random_.uniform(radius + 1, height - radius - 1),
+    )

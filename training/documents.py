@@ -1,0 +1,125 @@
+"""Documents: a page with a title, a small table and a field, and the questions on them."""
+
+import random
+from dataclasses import dataclass
+from typing import Final
+
+from training import words
+from training.canvas import Example, Finish, Grid, ink, paper, pixels
+from training.phrases import NOT_SHOWN
+from training.sheet import Face, Sheet
+
+TITLE: Final = "What is the title?"
+_ABSENT: Final = 0.12
+
+
+@dataclass(frozen=True)
+class Page:
+    """What stands on a page.
+
+    Attributes:
+        title: its first line.
+        columns: names over the table.
+        rows: names beside it.
+        cells: its values, row by row.
+        key: of the field under it.
+        value: of that field.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[str, ...]
+    cells: tuple[tuple[str, ...], ...]
+    key: str
+    value: str
+
+
+def page(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Example:
+    """A page of at least 4 x 5 cells with one question."""
+    height, width = pixels(grid)
+    pitch = min(height / grid[0], 28.0)
+    while True:
+        content = _content(random_, grid, held_out)
+        face = Face.any(random_, random_.randint(15, 19))
+        spots = _layout(content, width, pitch)
+        if all(left + face.extent(text)[0] < end for left, _, text, end in spots):
+            break
+    scale = 2 if random_.random() < how.reduced else 1
+    sheet, dark = Sheet(grid, paper(random_), scale), ink(random_)
+    left, top = random_.randint(0, 4), random_.randint(1, 6)
+    for x, y, text, _ in spots:
+        sheet.write(x + left, y + top, text, face, dark)
+    if random_.random() < 0.6:
+        line = (top + 2 * pitch - 4) * scale
+        sheet.draw.line([(0, line), (width * scale, line)], fill=dark, width=scale)
+    prompt, answer = question(random_, content)
+    return Example(sheet.finish(random_, how), prompt, answer, sheet.labels)
+
+
+def _content(random_: random.Random, grid: Grid, held_out: bool) -> Page:
+    across = 2 if grid[1] >= 6 else 1
+    down = grid[0] - 3
+    names = [_name(random_, held_out) for _ in range(across + down + 1)]
+    title = words.line(random_, held_out, 2 * grid[1] - 2)
+    values = [_value(random_, held_out) for _ in range(across * down + 1)]
+    cells = tuple(tuple(values[row * across : (row + 1) * across]) for row in range(down))
+    return Page(title, tuple(names[:across]), tuple(names[across:-1]), cells, names[-1], values[-1])
+
+
+def _name(random_: random.Random, held_out: bool) -> str:
+    pool = words.words(held_out)
+    while not 3 <= len(word := random_.choice(pool)) <= 6:
+        pass
+    return word.capitalize()
+
+
+def _value(random_: random.Random, held_out: bool) -> str:
+    while words.is_held_out(text := str(random_.randrange(10, 1000))) is not held_out:
+        pass
+    return text
+
+
+def _layout(content: Page, width: int, pitch: float) -> list[tuple[float, float, str, float]]:
+    """Left, top, text and right end of each line of the page."""
+    step = (width - 4) / (len(content.columns) + 1)
+    spots = [(0.0, 0.0, content.title, width - 4.0)]
+    table = [("", *content.columns)]
+    table += [(name, *cells) for name, cells in zip(content.rows, content.cells, strict=True)]
+    for row, texts in enumerate(table, start=1):
+        spots += [
+            (step * column, pitch * row, text, step * (column + 1) - 3)
+            for column, text in enumerate(texts)
+            if text
+        ]
+    last = pitch * (len(table) + 1)
+    spots.append((0.0, last, f"{content.key}: {content.value}", width - 4.0))
+    return spots
+
+
+def cell_question(row: str, column: str) -> str:
+    """The question for a value of the table."""
+    return f"What is {column} of {row}?"
+
+
+def key_question(key: str) -> str:
+    """The question for the value of a field."""
+    return f"What is {key}?"
+
+
+def question(random_: random.Random, content: Page) -> tuple[str, str]:
+    """One of the three questions; some ask for what is not there."""
+    kind = random_.choices(("title", "cell", "key"), weights=(1, 3, 1.5))[0]
+    absent = random_.random() < _ABSENT
+    other = _name(random_, False)
+    while other in (*content.rows, *content.columns, content.key):
+        other = _name(random_, False)
+    if kind == "title":
+        return TITLE, content.title
+    if kind == "key":
+        asked = other if absent else content.key
+        return key_question(asked), NOT_SHOWN if absent else content.value
+    row, column = random_.randrange(len(content.rows)), random_.randrange(len(content.columns))
+    if absent:
+        return cell_question(other, content.columns[column]), NOT_SHOWN
+    answer = content.cells[row][column]
+    return cell_question(content.rows[row], content.columns[column]), answer

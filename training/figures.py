@@ -1,0 +1,71 @@
+"""Figures: a sum that stands in the picture, and bars with names."""
+
+import random
+from typing import Final
+
+from training import words
+from training.canvas import COLOURS, Example, Finish, Grid, ink, paper, paper_and_ink, pixels
+from training.sheet import Face, Sheet
+
+RESULT: Final = "What is the result?"
+LARGEST: Final = "Which bar is the largest?"
+
+
+def arithmetic(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Example:
+    """A sum or a difference of two numbers of two digits, never negative."""
+    height, width = pixels(grid)
+    while True:
+        first, second = random_.randint(10, 99), random_.randint(10, 99)
+        sign = random_.choice("+-")
+        if sign == "-" and first < second:
+            first, second = second, first
+        if words.is_held_out(f"{first}{sign}{second}") is held_out:
+            break
+    answer = first + second if sign == "+" else first - second
+    space = random_.choice(("", " "))
+    text = f"{first}{space}{sign}{space}{second}" + random_.choice(("", f"{space}=", ""))
+    while True:
+        face = Face.any(random_, random_.randint(18, 28))
+        wide, tall = face.extent(text)
+        if wide <= width - 2 and tall <= height - 2:
+            break
+    below, above = paper_and_ink(random_, how.coloured)
+    sheet = Sheet(grid, below)
+    left = random_.randint(0, int(width - wide) - 1)
+    sheet.write(left, random_.randint(1, int(height - tall) - 1), text, face, above)
+    return Example(sheet.finish(random_, how), RESULT, str(answer), sheet.labels)
+
+
+def bars(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Example:
+    """Three or more bars on a line, one clearly the largest, each with its name below."""
+    height, width = pixels(grid)
+    count = random_.randint(3, max(3, min(5, grid[1] // 2)))
+    pitch, room = width / count, height - 24
+    face = Face.any(random_, random_.randint(15, 18))
+    names: list[str] = []
+    while len(names) < count:
+        name = _name(random_, held_out)
+        if name not in names and face.extent(name)[0] < pitch - 3:
+            names.append(name)
+    tops = [random_.uniform(0.15, 0.8) for _ in names]
+    largest = random_.randrange(count)
+    tops[largest] = min(1.0, max(tops) + random_.uniform(0.1, 0.3))
+    sheet, dark = Sheet(grid, paper(random_)), ink(random_)
+    same = random_.random() < 0.4
+    colours = random_.sample(list(COLOURS), count)
+    for index, (name, share) in enumerate(zip(names, tops, strict=True)):
+        left = index * pitch + 3
+        box = (left, room - share * (room - 4), left + pitch * 0.6, float(room))
+        colour = colours[0] if same else colours[index]
+        sheet.draw.rectangle(box, fill=COLOURS[colour])
+        sheet.label_shape(box, colour, "square")
+        sheet.write(left, room + 3, name, face, dark)
+    sheet.draw.line([(0, room), (width, room)], fill=dark)
+    return Example(sheet.finish(random_, how), LARGEST, names[largest], sheet.labels)
+
+
+def _name(random_: random.Random, held_out: bool) -> str:
+    pool = words.words(held_out)
+    while not 2 <= len(word := random_.choice(pool)) <= 4:
+        pass
+    return word.capitalize()

@@ -1,0 +1,105 @@
+"""Phases: what training shows and how fast it learns, one phase after the other."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Phase:
+    """How a phase trains.
+
+    Attributes:
+        groups: weights of the groups of tasks.
+        steps: optimiser steps.
+        peak_rate: highest learning rate.
+        last_rate: at the end of the cosine.
+        warm_up: steps up to the peak.
+        with_text: whether the language model takes part, or the tower learns alone.
+        dense_weight: of the dense loss beside the answers' loss.
+        head_first: steps in which the dense head alone learns.
+    """
+
+    groups: Mapping[str, float]
+    steps: int
+    peak_rate: float
+    last_rate: float
+    warm_up: int = 200
+    with_text: bool = True
+    dense_weight: float = 0.5
+    head_first: int = 0
+
+    def rate(self, step: int) -> float:
+        """Learning rate: warm-up, then cosine."""
+        if step < self.warm_up:
+            return self.peak_rate * (step + 1) / self.warm_up
+        cosine = 0.5 * (1 + math.cos(math.pi * step / self.steps))
+        return self.last_rate + (self.peak_rate - self.last_rate) * cosine
+
+
+PHASES: Final[dict[str, Phase]] = {
+    "letters": Phase(
+        groups={"letters": 1}, steps=12000, peak_rate=2e-3, last_rate=4e-4, with_text=False
+    ),
+    "copying": Phase(
+        groups={"short": 3, "letters": 1}, steps=8000, peak_rate=1.5e-3, last_rate=4e-4
+    ),
+    "tower": Phase(
+        groups={"reading": 10, "scenes": 1},
+        steps=12000,
+        peak_rate=1.2e-3,
+        last_rate=6e-5,
+        with_text=False,
+        head_first=300,
+    ),
+    "mixed": Phase(
+        groups={
+            "reading": 10,
+            "scenes": 1.5,
+            "clips": 1.6,
+            "pages": 1.8,
+            "arithmetic": 1.3,
+            "bars": 0.8,
+            "calls": 1,
+            "screens": 2,
+        },
+        steps=3000,
+        peak_rate=1e-3,
+        last_rate=9e-4,
+    ),
+    "broad": Phase(
+        groups={
+            "reading": 14,
+            "scenes": 1.2,
+            "clips": 1.2,
+            "pages": 1.2,
+            "arithmetic": 0.5,
+            "bars": 0.6,
+            "calls": 1,
+            "screens": 1.2,
+        },
+        steps=6000,
+        peak_rate=9e-4,
+        last_rate=5e-4,
+        dense_weight=0.4,
+    ),
+    "final": Phase(
+        groups={
+            "letters": 11,
+            "reading": 6,
+            "scenes": 1,
+            "clips": 1.1,
+            "pages": 0.8,
+            "arithmetic": 0.2,
+            "bars": 0.5,
+            "calls": 1,
+            "screens": 0.5,
+        },
+        steps=6200,
+        peak_rate=6e-4,
+        last_rate=1e-5,
+        warm_up=100,
+        dense_weight=0.3,
+    ),
+}

@@ -1,0 +1,104 @@
+"""Sheet: a picture that is being drawn, with the dense labels of what stands in it."""
+
+import random
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from training import fonts
+from training.canvas import (
+    CELL,
+    CHARACTER_LABEL,
+    COLOURS,
+    COLUMNS,
+    SHAPE_LABEL,
+    SHAPES,
+    Colour,
+    Finish,
+    Grid,
+    finish,
+    no_labels,
+    pixels,
+)
+
+_WIDTH: Final = CELL / COLUMNS
+
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom in pixels of the finished picture."""
+
+
+class Sheet:
+    """A drawing of `grid` cells; all places are in pixels of the finished picture.
+
+    It may be drawn larger, by a whole `scale`, and is reduced when it is finished.
+    """
+
+    def __init__(self, grid: Grid, paper: Colour, scale: int = 1) -> None:
+        height, width = pixels(grid)
+        self.grid, self.scale = grid, scale
+        self.image = Image.new("RGB", (width * scale, height * scale), paper)
+        self.draw = ImageDraw.Draw(self.image)
+        self.labels = no_labels(grid)
+
+    def write(self, left: float, top: float, text: str, face: "Face", colour: Colour) -> None:
+        """Print a line; `left` and `top` are those of its box."""
+        font = face.at(self.scale)
+        box = font.getbbox(text)
+        x, y = left * self.scale, top * self.scale
+        self.draw.text((x, y - box[1]), text, font=font, fill=colour)
+        middle = top + (box[3] - box[1]) / 2 / self.scale
+        self._label(text, left, middle, face)
+
+    def _label(self, text: str, left: float, middle: float, face: "Face") -> None:
+        backwards = face.language == "arabic"
+        places = np.array(fonts.edges(face.at(1), text, right_to_left=backwards))
+        row = self.labels[min(int(middle // CELL), self.grid[0] - 1)].reshape(-1)
+        centres = (np.arange(len(row)) + 0.5) * _WIDTH
+        along = left + places[-1] - centres if backwards else centres - left
+        index = np.searchsorted(places, along, side="right") - 1
+        for column in np.flatnonzero((along >= 0) & (index < len(text))):
+            character = text[index[column]]
+            if character != " ":
+                row[column] = CHARACTER_LABEL.get(character, 0)
+
+    def label_shape(self, box: Box, colour: str, shape: str) -> None:
+        """Note a coloured shape in the cells whose middle it covers."""
+        left, top, right, bottom = box
+        least = CELL / 2
+        label = SHAPE_LABEL + list(COLOURS).index(colour) * len(SHAPES) + SHAPES.index(shape)
+        y = (np.arange(self.grid[0]) + 0.5) * CELL
+        x = (np.arange(self.grid[1] * COLUMNS) + 0.5) * _WIDTH
+        centre, half = (top + bottom) / 2, max((bottom - top) / 2, least)
+        inside = (np.abs(y - centre) <= half)[:, None] & ((x >= left) & (x <= right))[None, :]
+        self.labels[inside.reshape(self.labels.shape)] = label
+
+    def finish(self, random_: random.Random, how: Finish) -> NDArray[np.uint8]:
+        """The pixels that the model sees."""
+        image = self.image
+        if self.scale > 1:
+            size = (image.width // self.scale, image.height // self.scale)
+            image = image.resize(size, Image.Resampling.BICUBIC)
+        return finish(image, random_, how)
+
+
+class Face:
+    """A font of a size for a language."""
+
+    def __init__(self, name: str, size: int, language: str = "english") -> None:
+        self.name, self.size, self.language = name, size, language
+
+    def at(self, scale: int) -> ImageFont.FreeTypeFont:
+        """The font for a sheet of a scale."""
+        return fonts.font(self.name, self.size * scale, self.language)
+
+    def extent(self, text: str) -> tuple[float, float]:
+        """Width and height of a line's ink box."""
+        _, top, right, bottom = self.at(1).getbbox(text)
+        return float(right), float(bottom - top)
+
+    @classmethod
+    def any(cls, random_: random.Random, size: int, language: str = "english") -> "Face":
+        """One of a language's fonts."""
+        return cls(random_.choice(fonts.names(language)), size, language)

@@ -1,0 +1,1 @@
+"""Vocabulary: the closed lists of words, or characters, of eleven languages."""
