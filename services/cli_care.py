@@ -1,13 +1,16 @@
 """Care: `reelpage compact`, `vacuum` and `forget`, which keep a lake in order."""
 
 import re
+import time
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Final
 
 import typer
 
-from schemas.errors import InputError, SetupError
-from services.cli_shared import Json, LakeArgument, place_of, say
+from schemas.errors import InputError, SetupError, TransientError
+from services.cli_shared import Json, LakeArgument, err, place_of, say
 
 _MEDIA_ID: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -18,8 +21,15 @@ def add_to(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def compact(lake: LakeArgument, as_json: Json = False) -> None:
+Every = Annotated[float, typer.Option(min=0, help="Hours; again and again until Ctrl-C.")]
+
+
+def compact(lake: LakeArgument, every: Every = 0.0, as_json: Json = False) -> None:
     """Rewrite small data files to larger ones; no row changes."""
+    _repeat(partial(_compact, lake, as_json), every)
+
+
+def _compact(lake: str, as_json: bool) -> None:
     from pipeline.maintain import compact as run
 
     changed = run(place_of(lake))
@@ -35,14 +45,33 @@ def compact(lake: LakeArgument, as_json: Json = False) -> None:
 def vacuum(
     lake: LakeArgument,
     hours: Annotated[int, typer.Option(help="Keep files that are younger.")] = 168,
+    every: Every = 0.0,
     as_json: Json = False,
 ) -> None:
     """Remove data files that no table needs any more."""
+    _repeat(partial(_vacuum, lake, hours, as_json), every)
+
+
+def _vacuum(lake: str, hours: int, as_json: bool) -> None:
     from pipeline.maintain import vacuum as run
 
     removed = run(place_of(lake), hours)
     lines = [f"{table:10} {count} files removed" for table, count in removed.items() if count]
     say(removed, "\n".join(lines) or "nothing to remove", as_json)
+
+
+def _repeat(action: Callable[[], None], hours: float) -> None:
+    """Act once, or on a schedule, which a store that is away for a while does not end."""
+    while True:
+        try:
+            action()
+        except TransientError as error:
+            if not hours:
+                raise
+            err.print(f"{error.code}: {error.message}", markup=False, soft_wrap=True)
+        if not hours:
+            return
+        time.sleep(hours * 3600)
 
 
 def forget(

@@ -1,14 +1,18 @@
 """A lake kept in order from the command line: compact, vacuum, forget."""
 
 import json
+import os
 import shutil
+import signal
+import time
 from pathlib import Path
 
 import pytest
 
+from pipeline.delta import open_table
 from pipeline.query import query
 from pipeline.store import local_place
-from tests.conftest import SAMPLES, run, tables
+from tests.conftest import SAMPLES, run, start, tables
 from tests.e2e.conftest import Indexed
 
 
@@ -58,3 +62,19 @@ def test_there_has_to_be_a_lake(tmp_path: Path, command: str) -> None:
     result = run(command, tmp_path / "none", *more)
     assert (result.code, "lake_missing" in result.err) == (2, True)
     assert not (tmp_path / "none").exists()
+
+
+def test_a_schedule_acts_again_and_again(lake: Path) -> None:
+    """Each new question adds a file to the answers, and each time they become one."""
+    process = start("compact", lake, "--every", "0.0002")
+    try:
+        for question in ("What colour is it?", "What shape is it?"):
+            assert run("index", SAMPLES, "--to", lake, "--ask", question).code == 0
+            give_up = time.monotonic() + 60
+            while len(open_table(local_place(lake), "answers").file_uris()) > 1:
+                assert time.monotonic() < give_up
+                time.sleep(0.2)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(20) == 130
+    finally:
+        process.kill()
