@@ -1,7 +1,7 @@
 """Check: what has to hold at the end of a run, of the tables and of the ledger's history."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pipeline.protocol import LEDGER, Marker
 from pipeline.window import next_offset
@@ -12,14 +12,14 @@ Work = dict[tuple[str, str], list[Job]]  # by medium and part
 Ends = dict[str, Marker]  # by column
 
 
-def check(world: World, submitted: list[tuple[int, Job]], broken: set[int]) -> list[str]:
+def check(world: World, submitted: list[tuple[int, Job]], broken: Mapping[int, int]) -> list[str]:
     """What does not hold.
 
     Args:
         world: at the end of the run.
         submitted: jobs with their partitions.
-        broken: partitions whose log has lost records: they may have stopped, and nothing of them
-            may be there twice, but it may be missing.
+        broken: partitions whose log has lost records, with its end then, or -1 where that stayed:
+            they may have stopped, and nothing of them may be there twice, but it may be missing.
     """
     work: Work = {}
     lossy = set()
@@ -31,7 +31,7 @@ def check(world: World, submitted: list[tuple[int, Job]], broken: set[int]) -> l
     problems += [
         f"partition {p} stopped: {why}" for p, why in world.stopped.items() if p not in broken
     ]
-    problems += _offsets(world)
+    problems += _offsets(world, broken)
     ends: dict[tuple[str, str], Ends] = {}
     for place, jobs in work.items():
         if place not in lossy:
@@ -57,10 +57,14 @@ def _order(world: World) -> Iterator[str]:
                 yield f"{name}: positions of {app} went back or stood still: {places}"
 
 
-def _offsets(world: World) -> Iterator[str]:
-    """Partitions that have not come to their end, and offsets committed too early."""
-    for partition in range(len(world.logs)):
-        if left := world.unfinished(partition):
+def _offsets(world: World, broken: Mapping[int, int]) -> Iterator[str]:
+    """Partitions that have not come to their end, and offsets committed too early.
+
+    That a log was cut may go unnoticed until its next record: who waits for one may have read the
+    position before a paused worker landed what it still had of the old log.
+    """
+    for partition, log in enumerate(world.logs):
+        if (left := world.unfinished(partition)) and broken.get(partition) != log.end:
             yield left
         committed = world.group.committed.get(partition, 0)
         position = world.tables[LEDGER].position(app_of(partition), world.tables[LEDGER].version)

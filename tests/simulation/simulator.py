@@ -72,7 +72,7 @@ class Simulator:
         self._landers = 2 if self.control == "unlocked" else pick([0, 1, 2])
         self._landers *= self.control in ("", "unlocked")
         self.submitted: list[tuple[int, Job]] = []
-        self.broken: set[int] = set()
+        self.broken: dict[int, int] = {}
 
     def run(self) -> Outcome:
         """Run to the end and check."""
@@ -223,11 +223,12 @@ class Simulator:
         log = self.world.logs[partition]
         how = self.random.choice(["again", "tail", "head"])
         self.trace(f"the log of partition {partition} loses its {how}")
-        self.broken.add(partition)
         if how == "head":
             log.start = self.random.randint(0, log.end)
+            self.broken[partition] = -1
             return
         del log.records[0 if how == "again" else self.random.randint(0, log.end) :]
+        self.broken[partition] = log.end
         self.world.group.expel_all()
 
 
