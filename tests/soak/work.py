@@ -83,6 +83,7 @@ def expected(media: Media, folder: Path) -> Rows:
     found = rows(lake_folder)
     missing = {"input_id": _missing_id(), "uri": MISSING, "unit": "media", "unit_no": 0}
     missing |= {"stage": "consume", "code": "not_found", "attempt": 0, "size_bytes": 0}
+    missing |= {"sampling": recipe.sampling}
     failures = {(row["input_id"], row["unit_no"]): row for row in [*found["failures"], missing]}
     found["failures"] = sorted(failures.values(), key=_order)
     return found
