@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -72,6 +73,9 @@ class Stack:
         Raises:
             SetupError: `server_failed`, with the end of the log of what did not start.
         """
+        if serve and find_spec("ray") is None:
+            message = "Ray is not installed: pip install 'reelpage[cluster]', or add --no-serve"
+            raise SetupError("server_failed", message)
         say("object storage")
         s3 = self._servers.s3([BUCKET])
         say("broker")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -28,7 +29,7 @@ from schemas.errors import InputError, ReelpageError, TransientError
 from schemas.jobs import Job, Task
 from schemas.shards import MediaInfo, Shard, UnitFailure, info_to_json
 from services.recipe import Recipe, parse_sampling
-from services.stream.columns import look_up, range_of
+from services.stream.columns import Columns, look_up, range_of
 from services.stream.keys import FanOut, fan_out, identity, key_of
 from services.stream.letters import letter_name
 from services.wire import ServedModel
@@ -100,8 +101,10 @@ class JobUnits:
         self._recipe = Recipe(plan, job.tasks, model.name, model.revision)
         self._medium = Medium(media_id, self._recipe.sampling, job.media.uri, job.id)
         self._store = ShardStore(tools.objects, media_id, self._recipe.sampling_id)
-        self._segment_us = plan.segment_us
-        self._columns = look_up(tools.marker, job, media_id, self._recipe)
+
+    @cached_property
+    def _columns(self) -> Columns:
+        return look_up(self._tools.marker, self._job, self._medium.media_id, self._recipe)
 
     def units(self, first: int) -> Iterator[Unit | FanOut]:
         """What is left to do: nothing, a failure, other jobs, or parts from number `first` on."""

@@ -79,10 +79,15 @@ def _served(settings: Settings, _: Place) -> tuple[Answerer, ServedModel, Tables
 
 
 def _in_process(settings: Settings, place: Place) -> tuple[Answerer, ServedModel, Tables]:
-    from services.reader import Reader, model_facts  # torch is loaded where it is used alone
+    from services.reader import (  # torch is loaded where it is used alone
+        Reader,
+        model_facts,
+        set_threads,
+    )
 
     facts = model_facts(settings.model_directory(None))
     model = ServedModel(facts.name, facts.revision, facts.min_pixels, facts.max_pixels)
+    set_threads(settings.threads)
     reader = Reader(facts, settings.device)
     return InProcess(reader.read), model, GroupCommitter(place)
 
