@@ -86,7 +86,8 @@ def open_input(path: Path, uri: str | None = None) -> Input:
 
     Never raises for a bad input: the error is part of the result, so that the rest goes on.
     """
-    address = uri or str(path.absolute())
+    path = path.absolute()  # so that failures read the same wherever the command was given
+    address = uri or str(path)
     try:
         if not path.exists():
             message = f"{quoted(path)}: there is no such file; check the path"
