@@ -41,6 +41,32 @@ Grid = tuple[int, int]
 
 
 @dataclass(frozen=True)
+class Mark:
+    """Where in the picture the thing is that some characters speak of; used in training only.
+
+    Attributes:
+        begin: first character.
+        end: behind the last one.
+        cells: flat indices, temporal grids first, then rows.
+        answer: whether they are characters of the answer, not of the prompt.
+    """
+
+    begin: int
+    end: int
+    cells: tuple[int, ...]
+    answer: bool = True
+
+
+@dataclass(frozen=True)
+class Question:
+    """A prompt, its answer, and where in the picture both are found."""
+
+    prompt: str
+    answer: str
+    marks: tuple[Mark, ...] = ()
+
+
+@dataclass(frozen=True)
 class Example:
     """One picture or clip, a prompt, its answer and dense labels.
 
@@ -52,6 +78,8 @@ class Example:
         fps: sampling rate of a clip, None for a picture.
         tools: JSON of each tool on offer.
         box: left, top, right and bottom of what is to be tapped, in pixels; None elsewhere.
+        marks: where in the picture prompt and answer are found.
+        more: further questions on the same picture, for training.
     """
 
     picture: NDArray[np.uint8]
@@ -61,6 +89,13 @@ class Example:
     fps: float | None = None
     tools: tuple[str, ...] = ()
     box: tuple[float, float, float, float] | None = None
+    marks: tuple[Mark, ...] = ()
+    more: tuple[Question, ...] = ()
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """All questions once, the one to be evaluated first."""
+        return tuple(dict.fromkeys((Question(self.prompt, self.answer, self.marks), *self.more)))
 
 
 @dataclass(frozen=True)
@@ -88,6 +123,18 @@ CLEAN: Final = Finish()
 def pixels(grid: Grid) -> tuple[int, int]:
     """Height and width of a picture of `grid` cells."""
     return grid[0] * CELL, grid[1] * CELL
+
+
+def cells_in(box: tuple[float, float, float, float], grid: Grid) -> tuple[int, ...]:
+    """Cells that a box (left, top, right, bottom, in pixels) covers by a third of their sides."""
+    left, top, right, bottom = (side / CELL for side in box)
+    rows, columns = _covered(top, bottom, grid[0]), _covered(left, right, grid[1])
+    return tuple(row * grid[1] + column for row in rows for column in columns)
+
+
+def _covered(low: float, high: float, count: int) -> list[int]:
+    found = [n for n in range(count) if min(high, n + 1) - max(low, n) >= 1 / 3]
+    return found or [min(max(int((low + high) / 2), 0), count - 1)]
 
 
 def no_labels(grid: Grid) -> NDArray[np.int64]:

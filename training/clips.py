@@ -5,13 +5,26 @@ seconds. A time is that of the first frame that shows the shape, in whole second
 """
 
 import random
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.vlm.template import clip_question
-from training.canvas import COLOURS, SHAPES, Colour, Example, Finish, Grid, paper, pixels
+from training.canvas import (
+    COLOURS,
+    SHAPES,
+    Colour,
+    Example,
+    Finish,
+    Grid,
+    Mark,
+    Question,
+    cells_in,
+    paper,
+    pixels,
+)
 from training.phrases import NOT_SHOWN, NOTHING
 from training.scenes import Thing
 from training.shapes import a_shape, draw_shape
@@ -21,7 +34,6 @@ WHAT_HAPPENS: Final = "What happens?"
 RATES: Final = (1.0, 2.0, 4.0)
 WAYS: Final = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 _STILL: Final = 0.1
-_ABSENT: Final = 0.15
 Frame = list[Thing]
 
 
@@ -33,11 +45,14 @@ def clip(
     colour, shape = random_.choice(list(COLOURS)), random_.choice(SHAPES)
     radius = random_.uniform(8.0, min(pixels(grid)) / 5)
     rate = random_.choice(RATES)
-    if random_.random() < 0.5:
-        frames, prompt, answer = _appearing(random_, grid, count, (colour, shape), radius, rate)
+    if random_.random() < 0.6:
+        frames, questions = _appearing(random_, grid, count, (colour, shape), radius, rate)
     else:
         frames, answer = _moving(random_, grid, count, (colour, shape), radius)
-        prompt = WHAT_HAPPENS
+        questions = [Question(WHAT_HAPPENS, answer)]
+    first, *more = (
+        replace(question, prompt=clip_question(question.prompt, rate)) for question in questions
+    )
     ground = paper(random_)
     seen: dict[tuple[Thing, ...], tuple[NDArray[np.uint8], NDArray[np.int64]]] = {}
     for frame in frames:
@@ -47,10 +62,12 @@ def clip(
     drawn = [seen[tuple(frame)] for frame in frames]
     return Example(
         np.stack([picture for picture, _ in drawn]),
-        clip_question(prompt, rate),
-        answer,
+        first.prompt,
+        first.answer,
         np.stack([labels for _, labels in drawn[1::2]]),
         fps=rate,
+        marks=first.marks,
+        more=tuple(more),
     )
 
 
@@ -90,17 +107,24 @@ def _appearing(
     name: tuple[str, str],
     radius: float,
     rate: float,
-) -> tuple[list[Frame], str, str]:
-    """A shape that appears, with the question what happens or when."""
+) -> tuple[list[Frame], list[Question]]:
+    """A shape that appears, and the questions when it or another does, and what happens."""
     first = random_.randrange(1, count)
     thing = Thing(*name, _place(random_, grid, radius))
     frames: list[Frame] = [[thing] if index >= first else [] for index in range(count)]
-    if random_.random() < 0.35:
-        return frames, WHAT_HAPPENS, f"{a_shape(*name)} appears"
-    if random_.random() < _ABSENT:
-        asked = (random_.choice([c for c in COLOURS if c != name[0]]), random_.choice(SHAPES))
-        return frames, when(*asked), NOT_SHOWN
-    return frames, when(*name), f"{int(first / rate)} s"
+    x, y = thing.centre
+    shown = cells_in((x - radius, y - radius, x + radius, y + radius), grid)
+    before = first // 2 * grid[0] * grid[1]
+    mark = Mark(0, 3, tuple(before + cell for cell in shown))
+    asked = (random_.choice([c for c in COLOURS if c != name[0]]), random_.choice(SHAPES))
+    questions = [
+        Question(when(*name), f"{int(first / rate)} s", (mark,)),
+        Question(WHAT_HAPPENS, f"{a_shape(*name)} appears", (mark,)),
+        Question(when(*asked), NOT_SHOWN),
+    ]
+    foremost = random_.choices((0, 1, 2), weights=(0.55, 0.35, 0.1))[0]
+    questions.insert(0, questions.pop(foremost))
+    return frames, questions
 
 
 def when(colour: str, shape: str) -> str:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from training import words
-from training.canvas import Example, Finish, Grid, ink, paper, pixels
+from training.canvas import Example, Finish, Grid, Mark, Question, ink, paper, pixels
 from training.phrases import NOT_SHOWN
 from training.sheet import Face, Sheet
 
 TITLE: Final = "What is the title?"
 _ABSENT: Final = 0.12
+_QUESTIONS: Final = 5
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,45 @@ def page(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Exa
     scale = 2 if random_.random() < how.reduced else 1
     sheet, dark = Sheet(grid, paper(random_), scale), ink(random_)
     left, top = random_.randint(0, 4), random_.randint(1, 6)
+    found: dict[str, tuple[int, ...]] = {}
     for x, y, text, _ in spots:
-        sheet.write(x + left, y + top, text, face, dark)
+        marks = sheet.write(x + left, y + top, text, face, dark)
+        found |= _where(text, marks)
     if random_.random() < 0.6:
         line = (top + 2 * pitch - 4) * scale
         sheet.draw.line([(0, line), (width * scale, line)], fill=dark, width=scale)
-    prompt, answer = question(random_, content)
-    return Example(sheet.finish(random_, how), prompt, answer, sheet.labels)
+    first, *more = (_marked(*question(random_, content), found) for _ in range(_QUESTIONS))
+    return Example(
+        sheet.finish(random_, how),
+        first.prompt,
+        first.answer,
+        sheet.labels,
+        marks=first.marks,
+        more=tuple(more),
+    )
+
+
+def _where(text: str, marks: list[Mark]) -> dict[str, tuple[int, ...]]:
+    """Cells of a text, and of the two halves of a field."""
+    key, _, value = text.partition(": ")
+    spans = {text: marks, key: marks[: len(key)], value: marks[len(text) - len(value) :]}
+    return {
+        part: tuple(sorted({cell for mark in letters for cell in mark.cells}))
+        for part, letters in spans.items()
+        if part
+    }
+
+
+def _marked(prompt: str, answer: str, found: dict[str, tuple[int, ...]]) -> Question:
+    """The question with the places of the names in it, and of its answer."""
+    marks = [
+        Mark(begin, begin + len(name), found[name], answer=False)
+        for name in found
+        if (begin := max(prompt.find(f" {name} "), prompt.find(f" {name}?")) + 1)
+    ]
+    if answer in found and answer != NOT_SHOWN:
+        marks.append(Mark(0, len(answer), found[answer]))
+    return Question(prompt, answer, tuple(marks))
 
 
 def _content(random_: random.Random, grid: Grid, held_out: bool) -> Page:

@@ -84,6 +84,25 @@ PHASES: Final[dict[str, Phase]] = {
         last_rate=5e-4,
         dense_weight=0.4,
     ),
+    "interim": Phase(
+        groups={
+            "scripts": 8,
+            "letters": 1.5,
+            "reading": 3,
+            "scenes": 3,
+            "clips": 1.5,
+            "pages": 3,
+            "arithmetic": 2.5,
+            "bars": 0.4,
+            "calls": 0.4,
+            "screens": 3.5,
+        },
+        steps=30000,
+        peak_rate=1e-3,
+        last_rate=6e-4,
+        warm_up=200,
+        dense_weight=0.3,
+    ),
     "final": Phase(
         groups={
             "letters": 11,

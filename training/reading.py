@@ -16,6 +16,8 @@ TEXT: Final = "text"
 EMPTY: Final = "an empty picture"
 _AS_TEXT: Final = 0.05
 """Share of the lines that are to be described, not read."""
+_WEIGHTS: Final = (3, 3, 3, 2.5, 1.6, 0.8, 1, 0.8, 1, 1.5, 2)
+"""Of `LANGUAGES`: more of those with more characters."""
 
 
 def english(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Example:
@@ -32,7 +34,8 @@ def lines(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Ex
 
 def script(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Example:
     """A line of another language."""
-    return script_line(random_, grid, random_.choice(LANGUAGES), held_out=held_out, how=how)
+    language = random_.choices(LANGUAGES, weights=_WEIGHTS)[0]
+    return script_line(random_, grid, language, held_out=held_out, how=how)
 
 
 def shape(random_: random.Random, grid: Grid, how: Finish, _held_out: bool) -> Example:
@@ -61,7 +64,7 @@ def empty(random_: random.Random, grid: Grid, how: Finish, _held_out: bool) -> E
 def _asked(random_: random.Random, drawn: Example, held_out: bool) -> Example:
     if held_out or random_.random() >= _AS_TEXT:
         return drawn
-    return replace(drawn, prompt=DESCRIBE, answer=TEXT)
+    return replace(drawn, prompt=DESCRIBE, answer=TEXT, marks=())
 
 
 def _is_there(random_: random.Random, colour: str, name: str) -> tuple[str, str]:
