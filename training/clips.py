@@ -33,7 +33,7 @@ from training.sheet import Sheet
 WHAT_HAPPENS: Final = "What happens?"
 RATES: Final = (1.0, 2.0, 4.0)
 WAYS: Final = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
-_STILL: Final = 0.1
+_STILL: Final = 0.2
 Frame = list[Thing]
 
 
@@ -48,8 +48,8 @@ def clip(
     if random_.random() < 0.6:
         frames, questions = _appearing(random_, grid, count, (colour, shape), radius, rate)
     else:
-        frames, answer = _moving(random_, grid, count, (colour, shape), radius)
-        questions = [Question(WHAT_HAPPENS, answer)]
+        frames, question = _moving(random_, grid, count, (colour, shape), radius)
+        questions = [question]
     first, *more = (
         replace(question, prompt=clip_question(question.prompt, rate)) for question in questions
     )
@@ -80,11 +80,11 @@ def _drawn(grid: Grid, frame: Frame, radius: float, ground: Colour) -> Sheet:
 
 def _moving(
     random_: random.Random, grid: Grid, count: int, name: tuple[str, str], radius: float
-) -> tuple[list[Frame], str]:
+) -> tuple[list[Frame], Question]:
     """A shape that moves through most of the picture, or stands still."""
     begin = _place(random_, grid, radius)
     if random_.random() < _STILL:
-        return [[Thing(*name, begin)]] * count, NOTHING
+        return [[Thing(*name, begin)]] * count, Question(WHAT_HAPPENS, NOTHING)
     way = random_.choice(list(WAYS))
     axis = 0 if WAYS[way][0] else 1
     low, high = radius + 1, pixels(grid)[1 - axis] - radius - 1
@@ -97,7 +97,20 @@ def _moving(
     for place in path.tolist():
         centre = (place, begin[1]) if axis == 0 else (begin[0], place)
         frames.append([Thing(*name, centre)])
-    return frames, f"{a_shape(*name)} moves {way}"
+    named = a_shape(*name)
+    answer = f"{named} moves {way}"
+    first, last = (
+        _shown(grid, frames[index][0].centre, radius, index // 2) for index in (0, count - 1)
+    )
+    marks = (Mark(0, len(named), first), Mark(len(named), len(answer), last))
+    return frames, Question(WHAT_HAPPENS, answer, marks)
+
+
+def _shown(grid: Grid, centre: tuple[float, float], radius: float, time: int) -> tuple[int, ...]:
+    """Cells of a shape in a temporal grid."""
+    x, y = centre
+    cells = cells_in((x - radius, y - radius, x + radius, y + radius), grid)
+    return tuple(time * grid[0] * grid[1] + cell for cell in cells)
 
 
 def _appearing(
@@ -112,10 +125,7 @@ def _appearing(
     first = random_.randrange(1, count)
     thing = Thing(*name, _place(random_, grid, radius))
     frames: list[Frame] = [[thing] if index >= first else [] for index in range(count)]
-    x, y = thing.centre
-    shown = cells_in((x - radius, y - radius, x + radius, y + radius), grid)
-    before = first // 2 * grid[0] * grid[1]
-    mark = Mark(0, 3, tuple(before + cell for cell in shown))
+    mark = Mark(0, 3, _shown(grid, thing.centre, radius, first // 2))
     asked = (random_.choice([c for c in COLOURS if c != name[0]]), random_.choice(SHAPES))
     questions = [
         Question(when(*name), f"{int(first / rate)} s", (mark,)),
