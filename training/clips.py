@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.vlm.template import clip_question
+from training import words
 from training.canvas import (
     COLOURS,
     SHAPES,
@@ -28,17 +29,20 @@ from training.canvas import (
 from training.phrases import NOT_SHOWN, NOTHING
 from training.scenes import Thing
 from training.shapes import a_shape, draw_shape
-from training.sheet import Sheet
+from training.sheet import Face, Sheet
 
 WHAT_HAPPENS: Final = "What happens?"
 RATES: Final = (1.0, 2.0, 4.0)
 WAYS: Final = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 _STILL: Final = 0.2
+_CARDS: Final = 0.25
+"""Share of the clips in which another ground, and a text, come before a shape that appears."""
 Frame = list[Thing]
+Grounds = tuple[Colour, Colour]
 
 
 def clip(
-    random_: random.Random, size: tuple[int, int, int], how: Finish, _held_out: bool = False
+    random_: random.Random, size: tuple[int, int, int], how: Finish, held_out: bool = False
 ) -> Example:
     """A clip of `size` temporal grids of two frames, and cells in height and width."""
     grid, count = size[1:], 2 * size[0]
@@ -53,11 +57,13 @@ def clip(
     first, *more = (
         replace(question, prompt=clip_question(question.prompt, rate)) for question in questions
     )
-    ground = paper(random_)
+    grounds, card = (paper(random_),) * 2, ""
+    if random_.random() < _CARDS:
+        grounds, card = (grounds[0], paper(random_)), words.line(random_, held_out, grid[1] * 2)
     seen: dict[tuple[Thing, ...], tuple[NDArray[np.uint8], NDArray[np.int64]]] = {}
     for frame in frames:
         if (key := tuple(frame)) not in seen:
-            sheet = _drawn(grid, frame, radius, ground)
+            sheet = _drawn(grid, frame, radius, grounds, card)
             seen[key] = sheet.finish(random_, how), sheet.labels
     drawn = [seen[tuple(frame)] for frame in frames]
     return Example(
@@ -71,8 +77,13 @@ def clip(
     )
 
 
-def _drawn(grid: Grid, frame: Frame, radius: float, ground: Colour) -> Sheet:
-    sheet = Sheet(grid, ground, scale=2)
+def _drawn(grid: Grid, frame: Frame, radius: float, grounds: Grounds, card: str) -> Sheet:
+    """A frame; one without shapes has the other ground and may show a text."""
+    sheet = Sheet(grid, grounds[not frame], scale=2)
+    face = Face("truetype/dejavu/DejaVuSans.ttf", 18)
+    if card and not frame:
+        free = pixels(grid)[1] - face.extent(card)[0]
+        sheet.write(free // 2, pixels(grid)[0] // 2 - 9, card, face, (30, 30, 30))
     for thing in frame:
         draw_shape(sheet, thing.colour, thing.shape, thing.centre, radius)
     return sheet

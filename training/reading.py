@@ -6,7 +6,18 @@ from typing import Final
 
 from PIL import Image
 
-from training.canvas import COLOURS, SHAPES, Example, Finish, Grid, finish, no_labels, paper, pixels
+from training.canvas import (
+    COLOURS,
+    SHAPES,
+    Example,
+    Finish,
+    Grid,
+    Question,
+    finish,
+    no_labels,
+    paper,
+    pixels,
+)
 from training.lines import READ, script_line, text_line, text_lines
 from training.scripts import LANGUAGES
 from training.shapes import DESCRIBE, WHAT_COLOUR, WHAT_SHAPE, is_there, single_shape
@@ -14,43 +25,44 @@ from training.shapes import DESCRIBE, WHAT_COLOUR, WHAT_SHAPE, is_there, single_
 NO_TEXT: Final = "no text"
 TEXT: Final = "text"
 EMPTY: Final = "an empty picture"
-_AS_TEXT: Final = 0.05
-"""Share of the lines that are to be described, not read."""
+_QUESTIONS: Final = 2
+_ASKED_MORE: Final = 0.1
+"""Share of the lines on which there are further questions."""
 _WEIGHTS: Final = (3, 3, 3, 2.5, 1.6, 0.8, 1, 0.8, 1, 1.5, 2)
 """Of `LANGUAGES`: more of those with more characters."""
 
 
 def english(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Example:
     """One English line."""
-    return _asked(random_, text_line(random_, grid, held_out=held_out, how=how), held_out)
+    return _asked(random_, text_line(random_, grid, held_out=held_out, how=how))
 
 
 def lines(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Example:
     """Two or three English lines, or one where there is no room."""
     if grid[0] == 1:
         return english(random_, grid, how, held_out)
-    return _asked(random_, text_lines(random_, grid, held_out=held_out, how=how), held_out)
+    return _asked(random_, text_lines(random_, grid, held_out=held_out, how=how))
 
 
 def script(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Example:
     """A line of another language."""
     language = random_.choices(LANGUAGES, weights=_WEIGHTS)[0]
-    return script_line(random_, grid, language, held_out=held_out, how=how)
+    return _asked(random_, script_line(random_, grid, language, held_out=held_out, how=how))
 
 
 def shape(random_: random.Random, grid: Grid, how: Finish, _held_out: bool) -> Example:
     """A single shape with one of its questions."""
     drawn = single_shape(random_, grid, how)
     _, colour, name = drawn.answer.split()
-    asked = random_.choices(range(5), weights=(6, 1, 1, 1.5, 1.5))[0]
-    prompt, answer = (
-        (DESCRIBE, drawn.answer),
-        (WHAT_COLOUR, colour),
-        (WHAT_SHAPE, name),
-        (READ, NO_TEXT),
+    questions = (
+        Question(DESCRIBE, drawn.answer),
+        Question(WHAT_COLOUR, colour),
+        Question(WHAT_SHAPE, name),
+        Question(READ, NO_TEXT),
         _is_there(random_, colour, name),
-    )[asked]
-    return replace(drawn, prompt=prompt, answer=answer)
+    )
+    first, *more = random_.choices(questions, weights=(6, 1, 1, 1.5, 1.5), k=_QUESTIONS)
+    return replace(drawn, prompt=first.prompt, answer=first.answer, more=tuple(more))
 
 
 def empty(random_: random.Random, grid: Grid, how: Finish, _held_out: bool) -> Example:
@@ -61,19 +73,22 @@ def empty(random_: random.Random, grid: Grid, how: Finish, _held_out: bool) -> E
     return Example(finish(image, random_, how), prompt, answer, no_labels(grid))
 
 
-def _asked(random_: random.Random, drawn: Example, held_out: bool) -> Example:
-    if held_out or random_.random() >= _AS_TEXT:
+def _asked(random_: random.Random, drawn: Example) -> Example:
+    """In some trainings a line is also described, or a shape is asked for that is not there."""
+    if random_.random() >= _ASKED_MORE:
         return drawn
-    return replace(drawn, prompt=DESCRIBE, answer=TEXT, marks=())
+    absent = is_there(random_.choice(list(COLOURS)), random_.choice(SHAPES))
+    return replace(drawn, more=(Question(DESCRIBE, TEXT), Question(absent, "no")))
 
 
-def _is_there(random_: random.Random, colour: str, name: str) -> tuple[str, str]:
+def _is_there(random_: random.Random, colour: str, name: str) -> Question:
     """Half of the questions name the shape; the others are wrong in one or both words."""
     if random_.random() < 0.5:
-        return is_there(colour, name), "yes"
+        return Question(is_there(colour, name), "yes")
     wrong = random_.choice(("colour", "shape", "both"))
     asked_colour = random_.choice([c for c in COLOURS if c != colour])
     asked_shape = random_.choice([s for s in SHAPES if s != name])
-    return is_there(
+    prompt = is_there(
         colour if wrong == "shape" else asked_colour, name if wrong == "colour" else asked_shape
-    ), "no"
+    )
+    return Question(prompt, "no")
