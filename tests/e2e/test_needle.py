@@ -44,7 +44,5 @@ def test_a_clip_is_asked_when() -> None:
 def _frames(begin_s: int, end_s: int) -> NDArray[np.uint8]:
     plan = DecodePlan(Sampling("rate", 1.0), 4 * 28 * 28, PIXELS)
     shards = [item for item in decode(SAMPLES / "scenes.mkv", plan) if isinstance(item, Shard)]
-    rows = [row for shard in shards for row in shard.table.to_pylist()]
-    return np.stack(
-        [pixels(row["image"]) for row in rows if begin_s <= row["t_us"] / 1e6 < end_s]
-    )
+    rows = [row for shard in shards for row in shard.rows.to_pylist()]
+    return np.stack([pixels(row["image"]) for row in rows if begin_s <= row["t_us"] / 1e6 < end_s])
