@@ -111,5 +111,7 @@ def _place(random_: random.Random, free_x: float, free_y: float) -> tuple[float,
 def _size(random_: random.Random, grid: Grid, language: str, how: Finish, count: int) -> int:
     if count == 1 and grid[0] > 1 and random_.random() < how.large:
         return random_.randint(27, 36)
-    least = {"chinese": 19, "japanese": 19, "korean": 19, "arabic": 20}.get(language, 15)
+    least = {"english": 15, "chinese": 20, "japanese": 20, "korean": 20, "arabic": 20}.get(
+        language, 17
+    )
     return random_.randint(least, 26)

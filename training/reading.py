@@ -28,8 +28,8 @@ EMPTY: Final = "an empty picture"
 _QUESTIONS: Final = 2
 _ASKED_MORE: Final = 0.1
 """Share of the lines on which there are further questions."""
-_WEIGHTS: Final = (3, 3, 3, 2.5, 1.6, 0.8, 1, 0.8, 1, 1.5, 2)
-"""Of `LANGUAGES`: more of those with more characters."""
+_WEIGHTS: Final = (2, 1.5, 1.5, 2.5, 2, 1, 1.2, 1.2, 1.5, 2, 2)
+"""Of `LANGUAGES`: more of those that are harder."""
 
 
 def english(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Example:
