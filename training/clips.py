@@ -37,6 +37,8 @@ WAYS: Final = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 _STILL: Final = 0.2
 _CARDS: Final = 0.25
 """Share of the clips in which another ground, and a text, come before a shape that appears."""
+_LEAVES: Final = 0.15
+"""Share of the shapes that appear and are gone before the end."""
 Frame = list[Thing]
 Grounds = tuple[Colour, Colour]
 
@@ -47,7 +49,7 @@ def clip(
     """A clip of `size` temporal grids of two frames, and cells in height and width."""
     grid, count = size[1:], 2 * size[0]
     colour, shape = random_.choice(list(COLOURS)), random_.choice(SHAPES)
-    radius = random_.uniform(8.0, min(pixels(grid)) / 5)
+    radius = random_.uniform(8.0, min(pixels(grid)) / 3.5)
     rate = random_.choice(RATES)
     if random_.random() < 0.6:
         frames, questions = _appearing(random_, grid, count, (colour, shape), radius, rate)
@@ -135,7 +137,8 @@ def _appearing(
     """A shape that appears, and the questions when it or another does, and what happens."""
     first = random_.randrange(1, count)
     thing = Thing(*name, _place(random_, grid, radius))
-    frames: list[Frame] = [[thing] if index >= first else [] for index in range(count)]
+    last = random_.randint(first + 1, count) if random_.random() < _LEAVES else count
+    frames: list[Frame] = [[thing] if first <= index < last else [] for index in range(count)]
     mark = Mark(0, 3, _shown(grid, thing.centre, radius, first // 2))
     asked = (random_.choice([c for c in COLOURS if c != name[0]]), random_.choice(SHAPES))
     questions = [
