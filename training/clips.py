@@ -36,7 +36,8 @@ RATES: Final = (1.0, 2.0, 4.0)
 WAYS: Final = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 _STILL: Final = 0.2
 _CARDS: Final = 0.25
-"""Share of the clips in which another ground, and a text, come before a shape that appears."""
+"""Share of the clips whose frames without a shape have another ground, and a text."""
+_FACE: Final = Face("truetype/dejavu/DejaVuSans.ttf", 18)
 _LEAVES: Final = 0.15
 """Share of the shapes that appear and are gone before the end."""
 Frame = list[Thing]
@@ -61,7 +62,7 @@ def clip(
     )
     grounds, card = (paper(random_),) * 2, ""
     if random_.random() < _CARDS:
-        grounds, card = (grounds[0], paper(random_)), words.line(random_, held_out, grid[1] * 2)
+        grounds, card = (grounds[0], paper(random_)), _card(random_, grid, held_out)
     seen: dict[tuple[Thing, ...], tuple[NDArray[np.uint8], NDArray[np.int64]]] = {}
     for frame in frames:
         if (key := tuple(frame)) not in seen:
@@ -72,7 +73,7 @@ def clip(
         np.stack([picture for picture, _ in drawn]),
         first.prompt,
         first.answer,
-        np.stack([labels for _, labels in drawn[1::2]]),
+        np.stack([seen[tuple(b or a)][1] for a, b in zip(frames[::2], frames[1::2], strict=True)]),
         fps=rate,
         marks=first.marks,
         more=tuple(more),
@@ -82,13 +83,18 @@ def clip(
 def _drawn(grid: Grid, frame: Frame, radius: float, grounds: Grounds, card: str) -> Sheet:
     """A frame; one without shapes has the other ground and may show a text."""
     sheet = Sheet(grid, grounds[not frame], scale=2)
-    face = Face("truetype/dejavu/DejaVuSans.ttf", 18)
     if card and not frame:
-        free = pixels(grid)[1] - face.extent(card)[0]
-        sheet.write(free // 2, pixels(grid)[0] // 2 - 9, card, face, (30, 30, 30))
+        free = pixels(grid)[1] - _FACE.extent(card)[0]
+        sheet.write(free // 2, pixels(grid)[0] // 2 - 9, card, _FACE, (30, 30, 30))
     for thing in frame:
         draw_shape(sheet, thing.colour, thing.shape, thing.centre, radius)
     return sheet
+
+
+def _card(random_: random.Random, grid: Grid, held_out: bool) -> str:
+    while _FACE.extent(text := words.line(random_, held_out, grid[1] * 2))[0] > pixels(grid)[1]:
+        pass
+    return text
 
 
 def _moving(
@@ -140,10 +146,11 @@ def _appearing(
     last = random_.randint(first + 1, count) if random_.random() < _LEAVES else count
     frames: list[Frame] = [[thing] if first <= index < last else [] for index in range(count)]
     mark = Mark(0, 3, _shown(grid, thing.centre, radius, first // 2))
-    asked = (random_.choice([c for c in COLOURS if c != name[0]]), random_.choice(SHAPES))
+    asked = random_.choice([(c, s) for c in COLOURS for s in SHAPES if (c, s) != name])
+    named = a_shape(*name)
     questions = [
         Question(when(*name), f"{int(first / rate)} s", (mark,)),
-        Question(WHAT_HAPPENS, f"{a_shape(*name)} appears", (mark,)),
+        Question(WHAT_HAPPENS, f"{named} appears", (replace(mark, end=len(named)),)),
         Question(when(*asked), NOT_SHOWN),
     ]
     foremost = random_.choices((0, 1, 2), weights=(0.55, 0.35, 0.1))[0]

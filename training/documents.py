@@ -1,6 +1,7 @@
 """Documents: a page with a title, a small table and a field, and the questions on them."""
 
 import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,7 +56,9 @@ def page(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Exa
     if random_.random() < 0.6:
         line = (top + 2 * pitch - 4) * scale
         sheet.draw.line([(0, line), (width * scale, line)], fill=dark, width=scale)
-    first, *more = (_marked(*question(random_, content), found) for _ in range(_QUESTIONS))
+    asked = [question(random_, content, held_out) for _ in range(_QUESTIONS)]
+    names = (*content.columns, *content.rows, content.key)
+    first, *more = (_marked(prompt, answer, names, found) for prompt, answer in asked)
     return Example(
         sheet.finish(random_, how),
         first.prompt,
@@ -77,14 +80,16 @@ def _where(text: str, marks: list[Mark]) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _marked(prompt: str, answer: str, found: dict[str, tuple[int, ...]]) -> Question:
+def _marked(
+    prompt: str, answer: str, names: Sequence[str], found: dict[str, tuple[int, ...]]
+) -> Question:
     """The question with the places of the names in it, and of its answer."""
     marks = [
         Mark(begin, begin + len(name), found[name], answer=False)
-        for name in found
+        for name in names
         if (begin := max(prompt.find(f" {name} "), prompt.find(f" {name}?")) + 1)
     ]
-    if answer in found and answer != NOT_SHOWN:
+    if answer != NOT_SHOWN:
         marks.append(Mark(0, len(answer), found[answer]))
     return Question(prompt, answer, tuple(marks))
 
@@ -92,11 +97,19 @@ def _marked(prompt: str, answer: str, found: dict[str, tuple[int, ...]]) -> Ques
 def _content(random_: random.Random, grid: Grid, held_out: bool) -> Page:
     across = 2 if grid[1] >= 6 else 1
     down = grid[0] - 3
-    names = [_name(random_, held_out) for _ in range(across + down + 1)]
+    names = _distinct(across + down + 1, lambda: _name(random_, held_out))
     title = words.line(random_, held_out, 2 * grid[1] - 2)
-    values = [_value(random_, held_out) for _ in range(across * down + 1)]
+    values = _distinct(across * down + 1, lambda: _value(random_, held_out))
     cells = tuple(tuple(values[row * across : (row + 1) * across]) for row in range(down))
     return Page(title, tuple(names[:across]), tuple(names[across:-1]), cells, names[-1], values[-1])
+
+
+def _distinct(count: int, draw: Callable[[], str]) -> list[str]:
+    """So that a name and a value stand in one place."""
+    found: dict[str, None] = {}
+    while len(found) < count:
+        found[draw()] = None
+    return list(found)
 
 
 def _name(random_: random.Random, held_out: bool) -> str:
@@ -139,13 +152,12 @@ def key_question(key: str) -> str:
     return f"What is {key}?"
 
 
-def question(random_: random.Random, content: Page) -> tuple[str, str]:
+def question(random_: random.Random, content: Page, held_out: bool) -> tuple[str, str]:
     """One of the three questions; some ask for what is not there."""
     kind = random_.choices(("title", "cell", "key"), weights=(1, 3, 1.5))[0]
     absent = random_.random() < _ABSENT
-    other = _name(random_, False)
-    while other in (*content.rows, *content.columns, content.key):
-        other = _name(random_, False)
+    while (other := _name(random_, held_out)) in (*content.rows, *content.columns, content.key):
+        pass
     if kind == "title":
         return TITLE, content.title
     if kind == "key":

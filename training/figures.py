@@ -54,12 +54,14 @@ def arithmetic(random_: random.Random, grid: Grid, how: Finish, held_out: bool) 
 
 
 def _sum(random_: random.Random, held_out: bool) -> tuple[int, str, int]:
+    """A sum is held out in both orders, or shown in both."""
     while True:
         first, second = random_.randint(10, 99), random_.randint(10, 99)
         sign = random_.choice("+-")
         if sign == "-" and first < second:
             first, second = second, first
-        if words.is_held_out(f"{first}{sign}{second}") is held_out:
+        orders = [f"{first}{sign}{second}"] + [f"{second}+{first}"] * (sign == "+")
+        if all(words.is_held_out(order) is held_out for order in orders):
             return first, sign, second
 
 

@@ -28,7 +28,7 @@ EMPTY: Final = "an empty picture"
 _QUESTIONS: Final = 2
 _ASKED_MORE: Final = 0.1
 """Share of the lines on which there are further questions."""
-_WEIGHTS: Final = (2, 1.5, 1.5, 2.5, 2, 1, 1.2, 1.2, 1.5, 2, 2)
+_WEIGHTS: Final = (2.5, 1, 1.2, 2, 1.8, 1, 1.1, 1, 1.2, 2, 2.2)
 """Of `LANGUAGES`: more of those that are harder."""
 
 
