@@ -63,20 +63,19 @@ class Batch:
     def to(self, device: str) -> "Batch":
         """The batch with its tensors on a device."""
         tensors = {
-            field.name: getattr(self, field.name).to(device)
-            for field in fields(self)
-            if field.type is Tensor
+            one.name: getattr(self, one.name).to(device)
+            for one in fields(self)
+            if one.type is Tensor
         }
         return replace(self, **tensors)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A prompt as tokens: ids, positions `(3, n)` and the position of the answer."""
+    """A prompt as tokens: ids and positions `(3, n)`."""
 
     ids: list[int]
     positions: Tensor
-    following: int
 
 
 @dataclass
@@ -109,8 +108,8 @@ class Batcher:
         for token in self._tokenizer.encode(_rendered(example, example.prompt)):
             ids += [token] * (block.tokens() if token in (self._image, self._video) else 1)
         spans = spans_of(ids, [block], (self._image, self._video))
-        positions, following = rope_positions(spans)
-        return Asked(ids, torch.from_numpy(positions), following)
+        positions, _ = rope_positions(spans)
+        return Asked(ids, torch.from_numpy(positions))
 
     def batch(
         self, name: str, random_: random.Random, examples: Sequence[Example], size: Size
@@ -158,7 +157,7 @@ class Batcher:
             [IGNORED] * shared,
         )
         start = int(asked.positions[0, shared])
-        for number, question in enumerate(example.questions, start=1):
+        for number, question in enumerate(dict.fromkeys(example.questions), start=1):
             self._append(row, example, question, number, start)
         return row
 

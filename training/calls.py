@@ -7,7 +7,7 @@ import random
 from typing import Final
 
 from pipeline.vlm.tools import Call, as_text
-from training.canvas import Example, Finish, Grid, Mark, paper_and_ink, pixels
+from training.canvas import Example, Finish, Grid, Mark, Question, paper_and_ink, pixels
 from training.functions import AIRLINES, CITIES, FLIGHT, FUNCTIONS, ORDER, WEATHER, Function
 from training.phrases import NO_TOOL
 from training.sheet import Face, Sheet
@@ -28,11 +28,9 @@ def tool_call(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -
     sheet, marks = _sheet(random_, grid, how, argument, answer.find(f'"{argument}"') + 1)
     return Example(
         sheet.finish(random_, how),
-        function.question,
-        answer,
+        (Question(function.question, answer, tuple(marks) if fits else ()),),
         sheet.labels,
         tools=tuple(one.as_json() for one in offered),
-        marks=tuple(marks) if fits else (),
     )
 
 

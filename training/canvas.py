@@ -68,34 +68,33 @@ class Question:
 
 @dataclass(frozen=True)
 class Example:
-    """One picture or clip, a prompt, its answer and dense labels.
+    """One picture or clip, what is asked about it, and dense labels.
 
     Attributes:
         picture: `uint8 (height, width, 3)`, or `(frames, height, width, 3)` for a clip.
-        prompt: stands after the picture.
-        answer: what to say.
+        questions: all that training asks; the first is the one that is evaluated.
         labels: `(rows, columns of cells, COLUMNS)`, with the temporal grids of a clip in front.
         fps: sampling rate of a clip, None for a picture.
         tools: JSON of each tool on offer.
         box: left, top, right and bottom of what is to be tapped, in pixels; None elsewhere.
-        marks: where in the picture prompt and answer are found.
-        more: further questions on the same picture, for training.
     """
 
     picture: NDArray[np.uint8]
-    prompt: str
-    answer: str
+    questions: tuple[Question, ...]
     labels: NDArray[np.int64]
     fps: float | None = None
     tools: tuple[str, ...] = ()
     box: tuple[float, float, float, float] | None = None
-    marks: tuple[Mark, ...] = ()
-    more: tuple[Question, ...] = ()
 
     @property
-    def questions(self) -> tuple[Question, ...]:
-        """All questions once, the one to be evaluated first."""
-        return tuple(dict.fromkeys((Question(self.prompt, self.answer, self.marks), *self.more)))
+    def prompt(self) -> str:
+        """Prompt of the first question."""
+        return self.questions[0].prompt
+
+    @property
+    def answer(self) -> str:
+        """Answer to the first question."""
+        return self.questions[0].answer
 
 
 @dataclass(frozen=True)
@@ -123,6 +122,12 @@ CLEAN: Final = Finish()
 def pixels(grid: Grid) -> tuple[int, int]:
     """Height and width of a picture of `grid` cells."""
     return grid[0] * CELL, grid[1] * CELL
+
+
+def cells_around(centre: tuple[float, float], radius: float, grid: Grid) -> tuple[int, ...]:
+    """Cells of a shape; `centre` is `(x, y)` in pixels."""
+    x, y = centre
+    return cells_in((x - radius, y - radius, x + radius, y + radius), grid)
 
 
 def cells_in(box: tuple[float, float, float, float], grid: Grid) -> tuple[int, ...]:

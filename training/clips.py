@@ -22,7 +22,7 @@ from training.canvas import (
     Grid,
     Mark,
     Question,
-    cells_in,
+    cells_around,
     paper,
     pixels,
 )
@@ -57,7 +57,7 @@ def clip(
     else:
         frames, question = _moving(random_, grid, count, (colour, shape), radius)
         questions = [question]
-    first, *more = (
+    asked = tuple(
         replace(question, prompt=clip_question(question.prompt, rate)) for question in questions
     )
     grounds, card = (paper(random_),) * 2, ""
@@ -71,12 +71,9 @@ def clip(
     drawn = [seen[tuple(frame)] for frame in frames]
     return Example(
         np.stack([picture for picture, _ in drawn]),
-        first.prompt,
-        first.answer,
+        asked,
         np.stack([seen[tuple(b or a)][1] for a, b in zip(frames[::2], frames[1::2], strict=True)]),
         fps=rate,
-        marks=first.marks,
-        more=tuple(more),
     )
 
 
@@ -127,8 +124,7 @@ def _moving(
 
 def _shown(grid: Grid, centre: tuple[float, float], radius: float, time: int) -> tuple[int, ...]:
     """Cells of a shape in a temporal grid."""
-    x, y = centre
-    cells = cells_in((x - radius, y - radius, x + radius, y + radius), grid)
+    cells = cells_around(centre, radius, grid)
     return tuple(time * grid[0] * grid[1] + cell for cell in cells)
 
 

@@ -13,6 +13,7 @@ from training.sheet import Face, Sheet
 TITLE: Final = "What is the title?"
 _ABSENT: Final = 0.12
 _QUESTIONS: Final = 5
+"""On a page; equal ones are asked once."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Page:
 
 
 def page(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Example:
-    """A page of at least 4 x 5 cells with one question."""
+    """A page of at least 4 x 5 cells with questions."""
     height, width = pixels(grid)
     pitch = min(height / grid[0], 28.0)
     while True:
@@ -58,15 +59,8 @@ def page(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Exa
         sheet.draw.line([(0, line), (width * scale, line)], fill=dark, width=scale)
     asked = [question(random_, content, held_out) for _ in range(_QUESTIONS)]
     names = (*content.columns, *content.rows, content.key)
-    first, *more = (_marked(prompt, answer, names, found) for prompt, answer in asked)
-    return Example(
-        sheet.finish(random_, how),
-        first.prompt,
-        first.answer,
-        sheet.labels,
-        marks=first.marks,
-        more=tuple(more),
-    )
+    questions = tuple(_marked(prompt, answer, names, found) for prompt, answer in asked)
+    return Example(sheet.finish(random_, how), questions, sheet.labels)
 
 
 def _where(text: str, marks: list[Mark]) -> dict[str, tuple[int, ...]]:

@@ -21,6 +21,7 @@ from training.sheet import Face, Sheet
 RESULT: Final = "What is the result?"
 LARGEST: Final = "Which bar is the largest?"
 _SPOKEN: Final = 7
+"""Sums that are asked beside a picture's own."""
 
 
 def arithmetic(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Example:
@@ -43,14 +44,10 @@ def arithmetic(random_: random.Random, grid: Grid, how: Finish, held_out: bool) 
     left = random_.randint(0, int(width - wide) - 1)
     marks = sheet.write(left, random_.randint(1, int(height - tall) - 1), text, face, above)
     printed = [mark for mark, letter in zip(marks, text, strict=True) if letter not in " ="]
-    return Example(
-        sheet.finish(random_, how),
-        RESULT,
-        solved(first, sign, second),
-        sheet.labels,
-        marks=tuple(Mark(n, n + 1, mark.cells) for n, mark in enumerate(printed)),
-        more=tuple(_spoken(*_sum(random_, held_out)) for _ in range(_SPOKEN)),
-    )
+    places = tuple(Mark(n, n + 1, mark.cells) for n, mark in enumerate(printed))
+    shown = Question(RESULT, solved(first, sign, second), places)
+    spoken = (_spoken(*_sum(random_, held_out)) for _ in range(_SPOKEN))
+    return Example(sheet.finish(random_, how), (shown, *spoken), sheet.labels)
 
 
 def _sum(random_: random.Random, held_out: bool) -> tuple[int, str, int]:
@@ -101,13 +98,8 @@ def bars(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Exa
         sheet.label_shape(box, colour, "square")
         marks.append(sheet.write(left, room + 3, name, face, dark))
     sheet.draw.line([(0, room), (width, room)], fill=dark)
-    return Example(
-        sheet.finish(random_, how),
-        LARGEST,
-        names[largest],
-        sheet.labels,
-        marks=tuple(marks[largest]),
-    )
+    asked = Question(LARGEST, names[largest], tuple(marks[largest]))
+    return Example(sheet.finish(random_, how), (asked,), sheet.labels)
 
 
 def _name(random_: random.Random, held_out: bool) -> str:

@@ -127,7 +127,7 @@ class Forward:
         cos, sin = cos[:, None], sin[:, None]
         if torch.is_autocast_enabled("cpu"):
             cos, sin = cos.bfloat16(), sin.bfloat16()
-        hidden, hide = embedded, _hidden(segments)
+        hidden, hide = embedded, _mask(segments)
         states, attention = [], []
         for layer in text.layers:
             hidden, weights = self._text(layer, hidden, cos, sin, hide)
@@ -151,7 +151,7 @@ class Read:
     attention: list[Tensor]
 
 
-def _hidden(segments: Tensor) -> Tensor:
+def _mask(segments: Tensor) -> Tensor:
     """Minus a lot where a token must not look, `(rows, 1, tokens, tokens)`."""
     count = segments.shape[1]
     before = torch.ones(count, count, dtype=torch.bool, device=segments.device).tril()

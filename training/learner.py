@@ -49,11 +49,10 @@ class Learner:
         """All that learns."""
         return [*self.model.parameters(), *self.heads.parameters()]
 
-    def losses(self, batch: Batch, phase: Phase, step: int) -> Losses:
+    def losses(self, batch: Batch, phase: Phase) -> Losses:
         """Forward of one batch; the dense loss alone where the tower learns alone."""
         visual = self._forward.tower(batch.patches, batch.size[1:])
-        seen = visual.detach() if step < phase.head_first else visual
-        logits = self.heads.dense(seen, batch.chosen).float()
+        logits = self.heads.dense(visual, batch.chosen).float()
         labels = batch.dense[batch.chosen]
         dense = functional.cross_entropy(logits, labels)
         shown = labels > 0

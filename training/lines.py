@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from training import scripts, words
-from training.canvas import CLEAN, Example, Finish, Grid, Mark, paper_and_ink, pixels
+from training.canvas import CLEAN, Example, Finish, Grid, Mark, Question, paper_and_ink, pixels
 from training.sheet import Face, Sheet
 
 READ: Final = "Read the text."
@@ -99,7 +99,7 @@ def _printed(
         top += high + gap
         at += len(line) + 1
     picture = sheet.finish(random_, how)
-    return Example(picture, READ, "\n".join(lines), sheet.labels, marks=tuple(marks))
+    return Example(picture, (Question(READ, "\n".join(lines), tuple(marks)),), sheet.labels)
 
 
 def _place(random_: random.Random, free_x: float, free_y: float) -> tuple[float, float]:

@@ -25,11 +25,13 @@ class Peers:
         return cls(number, count)
 
     def average(self, parameters: Sequence[nn.Parameter]) -> None:
-        """Set all gradients to their means over all peers."""
+        """Set gradients to their means over all peers; what none of them used has none."""
         if self.count == 1:
             return
-        for one in parameters:
-            if one.grad is None:
+        used = torch.tensor([one.grad is not None for one in parameters], dtype=torch.float32)
+        distributed.all_reduce(used)
+        for one, count in zip(parameters, used.tolist(), strict=True):
+            if one.grad is None and count:
                 one.grad = torch.zeros_like(one)
         gradients = [one.grad for one in parameters if one.grad is not None]
         flat = torch.cat([gradient.flatten() for gradient in gradients])

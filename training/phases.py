@@ -18,7 +18,6 @@ class Phase:
         warm_up: steps up to the peak.
         with_text: whether the language model takes part, or the tower learns alone.
         dense_weight: of the dense loss beside the answers' loss.
-        head_first: steps in which the dense head alone learns.
     """
 
     groups: Mapping[str, float]
@@ -28,7 +27,6 @@ class Phase:
     warm_up: int = 200
     with_text: bool = True
     dense_weight: float = 0.5
-    head_first: int = 0
 
     def rate(self, step: int) -> float:
         """Learning rate: warm-up, then cosine."""

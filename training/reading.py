@@ -26,10 +26,17 @@ NO_TEXT: Final = "no text"
 TEXT: Final = "text"
 EMPTY: Final = "an empty picture"
 _QUESTIONS: Final = 2
+"""On a shape."""
 _ASKED_MORE: Final = 0.1
 """Share of the lines on which there are further questions."""
-_WEIGHTS: Final = (2.5, 1, 1.2, 2, 1.8, 1, 1.1, 1, 1.2, 2, 2.2)
-"""Of `LANGUAGES`: more of those that are harder."""
+_SHARES: Final = {
+    "chinese": 2.5,
+    "arabic": 2.0,
+    "russian": 1.8,
+    "greek": 2.0,
+    "vietnamese": 2.2,
+}
+"""More of the languages that are harder; of the others 1."""
 
 
 def english(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Example:
@@ -46,12 +53,13 @@ def lines(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Ex
 
 def script(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Example:
     """A line of another language."""
-    language = random_.choices(LANGUAGES, weights=_WEIGHTS)[0]
+    shares = [_SHARES.get(one, 1.0) for one in LANGUAGES]
+    language = random_.choices(LANGUAGES, weights=shares)[0]
     return _asked(random_, script_line(random_, grid, language, held_out=held_out, how=how))
 
 
 def shape(random_: random.Random, grid: Grid, how: Finish, _held_out: bool) -> Example:
-    """A single shape with one of its questions."""
+    """A single shape with its questions."""
     drawn = single_shape(random_, grid, how)
     _, colour, name = drawn.answer.split()
     questions = (
@@ -61,24 +69,26 @@ def shape(random_: random.Random, grid: Grid, how: Finish, _held_out: bool) -> E
         Question(READ, NO_TEXT),
         _is_there(random_, colour, name),
     )
-    first, *more = random_.choices(questions, weights=(6, 1, 1, 1.5, 1.5), k=_QUESTIONS)
-    return replace(drawn, prompt=first.prompt, answer=first.answer, more=tuple(more))
+    asked = random_.choices(questions, weights=(6, 1, 1, 1.5, 1.5), k=_QUESTIONS)
+    return replace(drawn, questions=tuple(asked))
 
 
 def empty(random_: random.Random, grid: Grid, how: Finish, _held_out: bool) -> Example:
     """Nothing but paper."""
     height, width = pixels(grid)
     image = Image.new("RGB", (width, height), paper(random_))
-    prompt, answer = random_.choice(((READ, NO_TEXT), (DESCRIBE, EMPTY)))
-    return Example(finish(image, random_, how), prompt, answer, no_labels(grid))
+    questions = (Question(READ, NO_TEXT), Question(DESCRIBE, EMPTY))
+    asked = (random_.choice(questions),)
+    return Example(finish(image, random_, how), asked, no_labels(grid))
 
 
 def _asked(random_: random.Random, drawn: Example) -> Example:
-    """In some trainings a line is also described, or a shape is asked for that is not there."""
+    """Some lines are also to be described, and asked for a shape, which is not there."""
     if random_.random() >= _ASKED_MORE:
         return drawn
     absent = is_there(random_.choice(list(COLOURS)), random_.choice(SHAPES))
-    return replace(drawn, more=(Question(DESCRIBE, TEXT), Question(absent, "no")))
+    more = (Question(DESCRIBE, TEXT), Question(absent, "no"))
+    return replace(drawn, questions=drawn.questions + more)
 
 
 def _is_there(random_: random.Random, colour: str, name: str) -> Question:

@@ -172,7 +172,7 @@ class Run:
             group["lr"] = phase.rate(self.step)
         kind = torch.device(self.settings.device).type
         with torch.autocast(kind, torch.bfloat16, enabled=self.settings.half):
-            result = self.learner.losses(batch, phase, self.step)
+            result = self.learner.losses(batch, phase)
         self.optimiser.zero_grad()
         result.total.backward()  # type: ignore[no-untyped-call]
         self.peers.average(self.learner.parameters())

@@ -14,7 +14,7 @@ from training.canvas import (
     Grid,
     Mark,
     Question,
-    cells_in,
+    cells_around,
     paper,
     pixels,
 )
@@ -31,6 +31,7 @@ SIDES: Final = {
 }
 """Axis (0: x, 1: y) and direction of each relation."""
 _QUESTIONS: Final = 4
+"""On a scene; equal ones are asked once."""
 
 
 @dataclass(frozen=True)
@@ -51,33 +52,21 @@ class Thing:
 def scene(
     random_: random.Random, grid: Grid, how: Finish = CLEAN, _held_out: bool = False
 ) -> Example:
-    """Two or three different shapes that do not touch, with one of the questions."""
+    """Two or three different shapes that do not touch, with questions."""
     count = random_.choice((2, 3)) if grid[0] * grid[1] >= 6 else 2
     height, width = pixels(grid)
     places, radius = _places(random_, height, width, count)
     names = random_.sample([(c, s) for c in COLOURS for s in SHAPES], count)
     things = [
-        Thing(*name, place, _cells(place, radius, grid))
+        Thing(*name, place, cells_around(place, radius, grid))
         for name, place in zip(names, places, strict=True)
     ]
     things.sort(key=lambda thing: thing.centre)  # from left to right
     sheet = Sheet(grid, paper(random_), scale=2)
     for thing in things:
         draw_shape(sheet, thing.colour, thing.shape, thing.centre, radius, jitter(random_))
-    first, *more = (_question(random_, things) for _ in range(_QUESTIONS))
-    return Example(
-        sheet.finish(random_, how),
-        first.prompt,
-        first.answer,
-        sheet.labels,
-        marks=first.marks,
-        more=tuple(more),
-    )
-
-
-def _cells(centre: tuple[float, float], radius: float, grid: Grid) -> tuple[int, ...]:
-    x, y = centre
-    return cells_in((x - radius, y - radius, x + radius, y + radius), grid)
+    asked = tuple(_question(random_, things) for _ in range(_QUESTIONS))
+    return Example(sheet.finish(random_, how), asked, sheet.labels)
 
 
 def _places(

@@ -22,12 +22,13 @@ from training.sheet import Box, Face, Sheet
 
 _ABSENT: Final = 0.1
 _QUESTIONS: Final = 4
+"""On a screen; equal ones are asked once."""
 _STEP: Final = 10
 """Coordinates of 0..1000 are given in tens: half of a small button is more."""
 
 
 def tap(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Example:
-    """Three to eight buttons, in training also one or two, and the request to tap one."""
+    """Three to eight buttons, in training also one or two, and requests to tap them."""
     slots = _slots(grid)
     count = random_.randint(3 if held_out else 1, min(8, len(slots)))
     boxes = [_inside(random_, slot) for slot in random_.sample(slots, count)]
@@ -40,16 +41,8 @@ def tap(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Exam
     picture = sheet.finish(random_, how)
     buttons = dict(zip(names, boxes, strict=True))
     asked = [_asked(random_, names, held_out) for _ in range(_QUESTIONS)]
-    first, *more = (_question(name, buttons.get(name), grid) for name in asked)
-    return Example(
-        picture,
-        first.prompt,
-        first.answer,
-        sheet.labels,
-        box=buttons.get(asked[0]),
-        marks=first.marks,
-        more=tuple(more),
-    )
+    questions = tuple(_question(name, buttons.get(name), grid) for name in asked)
+    return Example(picture, questions, sheet.labels, box=buttons.get(asked[0]))
 
 
 def _asked(random_: random.Random, names: list[str], held_out: bool) -> str:

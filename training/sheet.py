@@ -64,9 +64,9 @@ class Sheet:
         number = min(int(middle // CELL), self.grid[0] - 1)
         self._label(self.labels[number].reshape(-1), text, left, places, backwards=backwards)
         ends = left + (places[-1] - places if backwards else places)
-        top, bottom = float(number * CELL), float((number + 1) * CELL)
+        above, below = float(number * CELL), float((number + 1) * CELL)
         return [
-            Mark(at + n, at + n + 1, cells_in((min(a, b), top, max(a, b), bottom), self.grid))
+            Mark(at + n, at + n + 1, cells_in((min(a, b), above, max(a, b), below), self.grid))
             for n, (a, b) in enumerate(pairwise(ends.tolist()))
         ]
 

@@ -3,8 +3,8 @@
 Batches depend on the seed, the step and the number of processes alone; `--out` holds a state from
 which the same command goes on.
 
-Use: `python -m training.train --phase tower --out runs/tower`, then
-`python -m training.train --phase mixed --start runs/tower --out runs/mixed`.
+Use: `python -m training.train --phase letters --out runs/letters`, then
+`python -m training.train --phase copying --start runs/letters --out runs/copying`.
 """
 
 import argparse

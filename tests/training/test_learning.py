@@ -1,6 +1,8 @@
 """How training learns: its forward is the library's, growth loses nothing, runs go on."""
 
+import itertools
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from training.canvas import Example, Mark, Question, no_labels
 from training.curve import HEIGHT, WIDTH, read
 from training.forward import Read
 from training.grow import grow
-from training.heads import pointing
+from training.heads import FOUND, Heads, pointing
 from training.learner import Learner
 from training.model import build_model, normalise
 from training.peers import Peers
@@ -37,7 +39,8 @@ def example(frames: int, answer: str) -> Example:
     shape = (56, 84, 3) if frames == 1 else (frames, 56, 84, 3)
     picture = np.random.default_rng(len(answer)).integers(0, 256, shape, dtype=np.uint8)
     labels = no_labels((2, 3)) if frames == 1 else np.stack([no_labels((2, 3))] * (frames // 2))
-    return Example(picture, "What happens?", answer, labels, fps=None if frames == 1 else 2.0)
+    question = Question("What happens?", answer)
+    return Example(picture, (question,), labels, fps=None if frames == 1 else 2.0)
 
 
 def library_loss(model: Qwen2VLForConditionalGeneration, batch: Batch, grids: int) -> torch.Tensor:
@@ -68,7 +71,7 @@ def test_loss_is_that_of_the_library() -> None:
         grids = max(1, frames // 2)
         batch = Batcher(TOKENIZER).batch("", random.Random(0), examples, (grids, 2, 3))
         with torch.inference_mode():
-            ours = learner.losses(batch, PHASES["mixed"], 0).answer
+            ours = learner.losses(batch, SHORT).answer
             reference = library_loss(learner.model, batch, grids)
         torch.testing.assert_close(ours, reference, rtol=1e-4, atol=1e-4)
 
@@ -79,11 +82,10 @@ def test_questions_on_one_picture_do_not_see_each_other() -> None:
     questions = [Question("What happens?", answer) for answer in ("nothing", "a red circle", "3 s")]
 
     def loss(*asked: Question) -> tuple[float, int]:
-        one = example(6, asked[0].answer)
-        one = replace(one, picture=example(6, "").picture, more=asked[1:])
+        one = replace(example(6, ""), questions=asked)
         batch = Batcher(TOKENIZER).batch("", random.Random(0), [one], (3, 2, 3))
         with torch.inference_mode():
-            answer = learner.losses(batch, PHASES["mixed"], 0).answer
+            answer = learner.losses(batch, SHORT).answer
         assert answer is not None
         count = int((batch.targets != IGNORED).sum())
         return answer.item() * count, count
@@ -94,27 +96,41 @@ def test_questions_on_one_picture_do_not_see_each_other() -> None:
     assert total == pytest.approx(sum(value for value, _ in alone), rel=1e-4)
 
 
-def test_a_head_that_looks_at_the_right_cells_has_no_loss() -> None:
+def test_heads_that_look_at_the_right_cells_have_no_loss() -> None:
     marks = (Mark(0, 1, (1, 4)), Mark(5, 8, (2,), answer=False))
-    one = replace(example(1, "42"), marks=marks)
+    one = replace(example(1, ""), questions=(Question("What happens?", "42", marks),))
     batch = Batcher(TOKENIZER).batch("", random.Random(0), [one], (1, 2, 3))
-    count = batch.ids.shape[1]
-    looks = torch.zeros(1, count, count)
-    first = int(batch.visual[0].nonzero()[0])
-    (name, answers) = sorted(batch.pointers.tolist(), key=lambda pointer: pointer[2])
+    count, first = batch.ids.shape[1], int(batch.visual[0].nonzero()[0])
+    name, answers = sorted(batch.pointers.tolist(), key=lambda pointer: int(pointer[2]))
     assert TOKENIZER.decode(batch.ids[0, name[1]]) == "What happens?"
     assert TOKENIZER.decode(batch.targets[0, answers[1]]) == "4"
-    looks[0, name[1], first + 2] = 1
-    looks[0, answers[1], [first + 1, first + 4]] = 0.5
-    read = Read(torch.zeros(1, count, 4), [], [looks] * 6)
+    attention = [torch.zeros(1, count, count) for _ in range(6)]
+    attention[FOUND[0]][0, name[1], first + 2] = 1
+    attention[FOUND[1]][0, answers[1], [first + 1, first + 4]] = 0.5
+    read = Read(torch.zeros(1, count, 4), [], attention)
     assert pointing(batch, read).item() == pytest.approx(0, abs=1e-3)
-    assert pointing(batch, replace(read, attention=[looks.flip(2)] * 6)).item() > 5
+    assert pointing(batch, replace(read, attention=attention[::-1])).item() > 5
+
+
+def test_a_head_that_knows_each_place_has_no_loss() -> None:
+    heads = Heads(36)
+    with torch.no_grad():
+        heads.place.weight.copy_(20 * torch.eye(36))
+    batch = Batcher(TOKENIZER).batch("", random.Random(0), [example(6, "")] * 2, (3, 2, 3))
+    state = torch.zeros(*batch.ids.shape, 36)
+    for row, tokens in enumerate(batch.visual):
+        cells = itertools.product(range(3), range(2), range(3))
+        for token, (time, high, wide) in zip(tokens.nonzero().flatten(), cells, strict=True):
+            state[row, token, [time, 12 + high, 24 + wide]] = 1
+    read = Read(state, [torch.zeros_like(state), state], [])
+    assert heads.places(batch, read).item() == pytest.approx(0, abs=1e-2)
+    assert heads.places(batch, replace(read, states=[state, state.flip(1)])).item() > 1
 
 
 def _average(number: int, folder: Path) -> None:
     torch.set_num_threads(1)
     peers = Peers.join(number, 2, folder / "meeting")
-    weights = [nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(1))]
+    weights = [nn.Parameter(torch.zeros(size)) for size in (2, 1, 1)]
     weights[0].grad = torch.tensor([1.0, 2.0]) * (number + 1)
     if number:
         weights[1].grad = torch.ones(1)
@@ -125,18 +141,32 @@ def _average(number: int, folder: Path) -> None:
 def test_peers_average_their_gradients(tmp_path: Path) -> None:
     spawn(_average, (tmp_path,), nprocs=2)  # type: ignore[no-untyped-call]
     for number in range(2):
-        grown = torch.load(tmp_path / str(number))
-        torch.testing.assert_close(grown, [torch.tensor([1.5, 3.0]), torch.tensor([0.5])])
+        *used, unused = torch.load(tmp_path / str(number))
+        torch.testing.assert_close(used, [torch.tensor([1.5, 3.0]), torch.tensor([0.5])])
+        assert unused is None
 
 
-def test_peers_learn_together(tmp_path: Path) -> None:
-    settings = Settings(tmp_path, replace(SHORT, steps=2), None, seed=1, half=False)
+def test_peers_learn_from_the_batches_of_all(tmp_path: Path) -> None:
+    phase = replace(SHORT, steps=1)
+    settings = Settings(tmp_path / "run", phase, None, seed=1, half=False)
     learn(settings, threads=1, workers=0, peers=2)
-    assert read_state(tmp_path)["step"] == 2
-    first, second = (
-        next(iter(Stream(TOKENIZER, SHORT, 1, 0, Peers(number, 2)))).ids for number in range(2)
-    )
-    assert not torch.equal(first, second)
+    learned = read_state(tmp_path / "run")["model"]
+
+    def distance(numbers: Sequence[int]) -> float:
+        """From what one process learns from these peers' batches."""
+        run = Run(replace(settings, out=tmp_path / "none"))
+        streams = [Stream(TOKENIZER, phase, 1, 0, Peers(number, 2)) for number in numbers]
+        losses = [run.learner.losses(next(iter(stream)), phase).total for stream in streams]
+        torch.stack(losses).mean().backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(run.learner.parameters(), 1.0)
+        run.optimiser.param_groups[0]["lr"] = phase.rate(0)
+        run.optimiser.step()
+        weights = run.learner.model.state_dict()
+        apart = [(weights[name] - learned[name]).abs().flatten() for name in weights]
+        return torch.cat(apart).mean().item() / phase.rate(0)
+
+    assert distance([0, 1]) < 0.01
+    assert min(distance([0]), distance([1])) > 0.1
 
 
 def test_a_grown_model_computes_the_same() -> None:
