@@ -1,4 +1,4 @@
-"""The sample scan: eight small pages with a picture of a sign each, in eight scripts.
+"""The sample scan: eight small pages with a picture of a sign each, in eight languages.
 
 There is no text layer, so only a model can read them.
 """

@@ -45,10 +45,13 @@ FONTS = [
 ]
 MAKE = """
 import sys
+import json
 from pathlib import Path
 from samples.document import make_document
 from samples.screen import make_screen
+from samples.make import contents
 from samples.signs import make_signs
+assert json.loads(json.dumps(contents())) == json.loads(Path("samples/contents.json").read_text())
 make_signs(Path(sys.argv[1], "signs.pdf"))
 make_document(Path(sys.argv[1], "report.pdf"))
 make_screen(Path(sys.argv[1], "phone.png"))
@@ -180,7 +183,7 @@ def test_signs_are_pictures_without_text() -> None:
     assert all((one != other).any() for one, other in pairwise(shown))
 
 
-def test_document_and_screen_are_made_to_the_same_bytes(tmp_path: Path) -> None:
+def test_what_is_drawn_is_made_to_the_same_bytes(tmp_path: Path) -> None:
     missing = [str(path) for path in FONTS if not path.exists()]
     missing += [name for name in ("fpdf", "uharfbuzz") if importlib.util.find_spec(name) is None]
     if missing:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+import pipeline.vlm
 from pipeline.decode import DecodePlan, Sampling, decode, pixels
 from pipeline.encode import Clip, Encoder
 from pipeline.generate import Generator, Prompt, WorkItem
@@ -13,11 +14,12 @@ from pipeline.store import local_place
 from pipeline.vlm.template import clip_question
 from schemas.shards import Shard
 from tests.conftest import SAMPLES, run
-from training.evaluate import TINY
 
 BEGIN_S, NEEDLE_S, END_S = 28, 32, 40
 """Of `scenes.mkv`: a text, then from 32 s an orange star, then another text."""
 PIXELS = 6 * 28 * 28
+"""Of a frame: small, so that the clip has no more visual tokens than those of the training."""
+TINY = Path(pipeline.vlm.__file__).parent / "tiny"
 
 
 def test_every_picture_is_asked(tmp_path: Path) -> None:
