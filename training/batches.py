@@ -43,7 +43,8 @@ class Batch:
         visual: `bool (batch, sequence)`, where visual tokens stand.
         targets: ids to predict at each place, `IGNORED` outside the answers.
         positions: M-RoPE positions `(3, batch, sequence)`.
-        pointers: `(n, 3)`, row, place in the sequence, and whether it writes an answer.
+        pointers: `(n, 4)`, row, place in the sequence, whether it writes an answer, and the
+            first of the cells that it speaks of.
         pointed: `bool (n, sequence)`, the visual tokens that each of them speaks of.
     """
 
@@ -207,8 +208,8 @@ def _pointers(rows: Sequence[_Row], longest: int) -> tuple[Tensor, Tensor]:
     pointed = torch.zeros((len(found), longest), dtype=torch.bool)
     for number, (index, _, _, cells) in enumerate(found):
         pointed[number, [rows[index].first + cell for cell in cells]] = True
-    pointers = [(index, place, int(answers)) for index, place, answers, _ in found]
-    return torch.tensor(pointers, dtype=torch.long).reshape(-1, 3), pointed
+    pointers = [(index, place, int(answers), cells[0]) for index, place, answers, cells in found]
+    return torch.tensor(pointers, dtype=torch.long).reshape(-1, 4), pointed
 
 
 def _chosen(random_: random.Random, dense: Tensor) -> Tensor:

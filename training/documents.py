@@ -13,7 +13,7 @@ from training.sheet import Face, Sheet
 TITLE: Final = "What is the title?"
 _ABSENT: Final = 0.12
 _QUESTIONS: Final = 5
-"""On a page; equal ones are asked once."""
+"""On a page; all but the first ask for cells, and equal ones are asked once."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,9 @@ def page(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Exa
     if random_.random() < 0.6:
         line = (top + 2 * pitch - 4) * scale
         sheet.draw.line([(0, line), (width * scale, line)], fill=dark, width=scale)
-    asked = [question(random_, content, held_out) for _ in range(_QUESTIONS)]
+    kind = random_.choices(("title", "cell", "key"), weights=(1, 3, 1.5))[0]
+    kinds = (kind, *("cell",) * (_QUESTIONS - 1))
+    asked = [question(random_, content, kind, held_out) for kind in kinds]
     names = (*content.columns, *content.rows, content.key)
     questions = tuple(_marked(prompt, answer, names, found) for prompt, answer in asked)
     return Example(sheet.finish(random_, how), questions, sheet.labels)
@@ -146,9 +148,8 @@ def key_question(key: str) -> str:
     return f"What is {key}?"
 
 
-def question(random_: random.Random, content: Page, held_out: bool) -> tuple[str, str]:
-    """One of the three questions; some ask for what is not there."""
-    kind = random_.choices(("title", "cell", "key"), weights=(1, 3, 1.5))[0]
+def question(random_: random.Random, content: Page, kind: str, held_out: bool) -> tuple[str, str]:
+    """A question for the title, a cell or a key; some ask for what is not there."""
     absent = random_.random() < _ABSENT
     while (other := _name(random_, held_out)) in (*content.rows, *content.columns, content.key):
         pass

@@ -16,6 +16,8 @@ from training.forward import Read
 
 PLACED: Final = 1
 """Layer of the language model after which a visual token knows its place."""
+AIMED: Final = 3
+"""Layer after which a token of an answer knows the place of what it is read from."""
 FOUND: Final = (2, 4)
 """Layers whose first head looks at what a name in a prompt, and a part of an answer, is about."""
 _LONGEST: Final = 12
@@ -29,21 +31,39 @@ class Heads(nn.Module):
         super().__init__()
         self.dense = DenseHead(hidden, COLUMNS, LABELS)
         self.place = nn.Linear(hidden, 3 * _LONGEST)
+        self.target = nn.Linear(hidden, 3 * _LONGEST)
 
     def places(self, batch: Batch, read: Read) -> Tensor:
         """Loss of the temporal grid, row and column of each visual token."""
-        state = read.states[PLACED][batch.visual]
-        logits = self.place(state).float().view(len(state), 3, _LONGEST)
-        axes = [torch.arange(size, device=state.device) for size in batch.size]
-        places = torch.cartesian_prod(*axes).repeat(len(batch.ids), 1)
-        return functional.cross_entropy(logits.flatten(0, 1), places.flatten())
+        places = _places(batch).repeat(len(batch.ids), 1)
+        return _named(self.place(read.states[PLACED][batch.visual]), places)
+
+    def targets(self, batch: Batch, read: Read) -> Tensor:
+        """Loss of the place that the next token of an answer is read from."""
+        rows, tokens, answers, cells = batch.pointers.unbind(1)
+        chosen = answers == 1
+        if not chosen.any():
+            return read.last.new_zeros(())
+        state = read.states[AIMED][rows[chosen], tokens[chosen]]
+        return _named(self.target(state), _places(batch)[cells[chosen]])
+
+
+def _places(batch: Batch) -> Tensor:
+    """Temporal grid, row and column of each cell `(cells, 3)`."""
+    axes = [torch.arange(size, device=batch.ids.device) for size in batch.size]
+    return torch.cartesian_prod(*axes)
+
+
+def _named(logits: Tensor, places: Tensor) -> Tensor:
+    classes = logits.float().view(-1, _LONGEST)
+    return functional.cross_entropy(classes, places.flatten())
 
 
 def pointing(batch: Batch, read: Read) -> Tensor:
     """Loss of the attention that should look at the cells that a word speaks of."""
     if not len(batch.pointers):
         return read.last.new_zeros(())
-    rows, places, answers = batch.pointers.unbind(1)
+    rows, places, answers, _ = batch.pointers.unbind(1)
     losses = []
     for kind, layer in enumerate(FOUND):
         of_kind = answers == kind

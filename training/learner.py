@@ -61,7 +61,8 @@ class Learner:
             return Losses(dense, accuracy)
         read = self._read(batch, visual)
         answer, answer_accuracy = self._answer_loss(batch, read)
-        found, places = pointing(batch, read), self.heads.places(batch, read)
+        found = pointing(batch, read)
+        places = self.heads.places(batch, read) + self.heads.targets(batch, read)
         inner = phase.dense_weight * dense + POINTING * found + PLACING * places
         share = found.neg().exp().item() if len(batch.pointers) else 0.0
         return Losses(answer + inner, accuracy, answer, answer_accuracy, share)

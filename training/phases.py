@@ -80,4 +80,23 @@ PHASES: Final[dict[str, Phase]] = {
         warm_up=100,
         dense_weight=0.3,
     ),
+    "cells": Phase(
+        groups={
+            "scripts": 5,
+            "letters": 2,
+            "reading": 8,
+            "scenes": 4,
+            "clips": 1.5,
+            "pages": 8,
+            "arithmetic": 0.7,
+            "bars": 0.7,
+            "calls": 0.8,
+            "screens": 2,
+        },
+        steps=4400,
+        peak_rate=5e-4,
+        last_rate=1e-5,
+        warm_up=100,
+        dense_weight=0.3,
+    ),
 }

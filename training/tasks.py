@@ -76,7 +76,7 @@ GROUPS: Final[dict[str, Group]] = {
             *((1, 10), (2, 10), (5, 5), (4, 7), (5, 9), (8, 5), (8, 1), (4, 1), (8, 2), (6, 3)),
         ),
         34,
-        {"line": 50, "lines": 14, "script": 26, "shape": 9, "empty": 1},
+        {"line": 40, "lines": 35, "script": 18, "shape": 6, "empty": 1},
     ),
     "scripts": Group(
         _stills((1, 4), (1, 6), (1, 8), (2, 4), (2, 5), (2, 6), (3, 4), (3, 5)), 28, {"script": 1}
@@ -96,7 +96,9 @@ GROUPS: Final[dict[str, Group]] = {
         54,
         {"clip": 1},
     ),
-    "pages": Group(_stills((4, 5), (5, 5), (4, 6), (5, 6), (5, 7), (6, 7)), 105, {"page": 1}),
+    "pages": Group(
+        _stills((4, 5), (5, 5), *((4, 6), (5, 6), (5, 7), (6, 7)) * 3), 105, {"page": 1}
+    ),
     "arithmetic": Group(_stills((1, 4), (2, 4), (2, 5), (2, 6), (3, 5)), 160, {"arithmetic": 1}),
     "bars": Group(_stills((3, 6), (3, 7), (4, 6), (4, 8), (3, 8)), 22, {"bars": 1}),
     "calls": Group(_stills((1, 4), (1, 6), (2, 4), (2, 5), (2, 6), (3, 5)), 78, {"call": 1}),
