@@ -40,6 +40,8 @@ _CARDS: Final = 0.25
 _FACE: Final = Face("truetype/dejavu/DejaVuSans.ttf", 18)
 _LEAVES: Final = 0.15
 """Share of the shapes that appear and are gone before the end."""
+_DRIFTS: Final = 0.25
+"""Share of the shapes that appear and do not stay where they are."""
 Frame = list[Thing]
 Grounds = tuple[Colour, Colour]
 
@@ -138,10 +140,13 @@ def _appearing(
 ) -> tuple[list[Frame], list[Question]]:
     """A shape that appears, and the questions when it or another does, and what happens."""
     first = random_.randrange(1, count)
-    thing = Thing(*name, _place(random_, grid, radius))
     last = random_.randint(first + 1, count) if random_.random() < _LEAVES else count
-    frames: list[Frame] = [[thing] if first <= index < last else [] for index in range(count)]
-    mark = Mark(0, 3, _shown(grid, thing.centre, radius, first // 2))
+    begin = _place(random_, grid, radius)
+    end = _place(random_, grid, radius) if random_.random() < _DRIFTS else begin
+    path = np.linspace(begin, end, last - first)
+    shown: list[Frame] = [[Thing(*name, (float(x), float(y)))] for x, y in path]
+    frames: list[Frame] = [[]] * first + shown + [[]] * (count - last)
+    mark = Mark(0, 3, _shown(grid, begin, radius, first // 2))
     asked = random_.choice([(c, s) for c in COLOURS for s in SHAPES if (c, s) != name])
     named = a_shape(*name)
     questions = [
