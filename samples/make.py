@@ -10,6 +10,7 @@ from pathlib import Path
 
 from samples.document import SCRIPTS, TABLE, make_document
 from samples.screen import BUTTONS, ROWS, make_screen
+from samples.signs import SIGNS, make_signs
 from samples.video import CUES, SCENE_S, SCENES, make_video
 
 
@@ -30,6 +31,7 @@ def contents() -> dict[str, object]:
             "table": TABLE,
             "scripts": {language: sentence for language, _, sentence in SCRIPTS},
         },
+        "signs.pdf": {"signs": {language: text for language, _, _, text in SIGNS}},
         "phone.png": {"rows": ROWS, "buttons": [label for label, _ in BUTTONS]},
     }
 
@@ -39,6 +41,7 @@ def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
     make_video(folder / "scenes.mkv")
     make_document(folder / "report.pdf")
+    make_signs(folder / "signs.pdf")
     make_screen(folder / "phone.png")
     text = json.dumps(contents(), ensure_ascii=False, indent=1)
     (folder / "contents.json").write_text(text + "\n")

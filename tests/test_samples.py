@@ -19,7 +19,13 @@ from tests.conftest import ROOT, SAMPLES
 
 TRUTH: dict[str, Any] = json.loads((SAMPLES / "contents.json").read_text())
 VIDEO, DOCUMENT, SCREEN = TRUTH["scenes.mkv"], TRUTH["report.pdf"], TRUTH["phone.png"]
-MOST_BYTES = {"scenes.mkv": 400_000, "report.pdf": 300_000, "phone.png": 150_000}
+SIGNS = TRUTH["signs.pdf"]["signs"]
+MOST_BYTES = {
+    "scenes.mkv": 400_000,
+    "report.pdf": 300_000,
+    "signs.pdf": 150_000,
+    "phone.png": 150_000,
+}
 FPS, SIZE = 12, (448, 252)
 COLOURS = {
     "red": (214, 40, 40),
@@ -39,9 +45,14 @@ FONTS = [
 ]
 MAKE = """
 import sys
+import json
 from pathlib import Path
 from samples.document import make_document
 from samples.screen import make_screen
+from samples.make import contents
+from samples.signs import make_signs
+assert json.loads(json.dumps(contents())) == json.loads(Path("samples/contents.json").read_text())
+make_signs(Path(sys.argv[1], "signs.pdf"))
 make_document(Path(sys.argv[1], "report.pdf"))
 make_screen(Path(sys.argv[1], "phone.png"))
 """
@@ -162,7 +173,17 @@ def test_screen_is_tall_with_a_button_for_each_label() -> None:
     assert np.count_nonzero(np.diff(toggles) & toggles[1:]) == len(SCREEN["rows"])
 
 
-def test_document_and_screen_are_made_to_the_same_bytes(tmp_path: Path) -> None:
+def test_signs_are_pictures_without_text() -> None:
+    with pypdfium2.PdfDocument(SAMPLES / "signs.pdf") as document:
+        assert len(document) == len(SIGNS)
+        assert len(set(SIGNS.values())) == len(SIGNS)
+        shown = [page.render(scale=1).to_numpy() for page in document]
+        assert [page.get_textpage().get_text_bounded() for page in document] == [""] * len(SIGNS)
+    assert all(picture.std() > 10 for picture in shown)
+    assert all((one != other).any() for one, other in pairwise(shown))
+
+
+def test_what_is_drawn_is_made_to_the_same_bytes(tmp_path: Path) -> None:
     missing = [str(path) for path in FONTS if not path.exists()]
     missing += [name for name in ("fpdf", "uharfbuzz") if importlib.util.find_spec(name) is None]
     if missing:
@@ -170,6 +191,6 @@ def test_document_and_screen_are_made_to_the_same_bytes(tmp_path: Path) -> None:
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
         subprocess.run([sys.executable, "-c", MAKE, tmp_path / folder], cwd=ROOT, check=True)
-    for name in ("report.pdf", "phone.png"):
+    for name in ("report.pdf", "signs.pdf", "phone.png"):
         first, second = (tmp_path / folder / name for folder in ("one", "two"))
         assert first.read_bytes() == second.read_bytes()

@@ -37,17 +37,26 @@ COUNT: Final = 60
 LEAST: Final = {
     "English, one clean line": 0.9,
     "English, one to three lines": 0.8,
-    "german": 0.8,
-    "french": 0.75,
-    "spanish": 0.78,
-    "polish": 0.74,
+    "chinese": 0.83,
+    "japanese": 0.86,
+    "korean": 0.9,
+    "arabic": 0.88,
+    "russian": 0.85,
+    "german": 0.9,
+    "french": 0.9,
+    "spanish": 0.88,
+    "polish": 0.9,
+    "greek": 0.88,
+    "vietnamese": 0.8,
     "one shape": 0.96,
-    "two or three shapes": 0.5,
-    "clip: what": 0.77,
-    "clip: when": 0.82,
-    "page": 0.42,
-    "largest bar": 0.8,
-    "function call": 0.85,
+    "two or three shapes": 0.9,
+    "clip: what": 0.92,
+    "clip: when": 0.9,
+    "page": 0.88,
+    "arithmetic": 0.84,
+    "largest bar": 0.9,
+    "function call": 0.9,
+    "tap": 0.9,
 }
 """Parts of the table, a little below what `python -m training.evaluate` reaches."""
 GUESSED: Final = 0.25
@@ -153,4 +162,4 @@ def test_without_the_picture_it_can_only_guess() -> None:
 
 @needs_sources
 def test_sizes_and_ratios_agree() -> None:
-    assert agreement(reader(), 16, seed=1).reached >= 0.7
+    assert agreement(reader(), 16, seed=1).reached >= 0.85

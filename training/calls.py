@@ -7,7 +7,7 @@ import random
 from typing import Final
 
 from pipeline.vlm.tools import Call, as_text
-from training.canvas import Example, Finish, Grid, paper_and_ink, pixels
+from training.canvas import Example, Finish, Grid, Mark, Question, paper_and_ink, pixels
 from training.functions import AIRLINES, CITIES, FLIGHT, FUNCTIONS, ORDER, WEATHER, Function
 from training.phrases import NO_TOOL
 from training.sheet import Face, Sheet
@@ -25,11 +25,10 @@ def tool_call(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -
     offered = [function, others[0]] if fits else others
     random_.shuffle(offered)
     answer = as_text(Call(function.name, {function.parameter: argument})) if fits else NO_TOOL
-    sheet = _sheet(random_, grid, how, argument)
+    sheet, marks = _sheet(random_, grid, how, argument, answer.find(f'"{argument}"') + 1)
     return Example(
         sheet.finish(random_, how),
-        function.question,
-        answer,
+        (Question(function.question, answer, tuple(marks) if fits else ()),),
         sheet.labels,
         tools=tuple(one.as_json() for one in offered),
     )
@@ -46,7 +45,9 @@ def _argument(random_: random.Random, function: Function, held_out: bool) -> str
             return text
 
 
-def _sheet(random_: random.Random, grid: Grid, how: Finish, text: str) -> Sheet:
+def _sheet(
+    random_: random.Random, grid: Grid, how: Finish, text: str, at: int
+) -> tuple[Sheet, list[Mark]]:
     height, width = pixels(grid)
     while True:
         face = Face.any(random_, random_.randint(17, 26))
@@ -56,5 +57,5 @@ def _sheet(random_: random.Random, grid: Grid, how: Finish, text: str) -> Sheet:
     below, above = paper_and_ink(random_, how.coloured)
     sheet = Sheet(grid, below)
     left = random_.randint(0, int(width - wide) - 1)
-    sheet.write(left, random_.randint(1, int(height - tall) - 1), text, face, above)
-    return sheet
+    top = random_.randint(1, int(height - tall) - 1)
+    return sheet, sheet.write(left, top, text, face, above, at)

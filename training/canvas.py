@@ -41,13 +41,38 @@ Grid = tuple[int, int]
 
 
 @dataclass(frozen=True)
+class Mark:
+    """Where in the picture the thing is that some characters speak of; used in training only.
+
+    Attributes:
+        begin: first character.
+        end: behind the last one.
+        cells: flat indices, temporal grids first, then rows.
+        answer: whether they are characters of the answer, not of the prompt.
+    """
+
+    begin: int
+    end: int
+    cells: tuple[int, ...]
+    answer: bool = True
+
+
+@dataclass(frozen=True)
+class Question:
+    """A prompt, its answer, and where in the picture both are found."""
+
+    prompt: str
+    answer: str
+    marks: tuple[Mark, ...] = ()
+
+
+@dataclass(frozen=True)
 class Example:
-    """One picture or clip, a prompt, its answer and dense labels.
+    """One picture or clip, what is asked about it, and dense labels.
 
     Attributes:
         picture: `uint8 (height, width, 3)`, or `(frames, height, width, 3)` for a clip.
-        prompt: stands after the picture.
-        answer: what to say.
+        questions: all that training asks; the first is the one that is evaluated.
         labels: `(rows, columns of cells, COLUMNS)`, with the temporal grids of a clip in front.
         fps: sampling rate of a clip, None for a picture.
         tools: JSON of each tool on offer.
@@ -55,12 +80,21 @@ class Example:
     """
 
     picture: NDArray[np.uint8]
-    prompt: str
-    answer: str
+    questions: tuple[Question, ...]
     labels: NDArray[np.int64]
     fps: float | None = None
     tools: tuple[str, ...] = ()
     box: tuple[float, float, float, float] | None = None
+
+    @property
+    def prompt(self) -> str:
+        """Prompt of the first question."""
+        return self.questions[0].prompt
+
+    @property
+    def answer(self) -> str:
+        """Answer to the first question."""
+        return self.questions[0].answer
 
 
 @dataclass(frozen=True)
@@ -88,6 +122,24 @@ CLEAN: Final = Finish()
 def pixels(grid: Grid) -> tuple[int, int]:
     """Height and width of a picture of `grid` cells."""
     return grid[0] * CELL, grid[1] * CELL
+
+
+def cells_around(centre: tuple[float, float], radius: float, grid: Grid) -> tuple[int, ...]:
+    """Cells of a shape; `centre` is `(x, y)` in pixels."""
+    x, y = centre
+    return cells_in((x - radius, y - radius, x + radius, y + radius), grid)
+
+
+def cells_in(box: tuple[float, float, float, float], grid: Grid) -> tuple[int, ...]:
+    """Cells that a box (left, top, right, bottom, in pixels) covers by a third of their sides."""
+    left, top, right, bottom = (side / CELL for side in box)
+    rows, columns = _covered(top, bottom, grid[0]), _covered(left, right, grid[1])
+    return tuple(row * grid[1] + column for row in rows for column in columns)
+
+
+def _covered(low: float, high: float, count: int) -> list[int]:
+    found = [n for n in range(count) if min(high, n + 1) - max(low, n) >= 1 / 3]
+    return found or [min(max(int((low + high) / 2), 0), count - 1)]
 
 
 def no_labels(grid: Grid) -> NDArray[np.int64]:

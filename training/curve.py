@@ -1,6 +1,6 @@
 """Curve: the learning curves of runs, one after the other, as a picture.
 
-Use: `python -m training.curve runs/tower runs/mixed --to curve.png`.
+Use: `python -m training.curve runs/letters runs/copying --to curve.png`.
 """
 
 import argparse
@@ -18,7 +18,7 @@ TOP: Final = 20
 BOTTOM: Final = 480
 _COLOURS: Final = (
     *("#888888", "#d62728", "#1f77b4", "#2ca02c", "#ff7f0e", "#9467bd"),
-    *("#17becf", "#e377c2", "#8c564b", "#bcbd22"),
+    *("#17becf", "#e377c2", "#8c564b", "#bcbd22", "#000080", "#000000", "#00a000"),
 )
 _SMOOTH: Final = 5
 """Reports that one point of the picture is the mean of."""
@@ -37,7 +37,7 @@ def read(runs: Sequence[Path]) -> tuple[list[dict[str, float]], list[int]]:
 
 
 def draw(points: Sequence[dict[str, float]], ends: Sequence[int]) -> Image.Image:
-    """Accuracies over steps: the dense labels', and each group's next tokens."""
+    """Over steps: accuracy of the dense labels and of each group's tokens, attention on marks."""
     image = Image.new("RGB", (WIDTH, HEIGHT), "white")
     pen, font = ImageDraw.Draw(image), ImageFont.load_default(13)
     last = max(ends)

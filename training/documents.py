@@ -1,16 +1,19 @@
 """Documents: a page with a title, a small table and a field, and the questions on them."""
 
 import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from training import words
-from training.canvas import Example, Finish, Grid, ink, paper, pixels
+from training.canvas import Example, Finish, Grid, Mark, Question, ink, paper, pixels
 from training.phrases import NOT_SHOWN
 from training.sheet import Face, Sheet
 
 TITLE: Final = "What is the title?"
 _ABSENT: Final = 0.12
+_QUESTIONS: Final = 5
+"""On a page; all but the first ask for cells, and equal ones are asked once."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Page:
 
 
 def page(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Example:
-    """A page of at least 4 x 5 cells with one question."""
+    """A page of at least 4 x 5 cells with questions."""
     height, width = pixels(grid)
     pitch = min(height / grid[0], 28.0)
     while True:
@@ -47,23 +50,62 @@ def page(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Exa
     scale = 2 if random_.random() < how.reduced else 1
     sheet, dark = Sheet(grid, paper(random_), scale), ink(random_)
     left, top = random_.randint(0, 4), random_.randint(1, 6)
+    found: dict[str, tuple[int, ...]] = {}
     for x, y, text, _ in spots:
-        sheet.write(x + left, y + top, text, face, dark)
+        marks = sheet.write(x + left, y + top, text, face, dark)
+        found |= _where(text, marks)
     if random_.random() < 0.6:
         line = (top + 2 * pitch - 4) * scale
         sheet.draw.line([(0, line), (width * scale, line)], fill=dark, width=scale)
-    prompt, answer = question(random_, content)
-    return Example(sheet.finish(random_, how), prompt, answer, sheet.labels)
+    kind = random_.choices(("title", "cell", "key"), weights=(1, 3, 1.5))[0]
+    kinds = (kind, *("cell",) * (_QUESTIONS - 1))
+    asked = [question(random_, content, kind, held_out) for kind in kinds]
+    names = (*content.columns, *content.rows, content.key)
+    questions = tuple(_marked(prompt, answer, names, found) for prompt, answer in asked)
+    return Example(sheet.finish(random_, how), questions, sheet.labels)
+
+
+def _where(text: str, marks: list[Mark]) -> dict[str, tuple[int, ...]]:
+    """Cells of a text, and of the two halves of a field."""
+    key, _, value = text.partition(": ")
+    spans = {text: marks, key: marks[: len(key)], value: marks[len(text) - len(value) :]}
+    return {
+        part: tuple(sorted({cell for mark in letters for cell in mark.cells}))
+        for part, letters in spans.items()
+        if part
+    }
+
+
+def _marked(
+    prompt: str, answer: str, names: Sequence[str], found: dict[str, tuple[int, ...]]
+) -> Question:
+    """The question with the places of the names in it, and of its answer."""
+    marks = [
+        Mark(begin, begin + len(name), found[name], answer=False)
+        for name in names
+        if (begin := max(prompt.find(f" {name} "), prompt.find(f" {name}?")) + 1)
+    ]
+    if answer != NOT_SHOWN:
+        marks.append(Mark(0, len(answer), found[answer]))
+    return Question(prompt, answer, tuple(marks))
 
 
 def _content(random_: random.Random, grid: Grid, held_out: bool) -> Page:
     across = 2 if grid[1] >= 6 else 1
     down = grid[0] - 3
-    names = [_name(random_, held_out) for _ in range(across + down + 1)]
+    names = _distinct(across + down + 1, lambda: _name(random_, held_out))
     title = words.line(random_, held_out, 2 * grid[1] - 2)
-    values = [_value(random_, held_out) for _ in range(across * down + 1)]
+    values = _distinct(across * down + 1, lambda: _value(random_, held_out))
     cells = tuple(tuple(values[row * across : (row + 1) * across]) for row in range(down))
     return Page(title, tuple(names[:across]), tuple(names[across:-1]), cells, names[-1], values[-1])
+
+
+def _distinct(count: int, draw: Callable[[], str]) -> list[str]:
+    """So that a name and a value stand in one place."""
+    found: dict[str, None] = {}
+    while len(found) < count:
+        found[draw()] = None
+    return list(found)
 
 
 def _name(random_: random.Random, held_out: bool) -> str:
@@ -106,13 +148,11 @@ def key_question(key: str) -> str:
     return f"What is {key}?"
 
 
-def question(random_: random.Random, content: Page) -> tuple[str, str]:
-    """One of the three questions; some ask for what is not there."""
-    kind = random_.choices(("title", "cell", "key"), weights=(1, 3, 1.5))[0]
+def question(random_: random.Random, content: Page, kind: str, held_out: bool) -> tuple[str, str]:
+    """A question for the title, a cell or a key; some ask for what is not there."""
     absent = random_.random() < _ABSENT
-    other = _name(random_, False)
-    while other in (*content.rows, *content.columns, content.key):
-        other = _name(random_, False)
+    while (other := _name(random_, held_out)) in (*content.rows, *content.columns, content.key):
+        pass
     if kind == "title":
         return TITLE, content.title
     if kind == "key":

@@ -4,24 +4,34 @@ import random
 from typing import Final
 
 from training import words
-from training.canvas import COLOURS, Example, Finish, Grid, ink, paper, paper_and_ink, pixels
+from training.canvas import (
+    COLOURS,
+    Example,
+    Finish,
+    Grid,
+    Mark,
+    Question,
+    ink,
+    paper,
+    paper_and_ink,
+    pixels,
+)
 from training.sheet import Face, Sheet
 
 RESULT: Final = "What is the result?"
 LARGEST: Final = "Which bar is the largest?"
+_SPOKEN: Final = 7
+"""Sums that are asked beside a picture's own."""
 
 
 def arithmetic(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Example:
-    """A sum or a difference of two numbers of two digits, never negative."""
+    """A sum or a difference of two numbers of two digits, never negative.
+
+    The answer repeats it before the result: what has been written is easier to add than what is
+    only seen. Further questions ask for sums that are not in the picture.
+    """
     height, width = pixels(grid)
-    while True:
-        first, second = random_.randint(10, 99), random_.randint(10, 99)
-        sign = random_.choice("+-")
-        if sign == "-" and first < second:
-            first, second = second, first
-        if words.is_held_out(f"{first}{sign}{second}") is held_out:
-            break
-    answer = first + second if sign == "+" else first - second
+    first, sign, second = _sum(random_, held_out)
     space = random_.choice(("", " "))
     text = f"{first}{space}{sign}{space}{second}" + random_.choice(("", f"{space}=", ""))
     while True:
@@ -32,8 +42,34 @@ def arithmetic(random_: random.Random, grid: Grid, how: Finish, held_out: bool) 
     below, above = paper_and_ink(random_, how.coloured)
     sheet = Sheet(grid, below)
     left = random_.randint(0, int(width - wide) - 1)
-    sheet.write(left, random_.randint(1, int(height - tall) - 1), text, face, above)
-    return Example(sheet.finish(random_, how), RESULT, str(answer), sheet.labels)
+    marks = sheet.write(left, random_.randint(1, int(height - tall) - 1), text, face, above)
+    printed = [mark for mark, letter in zip(marks, text, strict=True) if letter not in " ="]
+    places = tuple(Mark(n, n + 1, mark.cells) for n, mark in enumerate(printed))
+    shown = Question(RESULT, solved(first, sign, second), places)
+    spoken = (_spoken(*_sum(random_, held_out)) for _ in range(_SPOKEN))
+    return Example(sheet.finish(random_, how), (shown, *spoken), sheet.labels)
+
+
+def _sum(random_: random.Random, held_out: bool) -> tuple[int, str, int]:
+    """A sum is held out in both orders, or shown in both."""
+    while True:
+        first, second = random_.randint(10, 99), random_.randint(10, 99)
+        sign = random_.choice("+-")
+        if sign == "-" and first < second:
+            first, second = second, first
+        orders = [f"{first}{sign}{second}"] + [f"{second}+{first}"] * (sign == "+")
+        if all(words.is_held_out(order) is held_out for order in orders):
+            return first, sign, second
+
+
+def solved(first: int, sign: str, second: int) -> str:
+    """A sum or difference with its result: "17+25=42"."""
+    result = first + second if sign == "+" else first - second
+    return f"{first}{sign}{second}={result}"
+
+
+def _spoken(first: int, sign: str, second: int) -> Question:
+    return Question(f"What is {first}{sign}{second}?", solved(first, sign, second))
 
 
 def bars(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Example:
@@ -53,15 +89,17 @@ def bars(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Exa
     sheet, dark = Sheet(grid, paper(random_)), ink(random_)
     same = random_.random() < 0.4
     colours = random_.sample(list(COLOURS), count)
+    marks: list[list[Mark]] = []
     for index, (name, share) in enumerate(zip(names, tops, strict=True)):
         left = index * pitch + 3
         box = (left, room - share * (room - 4), left + pitch * 0.6, float(room))
         colour = colours[0] if same else colours[index]
         sheet.draw.rectangle(box, fill=COLOURS[colour])
         sheet.label_shape(box, colour, "square")
-        sheet.write(left, room + 3, name, face, dark)
+        marks.append(sheet.write(left, room + 3, name, face, dark))
     sheet.draw.line([(0, room), (width, room)], fill=dark)
-    return Example(sheet.finish(random_, how), LARGEST, names[largest], sheet.labels)
+    asked = Question(LARGEST, names[largest], tuple(marks[largest]))
+    return Example(sheet.finish(random_, how), (asked,), sheet.labels)
 
 
 def _name(random_: random.Random, held_out: bool) -> str:

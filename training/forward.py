@@ -6,16 +6,18 @@ with the library's.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from transformers import Qwen2VLForConditionalGeneration
 
 from training.model import normalise
 
-Block = Callable[[Any, Tensor, Tensor, Tensor], Tensor]
+VisionBlock = Callable[[Any, Tensor, Tensor, Tensor], Tensor]
+TextBlock = Callable[[Any, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def vision_block(block: Any, hidden: Tensor, cos: Tensor, sin: Tensor) -> Tensor:  # noqa: ANN401
@@ -25,14 +27,31 @@ def vision_block(block: Any, hidden: Tensor, cos: Tensor, sin: Tensor) -> Tensor
     mixed = attention.qkv(block.norm1(hidden)).view(batch, count, 3, attention.num_heads, -1)
     query, key, value = mixed.permute(2, 0, 3, 1, 4).unbind(0)
     query, key = _turn(query, cos, sin), _turn(key, cos, sin)
-    out = _attend(query, key, value, causal=False)
+    out = _weights(query, key) @ value
     hidden = hidden + attention.proj(out.transpose(1, 2).reshape(batch, count, width))
     mixed_in: Tensor = hidden + block.mlp(block.norm2(hidden))
     return mixed_in
 
 
-def text_block(layer: Any, hidden: Tensor, cos: Tensor, sin: Tensor) -> Tensor:  # noqa: ANN401
-    """One layer of the language model on `(rows, tokens, width)`; padding is on the right."""
+def text_block(
+    layer: Any,  # noqa: ANN401
+    hidden: Tensor,
+    cos: Tensor,
+    sin: Tensor,
+    hide: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """One layer of the language model on `(rows, tokens, width)`.
+
+    Args:
+        layer: its weights.
+        hidden: what comes in.
+        cos: of the positions.
+        sin: of the positions.
+        hide: added to the attention's logits, `(rows, 1, tokens, tokens)`.
+
+    Returns:
+        What goes out, and the attention of the first head `(rows, tokens, tokens)`.
+    """
     attention = layer.self_attn
     batch, count, width = hidden.shape
     normed = layer.input_layernorm(hidden)
@@ -43,19 +62,17 @@ def text_block(layer: Any, hidden: Tensor, cos: Tensor, sin: Tensor) -> Tensor: 
     query, key = _turn(query, cos, sin), _turn(key, cos, sin)
     groups = attention.num_key_value_groups
     key, value = (part.repeat_interleave(groups, dim=1) for part in (key, value))
-    out = _attend(query, key, value, causal=True)
+    weights = _weights(query, key, hide)
+    out = weights @ value
     hidden = hidden + attention.o_proj(out.transpose(1, 2).reshape(batch, count, width))
-    mixed_in: Tensor = hidden + layer.mlp(layer.post_attention_layernorm(hidden))
-    return mixed_in
+    return hidden + layer.mlp(layer.post_attention_layernorm(hidden)), weights[:, 0]
 
 
-def _attend(query: Tensor, key: Tensor, value: Tensor, *, causal: bool) -> Tensor:
-    weights = (query @ key.transpose(-1, -2)).float() * query.shape[-1] ** -0.5
-    if causal:
-        count = query.shape[-2]
-        later = torch.ones(count, count, dtype=torch.bool, device=query.device).triu(1)
-        weights = weights.masked_fill(later, -1e4)
-    return torch.softmax(weights, dim=-1).to(value.dtype) @ value
+def _weights(query: Tensor, key: Tensor, hide: Tensor | None = None) -> Tensor:
+    logits = (query @ key.transpose(-1, -2)).float() * query.shape[-1] ** -0.5
+    if hide is not None:
+        logits = logits + hide
+    return torch.softmax(logits, dim=-1).to(query.dtype)
 
 
 def _turn(values: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -69,8 +86,8 @@ class Forward:
     def __init__(self, model: Qwen2VLForConditionalGeneration, *, compiled: bool = False) -> None:
         """With `compiled`, blocks are compiled at their first use (tens of seconds)."""
         self._model = model
-        self._vision: Block = vision_block
-        self._text: Block = text_block
+        self._vision: VisionBlock = vision_block
+        self._text: TextBlock = text_block
         if compiled:
             self._vision = torch.compile(vision_block, dynamic=True)
             self._text = torch.compile(text_block, dynamic=True)
@@ -96,18 +113,50 @@ class Forward:
         merged: Tensor = visual.merger(hidden.reshape(batch * count, -1))
         return merged.view(batch, count // 4, -1)
 
-    def language(self, embedded: Tensor, positions: Tensor) -> Tensor:
-        """Last hidden states of `(rows, tokens, width)` at positions `(3, rows, tokens)`."""
+    def language(self, embedded: Tensor, positions: Tensor, segments: Tensor) -> "Read":
+        """The language model on `(rows, tokens, width)`.
+
+        Args:
+            embedded: what comes in.
+            positions: `(3, rows, tokens)`.
+            segments: `(rows, tokens)`; each token sees those before it in its own segment and
+                in segment 0.
+        """
         text = self._model.model.language_model
         cos, sin = text.rotary_emb(embedded, positions)
         cos, sin = cos[:, None], sin[:, None]
         if torch.is_autocast_enabled("cpu"):
             cos, sin = cos.bfloat16(), sin.bfloat16()
-        hidden = embedded
+        hidden, hide = embedded, _mask(segments)
+        states, attention = [], []
         for layer in text.layers:
-            hidden = self._text(layer, hidden, cos, sin)
-        normed: Tensor = text.norm(hidden)
-        return normed
+            hidden, weights = self._text(layer, hidden, cos, sin, hide)
+            states.append(hidden)
+            attention.append(weights)
+        return Read(text.norm(hidden), states, attention)
+
+
+@dataclass(frozen=True)
+class Read:
+    """What the language model made of rows of tokens.
+
+    Attributes:
+        last: normalised hidden states `(rows, tokens, width)` in front of the head.
+        states: those after each layer, not normalised.
+        attention: of each layer's first head `(rows, tokens, tokens)`.
+    """
+
+    last: Tensor
+    states: list[Tensor]
+    attention: list[Tensor]
+
+
+def _mask(segments: Tensor) -> Tensor:
+    """Minus a lot where a token must not look, `(rows, 1, tokens, tokens)`."""
+    count = segments.shape[1]
+    before = torch.ones(count, count, dtype=torch.bool, device=segments.device).tril()
+    seen, seeing = segments[:, None, None, :], segments[:, None, :, None]
+    return torch.where(before & ((seen == 0) | (seen == seeing)), 0.0, -1e4)
 
 
 def _places(grid: tuple[int, int]) -> Tensor:
@@ -115,24 +164,3 @@ def _places(grid: tuple[int, int]) -> Tensor:
     axes = torch.meshgrid(torch.arange(grid[0] * 2), torch.arange(grid[1] * 2), indexing="ij")
     shape = (grid[0], 2, grid[1], 2)
     return torch.stack([axis.reshape(shape).transpose(1, 2).flatten() for axis in axes], dim=-1)
-
-
-class DenseHead(nn.Module):
-    """Names what lies under each of a cell's columns; used in training and thrown away."""
-
-    def __init__(self, hidden: int, columns: int, labels: int, rank: int = 64) -> None:
-        super().__init__()
-        self.columns = columns
-        self.spread = nn.Linear(hidden, columns * rank)
-        self.name = nn.Linear(rank, labels)
-
-    def forward(self, tokens: Tensor, chosen: Tensor) -> Tensor:
-        """Logits `(n, labels)` of the chosen columns.
-
-        Args:
-            tokens: visual tokens `(pictures, cells, hidden)`.
-            chosen: `bool (pictures, cells, columns)`.
-        """
-        spread = self.spread(tokens).view(*tokens.shape[:2], self.columns, -1)
-        logits: Tensor = self.name(spread[chosen])
-        return logits

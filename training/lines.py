@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from training import scripts, words
-from training.canvas import CLEAN, Example, Finish, Grid, paper_and_ink, pixels
+from training.canvas import CLEAN, Example, Finish, Grid, Mark, Question, paper_and_ink, pixels
 from training.sheet import Face, Sheet
 
 READ: Final = "Read the text."
@@ -90,12 +90,16 @@ def _printed(
     below, above = paper_and_ink(random_, how.coloured)
     sheet = Sheet(grid, below, scale)
     centred = random_.random() < 0.3
+    marks: list[Mark] = []
+    at = 0
     for line, (across, high) in zip(lines, extents, strict=True):
         indent = wide - across
         start = indent / 2 if centred else indent if language == "arabic" else 0
-        sheet.write(left + start, top, line, face, above)
+        marks += sheet.write(left + start, top, line, face, above, at)
         top += high + gap
-    return Example(sheet.finish(random_, how), READ, "\n".join(lines), sheet.labels)
+        at += len(line) + 1
+    picture = sheet.finish(random_, how)
+    return Example(picture, (Question(READ, "\n".join(lines), tuple(marks)),), sheet.labels)
 
 
 def _place(random_: random.Random, free_x: float, free_y: float) -> tuple[float, float]:
@@ -107,5 +111,7 @@ def _place(random_: random.Random, free_x: float, free_y: float) -> tuple[float,
 def _size(random_: random.Random, grid: Grid, language: str, how: Finish, count: int) -> int:
     if count == 1 and grid[0] > 1 and random_.random() < how.large:
         return random_.randint(27, 36)
-    least = {"chinese": 20, "japanese": 20, "korean": 20, "arabic": 20}.get(language, 17)
+    least = {"english": 15, "chinese": 20, "japanese": 20, "korean": 20, "arabic": 20}.get(
+        language, 17
+    )
     return random_.randint(least, 26)

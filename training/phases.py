@@ -18,7 +18,6 @@ class Phase:
         warm_up: steps up to the peak.
         with_text: whether the language model takes part, or the tower learns alone.
         dense_weight: of the dense loss beside the answers' loss.
-        head_first: steps in which the dense head alone learns.
     """
 
     groups: Mapping[str, float]
@@ -28,7 +27,6 @@ class Phase:
     warm_up: int = 200
     with_text: bool = True
     dense_weight: float = 0.5
-    head_first: int = 0
 
     def rate(self, step: int) -> float:
         """Learning rate: warm-up, then cosine."""
@@ -45,61 +43,79 @@ PHASES: Final[dict[str, Phase]] = {
     "copying": Phase(
         groups={"short": 3, "letters": 1}, steps=8000, peak_rate=1.5e-3, last_rate=4e-4
     ),
-    "tower": Phase(
-        groups={"reading": 10, "scenes": 1},
-        steps=12000,
-        peak_rate=1.2e-3,
-        last_rate=6e-5,
-        with_text=False,
-        head_first=300,
-    ),
-    "mixed": Phase(
-        groups={
-            "reading": 10,
-            "scenes": 1.5,
-            "clips": 1.6,
-            "pages": 1.8,
-            "arithmetic": 1.3,
-            "bars": 0.8,
-            "calls": 1,
-            "screens": 2,
-        },
-        steps=3000,
-        peak_rate=1e-3,
-        last_rate=9e-4,
-    ),
     "broad": Phase(
         groups={
-            "reading": 14,
-            "scenes": 1.2,
-            "clips": 1.2,
-            "pages": 1.2,
-            "arithmetic": 0.5,
-            "bars": 0.6,
-            "calls": 1,
-            "screens": 1.2,
+            "scripts": 8,
+            "letters": 1.5,
+            "reading": 4,
+            "scenes": 2,
+            "clips": 2,
+            "pages": 4,
+            "arithmetic": 4,
+            "bars": 0.5,
+            "calls": 0.5,
+            "screens": 3,
         },
-        steps=6000,
-        peak_rate=9e-4,
-        last_rate=5e-4,
-        dense_weight=0.4,
+        steps=12000,
+        peak_rate=1e-3,
+        last_rate=7e-4,
+        dense_weight=0.3,
     ),
     "final": Phase(
         groups={
-            "letters": 11,
-            "reading": 6,
-            "scenes": 1,
-            "clips": 1.1,
-            "pages": 0.8,
-            "arithmetic": 0.2,
-            "bars": 0.5,
+            "scripts": 6,
+            "letters": 3.5,
+            "reading": 7,
+            "scenes": 2.5,
+            "clips": 2.2,
+            "pages": 6,
+            "arithmetic": 1,
+            "bars": 0.9,
             "calls": 1,
-            "screens": 0.5,
+            "screens": 2,
         },
-        steps=6200,
-        peak_rate=6e-4,
+        steps=9000,
+        peak_rate=8e-4,
+        last_rate=2e-4,
+        warm_up=100,
+        dense_weight=0.3,
+    ),
+    "cells": Phase(
+        groups={
+            "scripts": 5,
+            "letters": 2,
+            "reading": 8,
+            "scenes": 4,
+            "clips": 1.5,
+            "pages": 8,
+            "arithmetic": 0.7,
+            "bars": 0.7,
+            "calls": 0.8,
+            "screens": 2,
+        },
+        steps=4400,
+        peak_rate=5e-4,
         last_rate=1e-5,
         warm_up=100,
+        dense_weight=0.3,
+    ),
+    "lines": Phase(
+        groups={
+            "scripts": 3,
+            "letters": 2,
+            "reading": 13,
+            "scenes": 2.5,
+            "clips": 2,
+            "pages": 1.5,
+            "arithmetic": 0.7,
+            "bars": 0.4,
+            "calls": 0.5,
+            "screens": 0.8,
+        },
+        steps=1650,
+        peak_rate=3e-4,
+        last_rate=5e-6,
+        warm_up=60,
         dense_weight=0.3,
     ),
 }

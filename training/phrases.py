@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from training.canvas import COLOURS, SHAPES
 from training.functions import FUNCTIONS
 
 NOT_SHOWN: Final = "not shown"
@@ -24,6 +25,7 @@ SENTENCES: Final = (
     "What is the result?",
     "What is ",
     *("left of the ", "right of the ", "above the ", "below the "),
+    *(f"{colour} {shape}" for colour in COLOURS for shape in SHAPES),
     "Which bar is the largest?",
     "The clip has ",
     " frames per second. ",

@@ -10,23 +10,31 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import torch
-
 from training.curve import draw, read
 from training.evaluate import Reader, agreement, evaluate
 from training.export import STATE
 from training.phases import PHASES, Phase
-from training.train import Run, Settings, read_state
+from training.run import Settings, read_state
+from training.train import learn
 
 
-def train_all(first: Settings, phases: Mapping[str, Phase], workers: int) -> Path:
+def train_all(
+    first: Settings,
+    phases: Mapping[str, Phase],
+    *,
+    threads: int = 0,
+    workers: int = 1,
+    peers: int = 1,
+) -> Path:
     """Run phases in folders below `first.out`; gives the folder of the last.
 
     Args:
         first: of the first phase, `out` the folder of all; each starts from the one before, with
             the next seed.
         phases: by name, in order.
-        workers: processes that draw pictures.
+        threads: of torch in each process; 0: torch's choice.
+        workers: processes that draw pictures, for each that learns.
+        peers: processes that learn together.
     """
     runs: list[Path] = []
     for index, (name, phase) in enumerate(phases.items()):
@@ -34,7 +42,7 @@ def train_all(first: Settings, phases: Mapping[str, Phase], workers: int) -> Pat
         start = runs[-1] if runs else first.start
         settings = replace(first, out=folder, phase=phase, start=start, seed=first.seed + index)
         if not _has_ended(folder, phase):
-            Run(settings).train(workers)
+            learn(settings, threads=threads, workers=workers, peers=peers)
         runs.append(folder)
         draw(*read(runs)).save(first.out / "curve.png")
     return runs[-1]
@@ -53,11 +61,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--compile", action="store_true", help="compile blocks; needs g++")
-    parser.add_argument("--threads", type=int, default=0, help="torch threads; 0: torch's choice")
+    parser.add_argument("--threads", type=int, default=1, help="of torch in each process")
     parser.add_argument("--workers", type=int, default=1, help="processes that draw pictures")
+    parser.add_argument("--peers", type=int, default=2, help="processes that learn together")
     options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
     names = list(PHASES)
     chosen = names[names.index(options.first or names[0]) :]
     phases = {name: PHASES[name] for name in chosen}
@@ -69,7 +76,14 @@ def main() -> None:
         device=options.device,
         compiled=options.compile,
     )
-    reader = Reader(train_all(first, phases, options.workers) / "checkpoint")
+    last = train_all(
+        first,
+        phases,
+        threads=options.threads,
+        workers=options.workers,
+        peers=options.peers,
+    )
+    reader = Reader(last / "checkpoint")
     figures = [*evaluate(reader, 300), agreement(reader, 100)]
     report = json.dumps([asdict(figure) for figure in figures], indent=1, ensure_ascii=False)
     (options.out / "report.json").write_text(report + "\n", encoding="utf-8")

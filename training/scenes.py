@@ -4,7 +4,20 @@ import random
 from dataclasses import dataclass
 from typing import Final
 
-from training.canvas import CELL, CLEAN, COLOURS, SHAPES, Example, Finish, Grid, paper, pixels
+from training.canvas import (
+    CELL,
+    CLEAN,
+    COLOURS,
+    SHAPES,
+    Example,
+    Finish,
+    Grid,
+    Mark,
+    Question,
+    cells_around,
+    paper,
+    pixels,
+)
 from training.phrases import NOT_SHOWN, NOTHING
 from training.shapes import DESCRIBE, a_shape, draw_shape, is_there, jitter
 from training.sheet import Sheet
@@ -17,15 +30,18 @@ SIDES: Final = {
     "below": (1, 1),
 }
 """Axis (0: x, 1: y) and direction of each relation."""
+_QUESTIONS: Final = 4
+"""On a scene; equal ones are asked once."""
 
 
 @dataclass(frozen=True)
 class Thing:
-    """One shape of a scene: its names and its centre `(x, y)` in pixels."""
+    """One shape of a scene: its names, its centre `(x, y)` in pixels, and its cells."""
 
     colour: str
     shape: str
     centre: tuple[float, float]
+    cells: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:
@@ -36,18 +52,21 @@ class Thing:
 def scene(
     random_: random.Random, grid: Grid, how: Finish = CLEAN, _held_out: bool = False
 ) -> Example:
-    """Two or three different shapes that do not touch, with one of the questions."""
+    """Two or three different shapes that do not touch, with questions."""
     count = random_.choice((2, 3)) if grid[0] * grid[1] >= 6 else 2
     height, width = pixels(grid)
     places, radius = _places(random_, height, width, count)
     names = random_.sample([(c, s) for c in COLOURS for s in SHAPES], count)
-    things = [Thing(*name, place) for name, place in zip(names, places, strict=True)]
+    things = [
+        Thing(*name, place, cells_around(place, radius, grid))
+        for name, place in zip(names, places, strict=True)
+    ]
     things.sort(key=lambda thing: thing.centre)  # from left to right
     sheet = Sheet(grid, paper(random_), scale=2)
     for thing in things:
         draw_shape(sheet, thing.colour, thing.shape, thing.centre, radius, jitter(random_))
-    prompt, answer = _question(random_, things)
-    return Example(sheet.finish(random_, how), prompt, answer, sheet.labels)
+    asked = tuple(_question(random_, things) for _ in range(_QUESTIONS))
+    return Example(sheet.finish(random_, how), asked, sheet.labels)
 
 
 def _places(
@@ -74,10 +93,10 @@ def _apart(a: tuple[float, float], b: tuple[float, float], radius: float) -> boo
     return max(x, y) > 2.25 * radius and x > CELL / 3
 
 
-def _question(random_: random.Random, things: list[Thing]) -> tuple[str, str]:
+def _question(random_: random.Random, things: list[Thing]) -> Question:
     kind = random_.choices(("describe", "many", "there", "side"), weights=(4, 1, 2, 4))[0]
     if kind == "describe":
-        return DESCRIBE, ", ".join(a_shape(one.colour, one.shape) for one in things)
+        return _described(things)
     if kind == "many":
         return _how_many(random_, things)
     if kind == "there":
@@ -85,34 +104,50 @@ def _question(random_: random.Random, things: list[Thing]) -> tuple[str, str]:
     return side_question(random_, things)
 
 
-def _how_many(random_: random.Random, things: list[Thing]) -> tuple[str, str]:
+def _described(things: list[Thing]) -> Question:
+    answer, marks = "", []
+    for thing in things:
+        begin = len(answer) + 2 if answer else 0
+        answer += (", " if answer else "") + a_shape(thing.colour, thing.shape)
+        marks.append(Mark(begin, len(answer), thing.cells))
+    return Question(DESCRIBE, answer, tuple(marks))
+
+
+def _how_many(random_: random.Random, things: list[Thing]) -> Question:
     if random_.random() < 0.6:
-        return HOW_MANY, str(len(things))
+        return Question(HOW_MANY, str(len(things)))
     shape = random_.choice([one.shape for one in things] + [random_.choice(SHAPES)])
-    return f"How many {shape}s?", str(sum(one.shape == shape for one in things))
+    return Question(f"How many {shape}s?", str(sum(one.shape == shape for one in things)))
 
 
-def _is_there(random_: random.Random, things: list[Thing]) -> tuple[str, str]:
+def _is_there(random_: random.Random, things: list[Thing]) -> Question:
     """Half of the shapes asked for are there; the others differ in one word or in both."""
     thing = random_.choice(things)
     if random_.random() < 0.5:
-        return is_there(thing.colour, thing.shape), "yes"
+        prompt = is_there(thing.colour, thing.shape)
+        return Question(prompt, "yes", (_named(prompt, thing),))
     shown = {(one.colour, one.shape) for one in things}
     while True:
         colour = random_.choice((thing.colour, random_.choice(list(COLOURS))))
         shape = random_.choice((thing.shape, random_.choice(SHAPES)))
         if (colour, shape) not in shown:
-            return is_there(colour, shape), "no"
+            return Question(is_there(colour, shape), "no")
 
 
-def side_question(random_: random.Random, things: list[Thing]) -> tuple[str, str]:
+def _named(prompt: str, thing: Thing) -> Mark:
+    """Where a shape is named in a prompt."""
+    begin = prompt.index(thing.name)
+    return Mark(begin, begin + len(thing.name), thing.cells, answer=False)
+
+
+def side_question(random_: random.Random, things: list[Thing]) -> Question:
     """What is on a side of a shape; the nearest one, nothing, or "not shown"."""
     side = random_.choice(list(SIDES))
     axis, direction = SIDES[side]
     if random_.random() < 0.15:
         shown = {one.name for one in things}
         absent = [f"{c} {s}" for c in COLOURS for s in SHAPES if f"{c} {s}" not in shown]
-        return f"What is {side} the {random_.choice(absent)}?", NOT_SHOWN
+        return Question(f"What is {side} the {random_.choice(absent)}?", NOT_SHOWN)
     thing = random_.choice(things)
 
     def distance(one: Thing) -> float:
@@ -122,10 +157,13 @@ def side_question(random_: random.Random, things: list[Thing]) -> tuple[str, str
     unclear = [one for one in things if one is not thing and abs(distance(one)) <= CELL / 3]
     if unclear:
         return side_question(random_, things)
+    prompt = f"What is {side} the {thing.name}?"
     if not others:
-        return f"What is {side} the {thing.name}?", NOTHING
+        return Question(prompt, NOTHING, (_named(prompt, thing),))
     nearest = min(others, key=distance)
-    return f"What is {side} the {thing.name}?", a_shape(nearest.colour, nearest.shape)
+    answer = a_shape(nearest.colour, nearest.shape)
+    found = Mark(0, len(answer), nearest.cells)
+    return Question(prompt, answer, (_named(prompt, thing), found))
 
 
 def _clearly(one: Thing, other: Thing, axis: int, direction: int) -> bool:

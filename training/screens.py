@@ -5,19 +5,32 @@ import re
 from typing import Final
 
 from training import words
-from training.canvas import COLOURS, Example, Finish, Grid, ink, paper, pixels
+from training.canvas import (
+    COLOURS,
+    Example,
+    Finish,
+    Grid,
+    Mark,
+    Question,
+    cells_in,
+    ink,
+    paper,
+    pixels,
+)
 from training.phrases import NOT_SHOWN, TAP
 from training.sheet import Box, Face, Sheet
 
 _ABSENT: Final = 0.1
+_QUESTIONS: Final = 4
+"""On a screen; equal ones are asked once."""
 _STEP: Final = 10
 """Coordinates of 0..1000 are given in tens: half of a small button is more."""
 
 
 def tap(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Example:
-    """Three to eight buttons, and the request to tap one."""
+    """Three to eight buttons, in training also one or two, and requests to tap them."""
     slots = _slots(grid)
-    count = random_.randint(3, min(8, len(slots)))
+    count = random_.randint(3 if held_out else 1, min(8, len(slots)))
     boxes = [_inside(random_, slot) for slot in random_.sample(slots, count)]
     face = Face.any(random_, random_.randint(15, 18))
     names = _names(random_, held_out, face, boxes)
@@ -26,14 +39,28 @@ def tap(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Exam
     for box, name in zip(boxes, names, strict=True):
         _button(random_, sheet, box, name, face, dark, filled)
     picture = sheet.finish(random_, how)
-    chosen = random_.randrange(count)
-    if random_.random() < _ABSENT:
-        absent = _name(random_, held_out)
-        while absent in names:
-            absent = _name(random_, held_out)
-        return Example(picture, f"Tap {absent}", NOT_SHOWN, sheet.labels)
-    box = boxes[chosen]
-    return Example(picture, f"Tap {names[chosen]}", tap_at(box, grid), sheet.labels, box=box)
+    buttons = dict(zip(names, boxes, strict=True))
+    asked = [_asked(random_, names, held_out) for _ in range(_QUESTIONS)]
+    questions = tuple(_question(name, buttons.get(name), grid) for name in asked)
+    return Example(picture, questions, sheet.labels, box=buttons.get(asked[0]))
+
+
+def _asked(random_: random.Random, names: list[str], held_out: bool) -> str:
+    """The name of a button; a tenth of the times one that is not there."""
+    if random_.random() >= _ABSENT:
+        return random_.choice(names)
+    while (absent := _name(random_, held_out)) in names:
+        pass
+    return absent
+
+
+def _question(name: str, box: Box | None, grid: Grid) -> Question:
+    prompt = f"Tap {name}"
+    if box is None:
+        return Question(prompt, NOT_SHOWN)
+    cells, answer = cells_in(box, grid), tap_at(box, grid)
+    named = Mark(len(prompt) - len(name), len(prompt), cells, answer=False)
+    return Question(prompt, answer, (named, Mark(0, len(answer), cells)))
 
 
 def tap_at(box: Box, grid: Grid) -> str:

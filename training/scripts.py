@@ -17,6 +17,8 @@ LANGUAGES: Final = (
     *("french", "spanish", "polish", "greek", "vietnamese"),
 )
 _CASED: Final = ("russian", "german", "french", "spanish", "polish", "greek", "vietnamese")
+_ALIKE: Final = frozenset("cosvwxzвгджзиклмнопстхцчшщъыьэюя")
+"""Letters whose small form is a smaller capital."""
 _EXTRA: Final = "—–…“”‘’«»¿¡°§€£¥©®×÷±µ·½、。「」・，：？！（）،؛؟"
 _RANGES: Final = (
     *((0xC0, 0x17F), (0x1EA0, 0x1EF9)),
@@ -68,9 +70,16 @@ def line(random_: random.Random, language: str, held_out: bool, longest: int = 1
             return text
 
 
+def _shows_case(text: str) -> bool:
+    """Whether small letters differ from capitals in more than their size."""
+    plain = "".join(c for c in unicodedata.normalize("NFD", text) if c.isalpha())
+    return not set(plain) <= _ALIKE
+
+
 def _cased(random_: random.Random, text: str, language: str) -> str:
     if language not in _CASED:
         return text
-    style = random_.choices((str, str.capitalize, str.upper), weights=(6, 2, 2))[0]
+    styles = (str, str.capitalize, str.upper)
+    style = random_.choices(styles, weights=(6, 2, 2))[0] if _shows_case(text) else str.capitalize
     cased = style(text)
     return cased if len(cased) == len(text) else text

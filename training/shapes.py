@@ -4,7 +4,7 @@ import math
 import random
 from typing import Final
 
-from training.canvas import CLEAN, COLOURS, SHAPES, Example, Finish, Grid, paper, pixels
+from training.canvas import CLEAN, COLOURS, SHAPES, Example, Finish, Grid, Question, paper, pixels
 from training.sheet import Sheet
 
 DESCRIBE: Final = "Describe the picture."
@@ -38,7 +38,9 @@ def single_shape(random_: random.Random, grid: Grid, how: Finish = CLEAN) -> Exa
     colour, shape = random_.choice(list(COLOURS)), random_.choice(SHAPES)
     sheet = Sheet(grid, paper(random_), scale=2)
     draw_shape(sheet, colour, shape, (x, y), radius, jitter(random_))
-    return Example(sheet.finish(random_, how), DESCRIBE, a_shape(colour, shape), sheet.labels)
+    return Example(
+        sheet.finish(random_, how), (Question(DESCRIBE, a_shape(colour, shape)),), sheet.labels
+    )
 
 
 def jitter(random_: random.Random) -> tuple[int, int, int]:

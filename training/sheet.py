@@ -1,6 +1,7 @@
 """Sheet: a picture that is being drawn, with the dense labels of what stands in it."""
 
 import random
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -18,6 +19,8 @@ from training.canvas import (
     Colour,
     Finish,
     Grid,
+    Mark,
+    cells_in,
     finish,
     no_labels,
     pixels,
@@ -42,19 +45,40 @@ class Sheet:
         self.draw = ImageDraw.Draw(self.image)
         self.labels = no_labels(grid)
 
-    def write(self, left: float, top: float, text: str, face: "Face", colour: Colour) -> None:
-        """Print a line; `left` and `top` are those of its box."""
+    def write(
+        self, left: float, top: float, text: str, face: "Face", colour: Colour, at: int = 0
+    ) -> list[Mark]:
+        """Print a line; `left` and `top` are those of its box.
+
+        Returns:
+            Where each of its characters stands, for an answer that holds the line from character
+            `at` on.
+        """
         font = face.at(self.scale)
         box = font.getbbox(text)
         x, y = left * self.scale, top * self.scale
         self.draw.text((x, y - box[1]), text, font=font, fill=colour)
         middle = top + (box[3] - box[1]) / 2 / self.scale
-        self._label(text, left, middle, face)
-
-    def _label(self, text: str, left: float, middle: float, face: "Face") -> None:
         backwards = face.language == "arabic"
         places = np.array(fonts.edges(face.at(1), text, right_to_left=backwards))
-        row = self.labels[min(int(middle // CELL), self.grid[0] - 1)].reshape(-1)
+        number = min(int(middle // CELL), self.grid[0] - 1)
+        self._label(self.labels[number].reshape(-1), text, left, places, backwards=backwards)
+        ends = left + (places[-1] - places if backwards else places)
+        above, below = float(number * CELL), float((number + 1) * CELL)
+        return [
+            Mark(at + n, at + n + 1, cells_in((min(a, b), above, max(a, b), below), self.grid))
+            for n, (a, b) in enumerate(pairwise(ends.tolist()))
+        ]
+
+    def _label(
+        self,
+        row: NDArray[np.int64],
+        text: str,
+        left: float,
+        places: NDArray[np.float64],
+        *,
+        backwards: bool,
+    ) -> None:
         centres = (np.arange(len(row)) + 0.5) * _WIDTH
         along = left + places[-1] - centres if backwards else centres - left
         index = np.searchsorted(places, along, side="right") - 1

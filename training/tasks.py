@@ -14,7 +14,7 @@ Draw = Callable[[random.Random, Size, Finish, bool], Example]
 HOW: Final = Finish(noise=0.35, jpeg=0.12, reduced=0.25, large=0.2, coloured=0.15)
 COST: Final = 2800
 """Bound of a step: examples times what each costs, about 3 a visual token and 1 a text token."""
-BATCH: Final = 40
+BATCH: Final = 64
 
 
 def _still(draw: Callable[[random.Random, Grid, Finish, bool], Example]) -> Draw:
@@ -46,7 +46,7 @@ class Group:
 
     Attributes:
         sizes: of the pictures; one that stands twice comes twice as often.
-        text: tokens of a prompt and its answer, about.
+        text: tokens of the prompts and answers, about.
         tasks: names in `TASKS` with their weights.
     """
 
@@ -73,14 +73,17 @@ GROUPS: Final[dict[str, Group]] = {
         _stills(
             *((1, 4), (1, 6), (1, 6), (1, 8), (1, 8), (2, 4), (2, 5), (2, 6), (2, 6), (2, 8)),
             *((2, 8), (3, 4), (3, 5), (3, 5), (3, 6), (3, 6), (3, 8), (4, 4), (4, 4), (4, 6)),
-            *((1, 10), (2, 10), (5, 5), (4, 7), (5, 9), (8, 5)),
+            *((1, 10), (2, 10), (5, 5), (4, 7), (5, 9), (8, 5), (8, 1), (4, 1), (8, 2), (6, 3)),
         ),
         34,
-        {"line": 50, "lines": 14, "script": 26, "shape": 9, "empty": 1},
+        {"line": 25, "lines": 60, "script": 10, "shape": 4, "empty": 1},
+    ),
+    "scripts": Group(
+        _stills((1, 4), (1, 6), (1, 8), (2, 4), (2, 5), (2, 6), (3, 4), (3, 5)), 28, {"script": 1}
     ),
     "scenes": Group(
         _stills((2, 3), (2, 4), (3, 3), (3, 4), (3, 5), (4, 4), (3, 6), (5, 5), (5, 9)),
-        50,
+        66,
         {"scene": 1},
     ),
     "clips": Group(
@@ -90,14 +93,16 @@ GROUPS: Final[dict[str, Group]] = {
             for time in range(2, 9)
             if time * grid[0] * grid[1] <= 42
         ),
-        48,
+        54,
         {"clip": 1},
     ),
-    "pages": Group(_stills((4, 5), (5, 5), (4, 6), (5, 6), (5, 7), (6, 7)), 34, {"page": 1}),
-    "arithmetic": Group(_stills((1, 4), (2, 4), (2, 5), (2, 6), (3, 5)), 22, {"arithmetic": 1}),
+    "pages": Group(
+        _stills((4, 5), (5, 5), *((4, 6), (5, 6), (5, 7), (6, 7)) * 3), 105, {"page": 1}
+    ),
+    "arithmetic": Group(_stills((1, 4), (2, 4), (2, 5), (2, 6), (3, 5)), 160, {"arithmetic": 1}),
     "bars": Group(_stills((3, 6), (3, 7), (4, 6), (4, 8), (3, 8)), 22, {"bars": 1}),
     "calls": Group(_stills((1, 4), (1, 6), (2, 4), (2, 5), (2, 6), (3, 5)), 78, {"call": 1}),
-    "screens": Group(_stills((4, 4), (5, 4), (6, 4), (4, 6), (5, 6), (6, 6)), 34, {"tap": 1}),
+    "screens": Group(_stills((4, 4), (5, 4), (6, 4), (4, 6), (5, 6), (6, 6)), 90, {"tap": 1}),
 }
 
 

@@ -1,7 +1,8 @@
 """Words: the strings that training pictures show, and those held out for evaluation.
 
 Words come from Debian's `wamerican` list. A tenth of them, chosen by a hash, and a tenth of all
-numbers are held out: no training picture ever shows them, alone or inside a longer line.
+numbers are held out: no English line of a training picture ever shows them, alone or beside
+others. Words that other languages share with English, and numbers inside sums, are not counted.
 """
 
 import hashlib

@@ -52,9 +52,9 @@ def test_the_stage_table_counts_to_the_end(tmp_path: Path) -> None:
     for stage in STAGES:
         assert stage in shown
     assert "ETA" in shown
-    assert "3 of 3 inputs" in shown
+    assert "4 of 4 inputs" in shown
     assert "100%" in shown
-    assert "3 inputs = 3 indexed + 0 skipped + 0 failed" in shown
+    assert "4 inputs = 4 indexed + 0 skipped + 0 failed" in shown
 
 
 def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(tmp_path: Path) -> None:
