@@ -19,7 +19,7 @@ SIGNS: Final = (
     ("German", LATIN, 0, "Ausgang"),
     ("Russian", LATIN, 0, "Вокзал"),
     ("Japanese", CJK, 0, "空港"),
-    ("Korean", CJK, 1, "공항"),
+    ("Korean", CJK, 1, "출구"),
     ("Arabic", ARABIC, 0, "مطار"),
 )
 """Language, font, its place in a collection, and what the sign says."""

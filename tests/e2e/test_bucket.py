@@ -47,7 +47,7 @@ def test_every_reader_takes_a_bucket(
 
     answers = "select media_id, unit_no, task, answer, run_id from answers order by all"
     assert both("query", answers, "--json").json
-    assert both("status", "--json").json["tables"]["media"] == 3
+    assert both("status", "--json").json["tables"]["media"] == 4
     both("errors", "--json")
     both("verify")
     picture = tmp_path / "page.png"
@@ -55,7 +55,7 @@ def test_every_reader_takes_a_bucket(
     assert shown.json["picture"]["page_no"] == 2
     assert picture.read_bytes().startswith(b"\x89PNG")
     with reelpage.open_lake(location) as lake:
-        assert lake.sql("select count(*) from media").fetchall() == [(3,)]
+        assert lake.sql("select count(*) from media").fetchall() == [(4,)]
 
 
 def test_what_is_lost_from_a_bucket_is_found(copied: tuple[str, dict[str, str]]) -> None:

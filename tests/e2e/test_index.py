@@ -174,7 +174,7 @@ def test_show_writes_the_picture(indexed: Indexed, tmp_path: Path) -> None:
 
 def test_status_knows_the_stream_and_the_graph(indexed: Indexed) -> None:
     found = indexed.run("status", indexed.location, "--json").json
-    assert found["tables"]["media"] == 3
+    assert found["tables"]["media"] == 4
     stream = found.get("stream")
     if indexed.mode == "local":
         assert stream is None

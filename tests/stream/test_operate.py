@@ -22,7 +22,7 @@ from tests.videos import video
 def filled(stream: StubStream) -> StubStream:
     """The samples and one file that is no medium."""
     (stream.logs / "bad.mp4").write_bytes(b"no video")
-    assert stream.submit(SAMPLES, stream.logs / "bad.mp4")["sent"] == 4
+    assert stream.submit(SAMPLES, stream.logs / "bad.mp4")["sent"] == 5
     stream.wait()
     return stream
 
@@ -39,11 +39,11 @@ def send(stream: StubStream, key: str, job: Job) -> None:
 
 def test_status_counts_what_has_not_landed(filled: StubStream) -> None:
     found = filled.run("status", filled.location, "--json").json
-    assert found["tables"]["media"] == 3
+    assert found["tables"]["media"] == 4
     assert found["open_failures"] == 1
     assert found["stream"]["lag"] == 0
     assert found["stream"]["eta_s"] == 0
-    assert sum(one["landed"] for one in found["stream"]["partitions"]) == 4
+    assert sum(one["landed"] for one in found["stream"]["partitions"]) == 5
     assert found["stream"]["jobs_per_s"] > 0
     assert "jobs/s, ETA" in filled.run("status", filled.location).out
 
