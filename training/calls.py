@@ -7,13 +7,15 @@ import random
 from typing import Final
 
 from pipeline.vlm.tools import Call, as_text
-from training.canvas import Example, Finish, Grid, Mark, Question, paper_and_ink, pixels
+from training.canvas import Example, Finish, Grid, Question
 from training.functions import AIRLINES, CITIES, FLIGHT, FUNCTIONS, ORDER, WEATHER, Function
 from training.phrases import NO_TOOL
-from training.sheet import Face, Sheet
+from training.sheet import lone_line
 from training.words import is_held_out
 
 _NONE_FITS: Final = 0.2
+_SIZES: Final = (17, 26)
+"""Of the letters, in pixels."""
 
 
 def tool_call(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Example:
@@ -25,7 +27,8 @@ def tool_call(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -
     offered = [function, others[0]] if fits else others
     random_.shuffle(offered)
     answer = as_text(Call(function.name, {function.parameter: argument})) if fits else NO_TOOL
-    sheet, marks = _sheet(random_, grid, how, argument, answer.find(f'"{argument}"') + 1)
+    at = answer.find(f'"{argument}"') + 1
+    sheet, marks = lone_line(random_, grid, how, argument, _SIZES, at)
     return Example(
         sheet.finish(random_, how),
         (Question(function.question, answer, tuple(marks) if fits else ()),),
@@ -43,19 +46,3 @@ def _argument(random_: random.Random, function: Function, held_out: bool) -> str
             text = random_.choice(CITIES)
         if is_held_out(text) is held_out:
             return text
-
-
-def _sheet(
-    random_: random.Random, grid: Grid, how: Finish, text: str, at: int
-) -> tuple[Sheet, list[Mark]]:
-    height, width = pixels(grid)
-    while True:
-        face = Face.any(random_, random_.randint(17, 26))
-        wide, tall = face.extent(text)
-        if wide <= width - 2 and tall <= height - 2:
-            break
-    below, above = paper_and_ink(random_, how.coloured)
-    sheet = Sheet(grid, below)
-    left = random_.randint(0, int(width - wide) - 1)
-    top = random_.randint(1, int(height - tall) - 1)
-    return sheet, sheet.write(left, top, text, face, above, at)

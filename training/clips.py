@@ -28,7 +28,7 @@ from training.canvas import (
 )
 from training.phrases import NOT_SHOWN, NOTHING
 from training.scenes import Thing
-from training.shapes import a_shape, draw_shape
+from training.shapes import a_place, a_shape, draw_shape
 from training.sheet import Face, Sheet
 
 WHAT_HAPPENS: Final = "What happens?"
@@ -100,7 +100,7 @@ def _moving(
     random_: random.Random, grid: Grid, count: int, name: tuple[str, str], radius: float
 ) -> tuple[list[Frame], Question]:
     """A shape that moves through most of the picture, or stands still."""
-    begin = _place(random_, grid, radius)
+    begin = a_place(random_, grid, radius)
     if random_.random() < _STILL:
         return [[Thing(*name, begin)]] * count, Question(WHAT_HAPPENS, NOTHING)
     way = random_.choice(list(WAYS))
@@ -141,8 +141,8 @@ def _appearing(
     """A shape that appears, and the questions when it or another does, and what happens."""
     first = random_.randrange(1, count)
     last = random_.randint(first + 1, count) if random_.random() < _LEAVES else count
-    begin = _place(random_, grid, radius)
-    end = _place(random_, grid, radius) if random_.random() < _DRIFTS else begin
+    begin = a_place(random_, grid, radius)
+    end = a_place(random_, grid, radius) if random_.random() < _DRIFTS else begin
     path = np.linspace(begin, end, last - first)
     shown: list[Frame] = [[Thing(*name, (float(x), float(y)))] for x, y in path]
     frames: list[Frame] = [[]] * first + shown + [[]] * (count - last)
@@ -162,11 +162,3 @@ def _appearing(
 def when(colour: str, shape: str) -> str:
     """The question when a shape appears."""
     return f"When does {a_shape(colour, shape)} appear?"
-
-
-def _place(random_: random.Random, grid: Grid, radius: float) -> tuple[float, float]:
-    height, width = pixels(grid)
-    return (
-        random_.uniform(radius + 1, width - radius - 1),
-        random_.uniform(radius + 1, height - radius - 1),
-    )

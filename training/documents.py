@@ -14,6 +14,8 @@ TITLE: Final = "What is the title?"
 _ABSENT: Final = 0.12
 _QUESTIONS: Final = 5
 """On a page; all but the first ask for cells, and equal ones are asked once."""
+_LETTERS: Final = (3, 6)
+"""Fewest and most letters of a name."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def _marked(
 def _content(random_: random.Random, grid: Grid, held_out: bool) -> Page:
     across = 2 if grid[1] >= 6 else 1
     down = grid[0] - 3
-    names = _distinct(across + down + 1, lambda: _name(random_, held_out))
+    names = _distinct(across + down + 1, lambda: words.name(random_, held_out, *_LETTERS))
     title = words.line(random_, held_out, 2 * grid[1] - 2)
     values = _distinct(across * down + 1, lambda: _value(random_, held_out))
     cells = tuple(tuple(values[row * across : (row + 1) * across]) for row in range(down))
@@ -106,13 +108,6 @@ def _distinct(count: int, draw: Callable[[], str]) -> list[str]:
     while len(found) < count:
         found[draw()] = None
     return list(found)
-
-
-def _name(random_: random.Random, held_out: bool) -> str:
-    pool = words.words(held_out)
-    while not 3 <= len(word := random_.choice(pool)) <= 6:
-        pass
-    return word.capitalize()
 
 
 def _value(random_: random.Random, held_out: bool) -> str:
@@ -151,7 +146,11 @@ def key_question(key: str) -> str:
 def question(random_: random.Random, content: Page, kind: str, held_out: bool) -> tuple[str, str]:
     """A question for the title, a cell or a key; some ask for what is not there."""
     absent = random_.random() < _ABSENT
-    while (other := _name(random_, held_out)) in (*content.rows, *content.columns, content.key):
+    while (other := words.name(random_, held_out, *_LETTERS)) in (
+        *content.rows,
+        *content.columns,
+        content.key,
+    ):
         pass
     if kind == "title":
         return TITLE, content.title

@@ -13,15 +13,18 @@ from training.canvas import (
     Question,
     ink,
     paper,
-    paper_and_ink,
     pixels,
 )
-from training.sheet import Face, Sheet
+from training.sheet import Face, Sheet, lone_line
 
 RESULT: Final = "What is the result?"
 LARGEST: Final = "Which bar is the largest?"
 _SPOKEN: Final = 7
 """Sums that are asked beside a picture's own."""
+_SIZES: Final = (18, 28)
+"""Of the letters of a sum, in pixels."""
+_LETTERS: Final = (2, 4)
+"""Fewest and most letters of a name."""
 
 
 def arithmetic(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Example:
@@ -30,19 +33,10 @@ def arithmetic(random_: random.Random, grid: Grid, how: Finish, held_out: bool) 
     The answer repeats it before the result: what has been written is easier to add than what is
     only seen. Further questions ask for sums that are not in the picture.
     """
-    height, width = pixels(grid)
     first, sign, second = _sum(random_, held_out)
     space = random_.choice(("", " "))
     text = f"{first}{space}{sign}{space}{second}" + random_.choice(("", f"{space}=", ""))
-    while True:
-        face = Face.any(random_, random_.randint(18, 28))
-        wide, tall = face.extent(text)
-        if wide <= width - 2 and tall <= height - 2:
-            break
-    below, above = paper_and_ink(random_, how.coloured)
-    sheet = Sheet(grid, below)
-    left = random_.randint(0, int(width - wide) - 1)
-    marks = sheet.write(left, random_.randint(1, int(height - tall) - 1), text, face, above)
+    sheet, marks = lone_line(random_, grid, how, text, _SIZES)
     printed = [mark for mark, letter in zip(marks, text, strict=True) if letter not in " ="]
     places = tuple(Mark(n, n + 1, mark.cells) for n, mark in enumerate(printed))
     shown = Question(RESULT, solved(first, sign, second), places)
@@ -80,7 +74,7 @@ def bars(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Exa
     face = Face.any(random_, random_.randint(15, 18))
     names: list[str] = []
     while len(names) < count:
-        name = _name(random_, held_out)
+        name = words.name(random_, held_out, *_LETTERS)
         if name not in names and face.extent(name)[0] < pitch - 3:
             names.append(name)
     tops = [random_.uniform(0.15, 0.8) for _ in names]
@@ -100,10 +94,3 @@ def bars(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Exa
     sheet.draw.line([(0, room), (width, room)], fill=dark)
     asked = Question(LARGEST, names[largest], tuple(marks[largest]))
     return Example(sheet.finish(random_, how), (asked,), sheet.labels)
-
-
-def _name(random_: random.Random, held_out: bool) -> str:
-    pool = words.words(held_out)
-    while not 2 <= len(word := random_.choice(pool)) <= 4:
-        pass
-    return word.capitalize()

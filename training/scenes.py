@@ -19,7 +19,7 @@ from training.canvas import (
     pixels,
 )
 from training.phrases import NOT_SHOWN, NOTHING
-from training.shapes import DESCRIBE, a_shape, draw_shape, is_there, jitter
+from training.shapes import DESCRIBE, a_place, a_shape, draw_shape, is_there, jitter
 from training.sheet import Sheet
 
 HOW_MANY: Final = "How many shapes are there?"
@@ -54,8 +54,7 @@ def scene(
 ) -> Example:
     """Two or three different shapes that do not touch, with questions."""
     count = random_.choice((2, 3)) if grid[0] * grid[1] >= 6 else 2
-    height, width = pixels(grid)
-    places, radius = _places(random_, height, width, count)
+    places, radius = _places(random_, grid, count)
     names = random_.sample([(c, s) for c in COLOURS for s in SHAPES], count)
     things = [
         Thing(*name, place, cells_around(place, radius, grid))
@@ -70,18 +69,12 @@ def scene(
 
 
 def _places(
-    random_: random.Random, height: int, width: int, count: int
+    random_: random.Random, grid: Grid, count: int
 ) -> tuple[list[tuple[float, float]], float]:
     """Centres that are more than two radii apart, and the radius; smaller where room is short."""
-    radius = random_.uniform(9.0, min(18.0, min(height, width) / 4))
+    radius = random_.uniform(9.0, min(18.0, min(pixels(grid)) / 4))
     while True:
-        places = [
-            (
-                random_.uniform(radius + 1, width - radius - 1),
-                random_.uniform(radius + 1, height - radius - 1),
-            )
-            for _ in range(count)
-        ]
+        places = [a_place(random_, grid, radius) for _ in range(count)]
         pairs = [(a, b) for index, a in enumerate(places) for b in places[:index]]
         if all(_apart(a, b, radius) for a, b in pairs):
             return places, radius

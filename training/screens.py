@@ -25,6 +25,8 @@ _QUESTIONS: Final = 4
 """On a screen; equal ones are asked once."""
 _STEP: Final = 10
 """Coordinates of 0..1000 are given in tens: half of a small button is more."""
+_LETTERS: Final = (2, 6)
+"""Fewest and most letters of a name."""
 
 
 def tap(random_: random.Random, grid: Grid, how: Finish, held_out: bool) -> Example:
@@ -49,7 +51,7 @@ def _asked(random_: random.Random, names: list[str], held_out: bool) -> str:
     """The name of a button; a tenth of the times one that is not there."""
     if random_.random() >= _ABSENT:
         return random_.choice(names)
-    while (absent := _name(random_, held_out)) in names:
+    while (absent := words.name(random_, held_out, *_LETTERS)) in names:
         pass
     return absent
 
@@ -102,18 +104,11 @@ def _names(random_: random.Random, held_out: bool, face: Face, boxes: list[Box])
     names: list[str] = []
     for left, _, right, _ in boxes:
         while True:
-            name = _name(random_, held_out)
+            name = words.name(random_, held_out, *_LETTERS)
             if name not in names and face.extent(name)[0] < right - left - 4:
                 break
         names.append(name)
     return names
-
-
-def _name(random_: random.Random, held_out: bool) -> str:
-    pool = words.words(held_out)
-    while not 2 <= len(word := random_.choice(pool)) <= 6:
-        pass
-    return word.capitalize()
 
 
 def _button(

@@ -33,14 +33,20 @@ def single_shape(random_: random.Random, grid: Grid, how: Finish = CLEAN) -> Exa
     height, width = pixels(grid)
     most = min(height, width) / 2 - 2
     radius = random_.uniform(max(10.0, most * 0.35), most)
-    x = random_.uniform(radius + 1, width - radius - 1)
-    y = random_.uniform(radius + 1, height - radius - 1)
+    centre = a_place(random_, grid, radius)
     colour, shape = random_.choice(list(COLOURS)), random_.choice(SHAPES)
     sheet = Sheet(grid, paper(random_), scale=2)
-    draw_shape(sheet, colour, shape, (x, y), radius, jitter(random_))
+    draw_shape(sheet, colour, shape, centre, radius, jitter(random_))
     return Example(
         sheet.finish(random_, how), (Question(DESCRIBE, a_shape(colour, shape)),), sheet.labels
     )
+
+
+def a_place(random_: random.Random, grid: Grid, radius: float) -> tuple[float, float]:
+    """A centre `(x, y)` in pixels from which a shape of a radius stays in the picture."""
+    height, width = pixels(grid)
+    x = random_.uniform(radius + 1, width - radius - 1)
+    return x, random_.uniform(radius + 1, height - radius - 1)
 
 
 def jitter(random_: random.Random) -> tuple[int, int, int]:

@@ -23,6 +23,7 @@ from training.canvas import (
     cells_in,
     finish,
     no_labels,
+    paper_and_ink,
     pixels,
 )
 
@@ -126,3 +127,29 @@ class Face:
     def any(cls, random_: random.Random, size: int, language: str = "english") -> "Face":
         """One of a language's fonts."""
         return cls(random_.choice(fonts.names(language)), size, language)
+
+
+def lone_line(
+    random_: random.Random, grid: Grid, how: Finish, text: str, sizes: tuple[int, int], at: int = 0
+) -> tuple[Sheet, list[Mark]]:
+    """A sheet with one English line anywhere, and where its characters stand.
+
+    Args:
+        random_: source of all choices.
+        grid: cells of the picture.
+        how: what is done to the picture; the sheet is not finished yet.
+        text: the line.
+        sizes: least and largest height of the letters in pixels.
+        at: where in the answer the line begins.
+    """
+    height, width = pixels(grid)
+    while True:
+        face = Face.any(random_, random_.randint(*sizes))
+        wide, tall = face.extent(text)
+        if wide <= width - 2 and tall <= height - 2:
+            break
+    below, above = paper_and_ink(random_, how.coloured)
+    sheet = Sheet(grid, below)
+    left = random_.randint(0, int(width - wide) - 1)
+    top = random_.randint(1, int(height - tall) - 1)
+    return sheet, sheet.write(left, top, text, face, above, at)

@@ -31,6 +31,14 @@ def words(held_out: bool) -> tuple[str, ...]:
     return tuple(sorted(word for word in found if is_held_out(word) is held_out))
 
 
+def name(random_: random.Random, held_out: bool, least: int, most: int) -> str:
+    """A capitalised word of `least` to `most` letters, for what a picture labels."""
+    pool = words(held_out)
+    while not least <= len(word := random_.choice(pool)) <= most:
+        pass
+    return word.capitalize()
+
+
 def line(random_: random.Random, held_out: bool, longest: int = MAX_CHARACTERS) -> str:
     """One line of one to three words and numbers, at most `longest` characters."""
     while True:
