@@ -115,7 +115,14 @@ class StreamFactory:
         self._made: list[Stream] = []
 
     def __call__(self, name: str, partitions: int = 2, **more: str) -> Stream:
-        """A stream without a process."""
+        """A stream without a process.
+
+        Args:
+            name: of its folder, topic, group and bucket; nothing else on the servers has it, so
+                not "media", which other tests share as a bucket.
+            partitions: of the topic.
+            more: settings beside the usual ones.
+        """
         folder = self._folder / name
         folder.mkdir()
         self._s3.client().make_bucket(name)
