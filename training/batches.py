@@ -16,14 +16,14 @@ from transformers import PreTrainedTokenizerBase
 
 from pipeline.vlm.positions import VisionBlock, rope_positions, spans_of
 from pipeline.vlm.template import VISION_END, Message, Part, render
-from training.canvas import Example, Question
+from training.canvas import Example, Mark, Question
 from training.model import to_patches
 from training.tokens import token_id
 
 IGNORED: Final = -100
 _FILLED: Final = 0.5
-_EMPTY: Final = 0.15
-"""Shares of the filled and of the empty columns that the dense loss looks at."""
+_EMPTY: Final = 0.08
+"""Shares of the filled and of the empty slots that the dense loss looks at."""
 Size = tuple[int, int, int]
 """Temporal grids (1 for a still), and cells in height and width."""
 
@@ -36,15 +36,15 @@ class Batch:
         name: of the group that they come from.
         size: temporal grids, and cells in height and width.
         patches: `uint8 (batch * temporal grids, patches, 588 or 1176)`.
-        dense: labels `(batch * temporal grids, cells, columns)`.
-        chosen: `bool`, the columns that the dense loss looks at.
+        dense: labels `(batch * temporal grids, cells, SLOTS)`.
+        chosen: `bool`, the slots that the dense loss looks at.
         ids: token ids `(batch, sequence)`, padded on the right.
         segments: `(batch, sequence)`, 0 for what all questions see, else the question's number.
         visual: `bool (batch, sequence)`, where visual tokens stand.
         targets: ids to predict at each place, `IGNORED` outside the answers.
         positions: M-RoPE positions `(3, batch, sequence)`.
-        pointers: `(n, 4)`, row, place in the sequence, whether it writes an answer, and the
-            first of the cells that it speaks of.
+        pointers: `(n, 5)`, row, place in the sequence, whether it writes an answer, the first of
+            the cells that it speaks of, and the band there or `IGNORED`.
         pointed: `bool (n, sequence)`, the visual tokens that each of them speaks of.
     """
 
@@ -88,7 +88,7 @@ class _Row:
     positions: Tensor
     segments: list[int]
     targets: list[int]
-    pointers: list[tuple[int, bool, tuple[int, ...]]] = field(default_factory=list)
+    pointers: list[tuple[int, Mark]] = field(default_factory=list)
 
 
 class Batcher:
@@ -189,27 +189,30 @@ def _rendered(example: Example, prompt: str) -> str:
 
 def _pointing(
     question: Question, asked: str, spans: Sequence[tuple[int, int]], before: int
-) -> Iterator[tuple[int, bool, tuple[int, ...]]]:
-    """Places that should look at cells: a name's last token, and each that writes of it."""
+) -> Iterator[tuple[int, Mark]]:
+    """Places that should look at a mark: a name's last token, and each that writes of it."""
     prompt = asked.index(question.prompt)
     for mark in question.marks:
         if mark.answer:
             low, high = len(asked) + mark.begin, len(asked) + mark.end
             for index, (begin, _) in enumerate(spans):
                 if low <= begin < high:
-                    yield before + index - 1, True, mark.cells
+                    yield before + index - 1, mark
         else:
             last = max(n for n, (begin, _) in enumerate(spans) if begin < prompt + mark.end)
-            yield before + last, False, mark.cells
+            yield before + last, mark
 
 
 def _pointers(rows: Sequence[_Row], longest: int) -> tuple[Tensor, Tensor]:
     found = [(index, *one) for index, row in enumerate(rows) for one in row.pointers]
     pointed = torch.zeros((len(found), longest), dtype=torch.bool)
-    for number, (index, _, _, cells) in enumerate(found):
-        pointed[number, [rows[index].first + cell for cell in cells]] = True
-    pointers = [(index, place, int(answers), cells[0]) for index, place, answers, cells in found]
-    return torch.tensor(pointers, dtype=torch.long).reshape(-1, 4), pointed
+    for number, (index, _, mark) in enumerate(found):
+        pointed[number, [rows[index].first + cell for cell in mark.cells]] = True
+    pointers = [
+        (index, place, mark.answer, mark.cells[0], IGNORED if mark.band is None else mark.band)
+        for index, place, mark in found
+    ]
+    return torch.tensor(pointers, dtype=torch.long).reshape(-1, 5), pointed
 
 
 def _chosen(random_: random.Random, dense: Tensor) -> Tensor:

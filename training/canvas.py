@@ -1,8 +1,9 @@
 """Canvas: what all training pictures share, from cell size and labels to paper, ink and noise.
 
-A cell is one merged visual token, 28 x 28 pixels. Each of its 8 columns of 3.5 pixels carries a
-dense label, used in training only: 0 for nothing, 1 + index in `ALPHABET` for a character,
-`SHAPE_LABEL` + index for a shape. A clip has one such picture a temporal grid.
+A cell is one merged visual token, 28 x 28 pixels. Each of its 16 slots, 2 bands of 14 pixels with
+8 columns of 3.5 pixels, carries a dense label, used in training only: 0 for nothing, 1 + index in
+`ALPHABET` for a character, `SHAPE_LABEL` + index for a shape. Two lines of small print that share
+a row of cells so have their labels both. A clip has one such picture a temporal grid.
 """
 
 import io
@@ -18,7 +19,9 @@ from PIL import Image
 from training.scripts import characters
 
 CELL: Final = 28
+BANDS: Final = 2
 COLUMNS: Final = 8
+SLOTS: Final = BANDS * COLUMNS
 ALPHABET: Final = (*map(chr, range(33, 127)), *characters())
 CHARACTER_LABEL: Final = {character: 1 + index for index, character in enumerate(ALPHABET)}
 COLOURS: Final = {
@@ -49,12 +52,14 @@ class Mark:
         end: behind the last one.
         cells: flat indices, temporal grids first, then rows.
         answer: whether they are characters of the answer, not of the prompt.
+        band: of its cells, for a character of a line.
     """
 
     begin: int
     end: int
     cells: tuple[int, ...]
     answer: bool = True
+    band: int | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class Example:
     Attributes:
         picture: `uint8 (height, width, 3)`, or `(frames, height, width, 3)` for a clip.
         questions: all that training asks; the first is the one that is evaluated.
-        labels: `(rows, columns of cells, COLUMNS)`, with the temporal grids of a clip in front.
+        labels: `(rows, columns of cells, SLOTS)`, with the temporal grids of a clip in front.
         fps: sampling rate of a clip, None for a picture.
         tools: JSON of each tool on offer.
         box: left, top, right and bottom of what is to be tapped, in pixels; None elsewhere.
@@ -144,7 +149,7 @@ def _covered(low: float, high: float, count: int) -> list[int]:
 
 def no_labels(grid: Grid) -> NDArray[np.int64]:
     """Dense labels of an empty picture."""
-    return np.zeros((*grid, COLUMNS), dtype=np.int64)
+    return np.zeros((*grid, SLOTS), dtype=np.int64)
 
 
 def paper(random_: random.Random) -> Colour:

@@ -1,6 +1,7 @@
 """Figures: a sum that stands in the picture, and bars with names."""
 
 import random
+from dataclasses import replace
 from typing import Final
 
 from training import words
@@ -38,7 +39,7 @@ def arithmetic(random_: random.Random, grid: Grid, how: Finish, held_out: bool) 
     text = f"{first}{space}{sign}{space}{second}" + random_.choice(("", f"{space}=", ""))
     sheet, marks = lone_line(random_, grid, how, text, _SIZES)
     printed = [mark for mark, letter in zip(marks, text, strict=True) if letter not in " ="]
-    places = tuple(Mark(n, n + 1, mark.cells) for n, mark in enumerate(printed))
+    places = tuple(replace(mark, begin=n, end=n + 1) for n, mark in enumerate(printed))
     shown = Question(RESULT, solved(first, sign, second), places)
     spoken = (_spoken(*_sum(random_, held_out)) for _ in range(_SPOKEN))
     return Example(sheet.finish(random_, how), (shown, *spoken), sheet.labels)

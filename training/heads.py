@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.batches import Batch
-from training.canvas import COLUMNS, LABELS
+from training.batches import IGNORED, Batch
+from training.canvas import BANDS, LABELS, SLOTS
 from training.forward import Read
 
 PLACED: Final = 1
@@ -29,9 +29,10 @@ class Heads(nn.Module):
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
-        self.dense = DenseHead(hidden, COLUMNS, LABELS)
+        self.dense = DenseHead(hidden, SLOTS, LABELS)
         self.place = nn.Linear(hidden, 3 * _LONGEST)
         self.target = nn.Linear(hidden, 3 * _LONGEST)
+        self.band = nn.Linear(hidden, BANDS)
 
     def places(self, batch: Batch, read: Read) -> Tensor:
         """Loss of the temporal grid, row and column of each visual token."""
@@ -39,13 +40,14 @@ class Heads(nn.Module):
         return _named(self.place(read.states[PLACED][batch.visual]), places)
 
     def targets(self, batch: Batch, read: Read) -> Tensor:
-        """Loss of the place that the next token of an answer is read from."""
-        rows, tokens, answers, cells = batch.pointers.unbind(1)
+        """Loss of the place, and of the band there, that an answer's next token is read from."""
+        rows, tokens, answers, cells, bands = batch.pointers.unbind(1)
         chosen = answers == 1
         if not chosen.any():
             return read.last.new_zeros(())
         state = read.states[AIMED][rows[chosen], tokens[chosen]]
-        return _named(self.target(state), _places(batch)[cells[chosen]])
+        place = _named(self.target(state), _places(batch)[cells[chosen]])
+        return place + _of_known(self.band(state), bands[chosen])
 
 
 def _places(batch: Batch) -> Tensor:
@@ -59,11 +61,18 @@ def _named(logits: Tensor, places: Tensor) -> Tensor:
     return functional.cross_entropy(classes, places.flatten())
 
 
+def _of_known(logits: Tensor, classes: Tensor) -> Tensor:
+    """Cross entropy where the class is known, 0 where none is."""
+    known = (classes != IGNORED).sum().clamp(min=1)
+    total = functional.cross_entropy(logits.float(), classes, ignore_index=IGNORED, reduction="sum")
+    return total / known
+
+
 def pointing(batch: Batch, read: Read) -> Tensor:
     """Loss of the attention that should look at the cells that a word speaks of."""
     if not len(batch.pointers):
         return read.last.new_zeros(())
-    rows, places, answers, _ = batch.pointers.unbind(1)
+    rows, places, answers, *_ = batch.pointers.unbind(1)
     losses = []
     for kind, layer in enumerate(FOUND):
         of_kind = answers == kind
@@ -74,21 +83,21 @@ def pointing(batch: Batch, read: Read) -> Tensor:
 
 
 class DenseHead(nn.Module):
-    """Names what lies under each of a cell's columns; used in training and thrown away."""
+    """Names what lies in each of a cell's slots; used in training and thrown away."""
 
-    def __init__(self, hidden: int, columns: int, labels: int, rank: int = 64) -> None:
+    def __init__(self, hidden: int, slots: int, labels: int, rank: int = 64) -> None:
         super().__init__()
-        self.columns = columns
-        self.spread = nn.Linear(hidden, columns * rank)
+        self.slots = slots
+        self.spread = nn.Linear(hidden, slots * rank)
         self.name = nn.Linear(rank, labels)
 
     def forward(self, tokens: Tensor, chosen: Tensor) -> Tensor:
-        """Logits `(n, labels)` of the chosen columns.
+        """Logits `(n, labels)` of the chosen slots.
 
         Args:
             tokens: visual tokens `(pictures, cells, hidden)`.
-            chosen: `bool (pictures, cells, columns)`.
+            chosen: `bool (pictures, cells, slots)`.
         """
-        spread = self.spread(tokens).view(*tokens.shape[:2], self.columns, -1)
+        spread = self.spread(tokens).view(*tokens.shape[:2], self.slots, -1)
         logits: Tensor = self.name(spread[chosen])
         return logits

@@ -24,7 +24,7 @@ class Losses:
 
     Attributes:
         total: to be minimised.
-        dense_accuracy: share of the filled columns that the tower names right.
+        dense_accuracy: share of the filled slots that the tower names right.
         answer: loss of the answers alone.
         answer_accuracy: share of their tokens that are right.
         pointing: geometric mean of the attention on the right cells; 0 without marks.

@@ -118,4 +118,23 @@ PHASES: Final[dict[str, Phase]] = {
         warm_up=60,
         dense_weight=0.3,
     ),
+    "bands": Phase(
+        groups={
+            "scripts": 3,
+            "letters": 2,
+            "reading": 18,
+            "scenes": 1.8,
+            "clips": 1.5,
+            "pages": 2,
+            "arithmetic": 0.6,
+            "bars": 0.3,
+            "calls": 0.4,
+            "screens": 1,
+        },
+        steps=10300,
+        peak_rate=6e-4,
+        last_rate=5e-6,
+        warm_up=100,
+        dense_weight=0.4,
+    ),
 }

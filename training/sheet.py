@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from training import fonts
 from training.canvas import (
+    BANDS,
     CELL,
     CHARACTER_LABEL,
     COLOURS,
@@ -28,6 +29,7 @@ from training.canvas import (
 )
 
 _WIDTH: Final = CELL / COLUMNS
+_HEIGHT: Final = CELL / BANDS
 
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom in pixels of the finished picture."""
@@ -62,42 +64,52 @@ class Sheet:
         middle = top + (box[3] - box[1]) / 2 / self.scale
         backwards = face.language == "arabic"
         places = np.array(fonts.edges(face.at(1), text, right_to_left=backwards))
-        number = min(int(middle // CELL), self.grid[0] - 1)
-        self._label(self.labels[number].reshape(-1), text, left, places, backwards=backwards)
+        number, band = divmod(min(int(middle // _HEIGHT), self.grid[0] * BANDS - 1), BANDS)
+        self._label(self._slots()[number, :, band], text, left, places, backwards=backwards)
         ends = left + (places[-1] - places if backwards else places)
         above, below = float(number * CELL), float((number + 1) * CELL)
         return [
-            Mark(at + n, at + n + 1, cells_in((min(a, b), above, max(a, b), below), self.grid))
+            Mark(
+                at + n,
+                at + n + 1,
+                cells_in((min(a, b), above, max(a, b), below), self.grid),
+                band=band,
+            )
             for n, (a, b) in enumerate(pairwise(ends.tolist()))
         ]
 
+    def _slots(self) -> NDArray[np.int64]:
+        """The labels as `(rows, columns of cells, BANDS, COLUMNS)`."""
+        return self.labels.reshape(*self.grid, BANDS, COLUMNS)
+
     def _label(
         self,
-        row: NDArray[np.int64],
+        slots: NDArray[np.int64],
         text: str,
         left: float,
         places: NDArray[np.float64],
         *,
         backwards: bool,
     ) -> None:
-        centres = (np.arange(len(row)) + 0.5) * _WIDTH
+        centres = (np.arange(slots.size) + 0.5) * _WIDTH
         along = left + places[-1] - centres if backwards else centres - left
         index = np.searchsorted(places, along, side="right") - 1
         for column in np.flatnonzero((along >= 0) & (index < len(text))):
             character = text[index[column]]
             if character != " ":
-                row[column] = CHARACTER_LABEL.get(character, 0)
+                slots[divmod(column, COLUMNS)] = CHARACTER_LABEL.get(character, 0)
 
     def label_shape(self, box: Box, colour: str, shape: str) -> None:
-        """Note a coloured shape in the cells whose middle it covers."""
+        """Note a coloured shape in the slots whose middle it covers."""
         left, top, right, bottom = box
-        least = CELL / 2
+        least = _HEIGHT / 2
         label = SHAPE_LABEL + list(COLOURS).index(colour) * len(SHAPES) + SHAPES.index(shape)
-        y = (np.arange(self.grid[0]) + 0.5) * CELL
+        y = (np.arange(self.grid[0] * BANDS) + 0.5) * _HEIGHT
         x = (np.arange(self.grid[1] * COLUMNS) + 0.5) * _WIDTH
         centre, half = (top + bottom) / 2, max((bottom - top) / 2, least)
         inside = (np.abs(y - centre) <= half)[:, None] & ((x >= left) & (x <= right))[None, :]
-        self.labels[inside.reshape(self.labels.shape)] = label
+        by_band = inside.reshape(self.grid[0], BANDS, self.grid[1], COLUMNS)
+        self._slots()[by_band.transpose(0, 2, 1, 3)] = label
 
     def finish(self, random_: random.Random, how: Finish) -> NDArray[np.uint8]:
         """The pixels that the model sees."""

@@ -76,7 +76,7 @@ GROUPS: Final[dict[str, Group]] = {
             *((1, 10), (2, 10), (5, 5), (4, 7), (5, 9), (8, 5), (8, 1), (4, 1), (8, 2), (6, 3)),
         ),
         34,
-        {"line": 25, "lines": 60, "script": 10, "shape": 4, "empty": 1},
+        {"line": 15, "lines": 72, "script": 8, "shape": 4, "empty": 1},
     ),
     "scripts": Group(
         _stills((1, 4), (1, 6), (1, 8), (2, 4), (2, 5), (2, 6), (3, 4), (3, 5)), 28, {"script": 1}

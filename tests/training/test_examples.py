@@ -14,9 +14,11 @@ from training import scripts, words
 from training.batches import IGNORED, Batcher
 from training.canvas import (
     ALPHABET,
+    BANDS,
     CHARACTER_LABEL,
     CLEAN,
     COLOURS,
+    COLUMNS,
     SHAPE_LABEL,
     SHAPES,
     Example,
@@ -70,6 +72,19 @@ def test_labels_name_the_characters_of_a_line() -> None:
         # narrow letters may fall between two columns
         assert len(seen) >= 0.6 * len(wanted), (seen, wanted)
         assert set(seen) <= set(wanted), (seen, wanted)
+
+
+def test_lines_that_share_cells_have_their_labels_both() -> None:
+    found = []
+    for n in range(60):
+        one = text_lines(random.Random(n), (2, 8), how=CLEAN)
+        bands = one.labels.reshape(2, 8, BANDS, COLUMNS).swapaxes(1, 2).reshape(2 * BANDS, -1)
+        shown = {frozenset(band[band > 0].tolist()) for band in bands} - {frozenset()}
+        for line in one.answer.split("\n"):
+            letters = {CHARACTER_LABEL[letter] for letter in line.replace(" ", "")}
+            # narrow letters may fall between two columns
+            found.append(any(seen <= letters and len(seen) > len(letters) / 2 for seen in shown))
+    assert sum(found) >= 0.95 * len(found)
 
 
 def test_training_never_shows_held_out_strings() -> None:

@@ -127,6 +127,24 @@ def test_a_head_that_knows_each_place_has_no_loss() -> None:
     assert heads.places(batch, replace(read, states=[state, state.flip(1)])).item() > 1
 
 
+def test_a_head_that_knows_where_a_letter_stands_has_no_loss() -> None:
+    heads = Heads(38)
+    with torch.no_grad():
+        heads.target.weight.copy_(20 * torch.eye(38)[:36])
+        heads.band.weight.copy_(20 * torch.eye(38)[36:])
+    marks = (Mark(0, 1, (4,), band=1), Mark(1, 2, (2, 5)))
+    one = replace(example(1, ""), questions=(Question("What happens?", "42", marks),))
+    batch = Batcher(TOKENIZER).batch("", random.Random(0), [one], (1, 2, 3))
+    (_, letter, *_), (_, thing, *_) = batch.pointers.tolist()
+    state = torch.zeros(1, batch.ids.shape[1], 38)
+    state[0, letter, [0, 12 + 1, 24 + 1, 37]] = 1
+    state[0, thing, [0, 12 + 0, 24 + 2]] = 1
+    read = Read(state, [state] * 6, [])
+    assert heads.targets(batch, read).item() == pytest.approx(0, abs=1e-2)
+    state[0, letter, [36, 37]] = torch.tensor([1.0, 0.0])
+    assert heads.targets(batch, read).item() > 5
+
+
 def _average(number: int, folder: Path) -> None:
     torch.set_num_threads(1)
     peers = Peers.join(number, 2, folder / "meeting")
