@@ -118,21 +118,22 @@ class StreamFactory:
         """A stream without a process.
 
         Args:
-            name: of its folder, topic, group and bucket; nothing else on the servers has it, so
-                not "media", which other tests share as a bucket.
+            name: of its folder, topic and group; its bucket is "stream-" and the name, so that
+                no other test makes the same.
             partitions: of the topic.
             more: settings beside the usual ones.
         """
         folder = self._folder / name
         folder.mkdir()
-        self._s3.client().make_bucket(name)
+        bucket = f"stream-{name}"
+        self._s3.client().make_bucket(bucket)
         roots = [folder, SAMPLES, MEDIA]
         values = {
             "REELPAGE_KAFKA": self._broker.bootstrap,
             "REELPAGE_S3_ENDPOINT": self._s3.endpoint,
             "REELPAGE_S3_ACCESS_KEY": self._s3.access_key,
             "REELPAGE_S3_SECRET_KEY": self._s3.secret_key,
-            "REELPAGE_LAKE": f"s3://{name}/lake",
+            "REELPAGE_LAKE": f"s3://{bucket}/lake",
             "REELPAGE_TOPIC": name,
             "REELPAGE_GROUP": name,
             "REELPAGE_ROOTS": ":".join(map(str, roots)),

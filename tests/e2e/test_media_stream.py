@@ -9,7 +9,7 @@ from tests.streams import StreamFactory
 def test_the_stream_gives_the_same_rows(
     media_lake: tuple[Path, Result], media: Path, streams: StreamFactory
 ) -> None:
-    stream = streams("real-media", partitions=4)
+    stream = streams("media", partitions=4)
     stream.start("worker", "worker")
     assert stream.submit(media)["sent"] == 14
     stream.wait(600)

@@ -65,18 +65,18 @@ def test_an_empty_folder_is_refused(topic: Stream, tmp_path: Path) -> None:
     assert result.json["errors"][0][0] == "empty_directory"
 
 
-def test_objects_below_a_prefix(topic: Stream, s3: S3Server) -> None:
+def test_objects_below_a_prefix(topic: Stream, s3: S3Server, bucket: str) -> None:
     client = s3.client()
     for name in ("in/a.png", "in/b/c.pdf", "in/notes.txt", "other/d.png"):
-        client.put_object("test-submit-topic", name, io.BytesIO(b"x"), 1)
-    found = made(["s3://test-submit-topic/in/"], topic)
+        client.put_object(bucket, name, io.BytesIO(b"x"), 1)
+    found = made([f"s3://{bucket}/in/"], topic)
     assert [job.media.uri.rpartition("/in/")[2] for _, job in found] == ["a.png", "b/c.pdf"]
     assert all(job.media.etag for _, job in found)
-    client.put_object("test-submit-topic", "in/a.png", io.BytesIO(b"y"), 1)
-    changed = made(["s3://test-submit-topic/in/"], topic)
+    client.put_object(bucket, "in/a.png", io.BytesIO(b"y"), 1)
+    changed = made([f"s3://{bucket}/in/"], topic)
     assert changed[0][0] != found[0][0]
     assert changed[1] == found[1]
-    (nothing,) = jobs(["s3://test-submit-topic/none/"], QUESTION, topic.settings)
+    (nothing,) = jobs([f"s3://{bucket}/none/"], QUESTION, topic.settings)
     assert isinstance(nothing, InputError)
     assert nothing.code == "empty_directory"
 
