@@ -103,8 +103,13 @@ def test_bad_messages_are_failures_and_the_partition_goes_on(
         if not isinstance(one, bytes):
             assert said(worker, "WARNING", f"job {one.id}: failed"), one.id
     assert said(worker, "job poison: failed", "SIGSEGV")
-    letters = list(stream.place.objects.names("dead/"))
-    assert len(letters) == sum(not isinstance(one, bytes) for one in bad)
+    jobs = sum(not isinstance(one, bytes) for one in bad)
+
+    def letters() -> list[str]:
+        return list(stream.place.objects.names("dead/"))
+
+    wait_for(lambda: len(letters()) >= jobs, "the dead letters, which follow their rows")
+    assert len(letters()) == jobs
     assert "stream:s/0" in str(failures["stream:s/0"]["message"]), (
         "not the name of a temporary file"
     )
