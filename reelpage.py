@@ -32,7 +32,7 @@ def _check_packages() -> None:
 def main() -> None:
     """Entry point of the `reelpage` command."""
     _check_packages()
-    from services.cli import run
+    from services.cli.main import run
 
     run()
 
@@ -46,9 +46,9 @@ def open_lake(lake: str | Path) -> "duckdb.DuckDBPyConnection":
     Raises:
         schemas.errors.SetupError: there is no lake, or it cannot be read.
     """
-    from pipeline.query import connect
-    from services.places import open_place
+    from pipeline.query.sql import connect
     from services.settings import Settings
+    from services.storage.places import open_place
 
     return connect(open_place(str(lake), Settings.from_environment()))
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
 from benchmarks.common import Report, parser, show
-from pipeline.land import Lake, Landing
+from pipeline.land.lake import Lake, Landing
 from schemas.tables import FRAMES
 
 COMMITS: Final = 200

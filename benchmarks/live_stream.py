@@ -16,11 +16,11 @@ from deltalake import DeltaTable
 from benchmarks.clips import chunk
 from benchmarks.common import Report, note, parser, show
 from benchmarks.streams import Bench, site
-from pipeline.delta import is_written, open_table
+from pipeline.land.tables import is_written, open_table
 from schemas.jobs import StreamChunk
-from services.recipe import parse_tasks
-from services.stream.submit import Question, chunk_job
-from services.stream.topic import Sender
+from services.ingest.recipe import parse_tasks
+from services.topic.broker import Sender
+from services.topic.submit import Question, chunk_job
 
 CHUNK_S: Final = 10
 _LOOK_S: Final = 0.05

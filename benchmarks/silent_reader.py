@@ -6,15 +6,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.decode import DecodePlan
-from pipeline.land import Lake
-from pipeline.rows import Answer
+from pipeline.land.lake import Lake
+from pipeline.land.rows import Answer
 from schemas.jobs import Task
-from services.asking import Picture
-from services.local import LocalRun
-from services.progress import Progress
-from services.reader import Reader
-from services.recipe import STANDARD_TASKS, Recipe
-from services.summary import land_run
+from services.index.local import LocalRun
+from services.index.progress import Progress
+from services.index.summary import land_run
+from services.ingest.recipe import STANDARD_TASKS, Recipe
+from services.model.asking import Picture
+from services.model.reader import Reader
 
 
 class SilentReader(Reader):

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.common import ROOT
-from pipeline.place import Place
-from services.places import open_place
-from services.servers import Servers
+from pipeline.land.place import Place
 from services.settings import Settings
-from services.stream.topic import make_topic
+from services.stack.servers import Servers
+from services.storage.places import open_place
+from services.topic.broker import make_topic
 
 PARTITIONS: Final = 4
 _ASSIGNED_S: Final = 90.0

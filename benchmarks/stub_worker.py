@@ -11,13 +11,13 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from pipeline.commit import GroupCommitter
-from pipeline.rows import Answer
+from pipeline.land.commit import GroupCommitter
+from pipeline.land.rows import Answer
 from schemas.jobs import Task
 from schemas.shards import Shard
+from services.ingest.build import assemble, open_lake
+from services.model.wire import ServedModel
 from services.settings import Settings
-from services.stream.worker import assemble, open_lake
-from services.wire import ServedModel
 
 MODEL: Final = ServedModel("stub", "stub-1", 3136, 37632)
 
@@ -29,7 +29,7 @@ class Stub:
         self._delay_s, self._lock = delay_s, threading.Lock()
 
     def answers(self, name: str, shard: Shard, tasks: Sequence[Task]) -> list[list[Answer]]:
-        """See `services.stream.work.Answerer`."""
+        """See `services.ingest.work.Answerer`."""
         with self._lock:
             time.sleep(self._delay_s)
         return [

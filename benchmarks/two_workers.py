@@ -15,12 +15,12 @@ from typing import Any, Final
 from benchmarks.clips import slow_clip
 from benchmarks.common import Report, note, parser, show
 from benchmarks.streams import Bench, Site, site
-from pipeline.place import Place
-from pipeline.query import query
+from pipeline.land.place import Place
+from pipeline.query.sql import query
 from schemas.errors import ReelpageError
-from services.recipe import parse_tasks
-from services.stream.submit import Question, jobs
-from services.stream.topic import Sender
+from services.ingest.recipe import parse_tasks
+from services.topic.broker import Sender
+from services.topic.submit import Question, jobs
 
 BOUND: Final = 0.6
 _PATIENCE_S: Final = 1200.0

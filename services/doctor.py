@@ -11,7 +11,7 @@ from typing import Final
 
 from schemas import __version__
 from schemas.errors import ReelpageError
-from services.reader import model_facts
+from services.model.reader import model_facts
 from services.settings import Settings
 
 PACKAGES: Final = ("pipeline", "services", "schemas")

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
-from pipeline.place import Place
-from pipeline.query import query
-from pipeline.store import local_place
+from pipeline.land.place import Place
+from pipeline.land.store import local_place
+from pipeline.query.sql import query
 from schemas.tables import KEYS
-from services.servers import Broker, S3Server
+from services.stack.servers import Broker, S3Server
 from tests.servers import broker, bucket, s3, servers, topic  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Protocol
 import pytest
 from kafka import KafkaAdminClient
 
-from services.servers import Broker, S3Server, Servers
+from services.stack.servers import Broker, S3Server, Servers
 
 
 class TopicFactory(Protocol):

@@ -17,17 +17,17 @@ from typing import Any
 
 import pytest
 
-from pipeline.place import Place
-from pipeline.positions import is_rolled_forward, positions
-from pipeline.window import next_offset
+from pipeline.land.place import Place
+from pipeline.land.positions import is_rolled_forward, positions
+from pipeline.land.window import next_offset
 from schemas.errors import TransientError
-from services.graph_client import GraphClient
-from services.places import open_place
-from services.servers import Broker, S3Server
+from services.inspect.lag import app_of
+from services.model.client import GraphClient
 from services.settings import Settings
-from services.stream.lag import app_of
-from services.stream.log import open_log
-from services.stream.topic import make_topic
+from services.stack.servers import Broker, S3Server
+from services.storage.places import open_place
+from services.topic.broker import make_topic
+from services.topic.log import open_log
 from tests.conftest import COMMAND, MEDIA, SAMPLES, Result, environment, run
 
 _DRAIN_S = 40.0

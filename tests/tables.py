@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from pipeline.commit import Tables
-from pipeline.parquet import DataFile, write_file
-from pipeline.place import Place
+from pipeline.land.commit import Tables
+from pipeline.land.parquet import DataFile, write_file
+from pipeline.land.place import Place
 from schemas.errors import TransientError
 from schemas.tables import FRAMES
 

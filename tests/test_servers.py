@@ -19,7 +19,7 @@ from minio import Minio
 from minio.error import MinioException
 
 from schemas.errors import SetupError
-from services.servers import Broker, S3Server, Servers
+from services.stack.servers import Broker, S3Server, Servers
 from tests.conftest import ROOT
 from tests.fault_proxy import Fault, FaultProxy, Side
 from tests.servers import TopicFactory
@@ -279,7 +279,9 @@ def test_a_missing_package_names_the_remedy(tmp_path: Path) -> None:
     """A Python that has the libraries but no SeaweedFS beside it."""
     python = tmp_path / "python"
     python.symlink_to(Path(sys.executable).resolve())
-    code = "from services.servers import Servers; from pathlib import Path; Servers(Path()).s3()"
+    code = (
+        "from services.stack.servers import Servers; from pathlib import Path; Servers(Path()).s3()"
+    )
     paths = [str(ROOT), next(path for path in sys.path if path.endswith("site-packages"))]
     done = subprocess.run(
         [python, "-c", code],

@@ -1,5 +1,17 @@
-"""Graph: the model as a Ray Serve application; `services.graph:build` in a Serve config file."""
+"""Graph: the model as a Ray Serve application; `services.graph:build` in a Serve config file.
 
-from services.graph.application import build, deploy
+Ray is imported with the application, not with this package: who asks the graph has none.
+"""
 
-__all__ = ["build", "deploy"]
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ray import serve
+
+
+def build(args: Mapping[str, Any]) -> "serve.Application":
+    """See `services.graph.application.build`."""
+    from services.graph.application import build as build_application
+
+    return build_application(args)

@@ -10,14 +10,14 @@ from typing import Any, Final
 from ray import serve
 
 from schemas.errors import SetupError
-from services import cluster
+from services.graph import cluster
 from services.graph.ingress import RETRY_AFTER_S, Graph
 from services.graph.landing import Lander
+from services.graph.options import GraphOptions, StageOptions
 from services.graph.replicas import Decoder, Encoder, Reader, Replica
-from services.graph_options import GraphOptions, StageOptions
-from services.ports import HOST
-from services.scaling import TokensWaiting
+from services.graph.scaling import TokensWaiting
 from services.settings import Settings
+from services.stack.ports import HOST
 
 APPLICATION: Final = "reelpage"
 _QUESTIONS: Final = 256  # in one replica: they wait there, where their tokens are counted

@@ -14,17 +14,17 @@ from ray import serve
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pipeline.rows import Answer
+from pipeline.land.rows import Answer
 from schemas.errors import InputError, ReelpageError, TransientError
 from schemas.jobs import Task
 from schemas.shards import Shard
-from services.asking import Picture, shard_answers
 from services.graph.landing import ROUTES
+from services.graph.packs import pieces
 from services.graph.reading import Handle, Piece, Reading, Split, Together, ask
-from services.pieces import pieces
-from services.places import open_place
+from services.model.asking import Picture, shard_answers
+from services.model.wire import answers_to_json, question_from_json
 from services.settings import Settings
-from services.wire import answers_to_json, question_from_json
+from services.storage.places import open_place
 
 RETRY_AFTER_S: Final = 1
 _DEADLINE_S: Final = 900.0  # of one shard

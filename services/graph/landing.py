@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from pipeline.commit import GroupCommitter
-from services.lander import COMMIT, LOOK, Message, lander_app
-from services.places import open_place
+from pipeline.land.commit import GroupCommitter
+from services.lander.http import COMMIT, LOOK, Message, lander_app
 from services.settings import Settings
+from services.storage.places import open_place
 
 ROUTES: Final = (LOOK, COMMIT)
 

@@ -10,12 +10,12 @@ from ray.exceptions import RayError, RayTaskError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from pipeline.rows import Answer
+from pipeline.land.rows import Answer
 from schemas.errors import ReelpageError, TransientError
 from schemas.jobs import Task
-from services.asking import Picture
 from services.graph.replicas import FeaturesLostError
-from services.wire import ServedModel
+from services.model.asking import Picture
+from services.model.wire import ServedModel
 
 T = TypeVar("T")
 Piece = ObjectRef[list[Picture]]

@@ -14,13 +14,13 @@ import ray
 from ray import ObjectRef
 from ray.exceptions import ObjectLostError
 
-from pipeline.rows import Answer
+from pipeline.land.rows import Answer
 from schemas.features import Features
 from schemas.jobs import Task
-from services.asking import Picture
-from services.batches import Batches
-from services.scaling import SIGNAL
-from services.wire import ServedModel
+from services.graph.batches import Batches
+from services.graph.scaling import SIGNAL
+from services.model.asking import Picture
+from services.model.wire import ServedModel
 
 _FETCH_S: Final = 15.0  # for features of one piece; encoding them again is the other way
 Pictures = Sequence["ObjectRef[list[Picture]]"]
@@ -37,7 +37,7 @@ class Replica:
     queue: Batches[Any, Any]
 
     def __init__(self, directory: Path, threads: int) -> None:
-        from services.reader import model_facts, set_threads
+        from services.model.reader import model_facts, set_threads
 
         set_threads(threads)
         facts = model_facts(directory)
@@ -60,7 +60,7 @@ class Encoder(Replica):
     """A process with the vision half."""
 
     def __init__(self, directory: Path, device: str, threads: int) -> None:
-        from services.stages import EncodeStage
+        from services.graph.stages import EncodeStage
 
         super().__init__(directory, threads)
         self._stage = EncodeStage(directory, device)
@@ -76,7 +76,7 @@ class Decoder(Replica):
     """A process with the language half."""
 
     def __init__(self, directory: Path, device: str, threads: int) -> None:
-        from services.stages import DecodeStage
+        from services.graph.stages import DecodeStage
 
         super().__init__(directory, threads)
         self._stage = DecodeStage(directory, device)
@@ -99,7 +99,7 @@ class Reader(Replica):
     """A process with both halves."""
 
     def __init__(self, directory: Path, device: str, threads: int) -> None:
-        from services.stages import ReadStage
+        from services.graph.stages import ReadStage
 
         super().__init__(directory, threads)
         self._stage = ReadStage(directory, device)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.place import Place
-from pipeline.store import local_place
-from services.ports import Ports
+from pipeline.land.place import Place
+from pipeline.land.store import local_place
+from services.stack.ports import Ports
 from tests.conftest import SAMPLES, Result, run
 from tests.streams import Stream, StreamFactory
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline.query import query
-from pipeline.store import local_place
+from pipeline.land.store import local_place
+from pipeline.query.sql import query
 from tests.conftest import SAMPLES, run
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 import reelpage
-from pipeline.store import Folder
-from services.places import open_place
-from services.servers import S3Server
+from pipeline.land.store import Folder
 from services.settings import Settings
+from services.stack.servers import S3Server
+from services.storage.places import open_place
 from tests.conftest import Result, run
 from tests.e2e.conftest import Indexed
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.delta import open_table
-from pipeline.query import query
-from pipeline.store import local_place
+from pipeline.land.store import local_place
+from pipeline.land.tables import open_table
+from pipeline.query.sql import query
 from tests.conftest import SAMPLES, run, start, tables
 from tests.e2e.conftest import Indexed
 

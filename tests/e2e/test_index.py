@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 
-from pipeline.place import Place
-from pipeline.query import query
+from pipeline.land.place import Place
+from pipeline.query.sql import query
 from schemas.tables import TABLES
 from tests.conftest import SAMPLES, rows, run, tables
 from tests.e2e.conftest import Indexed

@@ -6,8 +6,8 @@ from pathlib import Path
 import av
 import pytest
 
-from pipeline.query import query
-from pipeline.store import local_place
+from pipeline.land.store import local_place
+from pipeline.query.sql import query
 from tests.conftest import Result, run
 
 

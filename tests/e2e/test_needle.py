@@ -12,8 +12,8 @@ import pipeline.vlm
 from pipeline.decode import DecodePlan, Sampling, decode, pixels
 from pipeline.encode import Clip, Encoder
 from pipeline.generate import Generator, Prompt, WorkItem
-from pipeline.query import query
-from pipeline.store import local_place
+from pipeline.land.store import local_place
+from pipeline.query.sql import query
 from pipeline.vlm.template import clip_question
 from schemas.shards import Shard
 from tests.conftest import SAMPLES, run

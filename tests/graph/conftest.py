@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 from pipeline.decode import DecodePlan, decode
-from pipeline.rows import Answer
-from pipeline.store import Folder, ShardStore
+from pipeline.land.rows import Answer
+from pipeline.land.store import Folder, ShardStore
 from schemas.jobs import Task
 from schemas.shards import Shard
-from services.asking import shard_answers
-from services.graph_client import GraphClient
-from services.ports import Ports
-from services.reader import ModelFacts, Reader, model_facts, set_threads
-from services.recipe import STANDARD_TASKS, parse_sampling
+from services.ingest.recipe import STANDARD_TASKS, parse_sampling
+from services.model.asking import shard_answers
+from services.model.client import GraphClient
+from services.model.reader import ModelFacts, Reader, model_facts, set_threads
 from services.settings import Settings
+from services.stack.ports import Ports
 from tests.conftest import SAMPLES, environment
 
 TASKS = tuple(STANDARD_TASKS.values())

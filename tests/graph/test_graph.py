@@ -12,8 +12,8 @@ import pytest
 
 from schemas.errors import InputError
 from schemas.jobs import Task
-from services.lander import LanderClient
-from services.wire import question_to_json
+from services.lander.http import LanderClient
+from services.model.wire import question_to_json
 from tests.graph.conftest import TASKS, Graph, compared
 
 

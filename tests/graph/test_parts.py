@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 from ray.serve.schema import ServeDeploySchema
 
-from pipeline.rows import Answer
+from pipeline.land.rows import Answer
 from schemas.errors import InputError, SetupError, TransientError
 from schemas.jobs import Task
-from services.asking import Picture, shard_answers
-from services.batches import Batches
-from services.cluster import check_config, deployment_options
-from services.graph_client import GraphClient
-from services.graph_options import GraphOptions
-from services.pieces import PIECE_TOKENS, pieces, visual_tokens
-from services.scaling import SIGNAL, TokensWaiting
-from services.stages import DecodeStage, EncodeStage, ReadStage
+from services.graph.batches import Batches
+from services.graph.cluster import check_config, deployment_options
+from services.graph.options import GraphOptions
+from services.graph.packs import PIECE_TOKENS, pieces, visual_tokens
+from services.graph.scaling import SIGNAL, TokensWaiting
+from services.graph.stages import DecodeStage, EncodeStage, ReadStage
+from services.model.asking import Picture, shard_answers
+from services.model.client import GraphClient
 from tests.graph.conftest import TASKS, Lake, compared
 
 
@@ -176,7 +176,7 @@ def test_what_serve_would_ignore_is_an_error(options: dict[str, Any], said: str)
 
 
 def test_a_worker_imports_neither_ray_nor_torch() -> None:
-    script = "import services.graph_client, sys; print({'ray', 'torch'} & set(sys.modules))"
+    script = "import services.model.client, sys; print({'ray', 'torch'} & set(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pipeline.land import Lake
+from pipeline.land.lake import Lake
 from schemas.tables import FRAMES
 
 REPOSITORY = Path(__file__).parents[2]
@@ -15,7 +15,7 @@ _CHILD = """
 import sys
 from pathlib import Path
 import pyarrow as pa
-from pipeline.land import Lake, Landing
+from pipeline.land.lake import Lake, Landing
 from schemas.tables import FRAMES
 
 root, app, stop = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])

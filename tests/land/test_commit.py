@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
-from pipeline.commit import GroupCommitter
-from pipeline.place import Place
-from pipeline.store import local_place
+from pipeline.land.commit import GroupCommitter
+from pipeline.land.place import Place
+from pipeline.land.store import local_place
 from schemas.errors import SetupError, TransientError
 from tests.tables import land, numbers, race, store, wanted
 

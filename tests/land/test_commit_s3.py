@@ -11,13 +11,13 @@ import pytest
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from pipeline.commit import GroupCommitter
-from pipeline.delta import append, open_or_create
-from pipeline.parquet import DataFile
-from pipeline.place import Place
-from services.places import open_place
-from services.servers import S3Server
+from pipeline.land.commit import GroupCommitter
+from pipeline.land.parquet import DataFile
+from pipeline.land.place import Place
+from pipeline.land.tables import append, open_or_create
 from services.settings import Settings
+from services.stack.servers import S3Server
+from services.storage.places import open_place
 from tests.fault_proxy import FaultProxy
 from tests.tables import numbers, race, store, wanted
 

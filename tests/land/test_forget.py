@@ -12,26 +12,26 @@ import pytest
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from pipeline.commit import GroupCommitter
-from pipeline.delta import check_version, open_table
-from pipeline.forget import forget, is_forgotten
-from pipeline.maintain import compact, vacuum
-from pipeline.parquet import write_file
-from pipeline.perform import Performer
-from pipeline.place import Place
-from pipeline.protocol import Batch, Letter, Marker, Protocol, Range, Resumed
-from pipeline.query import query
-from pipeline.records import from_bytes
-from pipeline.rewrite import erase, merge, replace_files
-from pipeline.rows import to_table
-from pipeline.store import local_place
-from pipeline.traces import traces
-from pipeline.verify import verify
+from pipeline.land.commit import GroupCommitter
+from pipeline.land.maintenance.compact import compact, vacuum
+from pipeline.land.maintenance.forget import forget, is_forgotten
+from pipeline.land.maintenance.rewrite import erase, merge, replace_files
+from pipeline.land.maintenance.traces import traces
+from pipeline.land.parquet import write_file
+from pipeline.land.perform import Performer
+from pipeline.land.place import Place
+from pipeline.land.protocol import Batch, Letter, Marker, Protocol, Range, Resumed
+from pipeline.land.records import from_bytes
+from pipeline.land.rows import to_table
+from pipeline.land.store import local_place
+from pipeline.land.tables import check_version, open_table
+from pipeline.query.sql import query
+from pipeline.query.verify import verify
 from schemas.errors import InputError, SetupError, TransientError
 from schemas.tables import FAILURES
-from services.places import open_place
-from services.servers import S3Server
 from services.settings import Settings
+from services.stack.servers import S3Server
+from services.storage.places import open_place
 from tests.tables import numbers, race, wanted
 
 BAD, GOOD = "b" * 64, "c" * 64

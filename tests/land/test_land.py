@@ -13,9 +13,9 @@ from deltalake.schema import PrimitiveType
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.land import Lake, Landing
-from pipeline.query import open_dataset, query
-from pipeline.store import local_place
+from pipeline.land.lake import Lake, Landing
+from pipeline.land.store import local_place
+from pipeline.query.sql import open_dataset, query
 from schemas.tables import FRAMES, TABLES
 
 Frames = Callable[[str, list[int]], pa.Table]

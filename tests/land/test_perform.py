@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.commit import GroupCommitter
-from pipeline.delta import check_version
-from pipeline.perform import Performer
-from pipeline.protocol import Batch, Letter, Marker, Protocol, Range, Resumed
-from pipeline.query import open_dataset
-from pipeline.records import from_bytes, to_bytes
-from pipeline.rows import to_table
-from pipeline.store import local_place
+from pipeline.land.commit import GroupCommitter
+from pipeline.land.perform import Performer
+from pipeline.land.protocol import Batch, Letter, Marker, Protocol, Range, Resumed
+from pipeline.land.records import from_bytes, to_bytes
+from pipeline.land.rows import to_table
+from pipeline.land.store import local_place
+from pipeline.land.tables import check_version
+from pipeline.query.sql import open_dataset
 from schemas.errors import SetupError
 from schemas.tables import FAILURES, TABLES
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from subprocess import Popen
 
-from pipeline.land import Lake
-from pipeline.query import query
-from pipeline.store import local_place
-from pipeline.verify import verify
+from pipeline.land.lake import Lake
+from pipeline.land.store import local_place
+from pipeline.query.sql import query
+from pipeline.query.verify import verify
 
 Child = Popen[str]
 _KILLS = 12

@@ -5,9 +5,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pipeline.land import Lake, Landing
-from pipeline.query import query
-from pipeline.store import local_place
+from pipeline.land.lake import Lake, Landing
+from pipeline.land.store import local_place
+from pipeline.query.sql import query
 from schemas.errors import SetupError
 from schemas.tables import FRAMES, TABLES
 

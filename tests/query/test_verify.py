@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from pipeline.land import Lake, Landing
-from pipeline.store import local_place
-from pipeline.verify import verify
+from pipeline.land.lake import Lake, Landing
+from pipeline.land.store import local_place
+from pipeline.query.verify import verify
 from schemas.tables import TABLES
 
 Row = dict[str, Any]

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from pipeline.protocol import LEDGER, Marker
-from pipeline.window import next_offset
+from pipeline.land.protocol import LEDGER, Marker
+from pipeline.land.window import next_offset
 from tests.simulation.results import letter_name, marker_name
 from tests.simulation.world import Job, World, app_of
 

@@ -2,7 +2,17 @@
 
 from typing import Final
 
-from pipeline.protocol import FOLLOWERS, LEDGER, Batch, Commit, Look, Protocol, Put, Resumed, Steps
+from pipeline.land.protocol import (
+    FOLLOWERS,
+    LEDGER,
+    Batch,
+    Commit,
+    Look,
+    Protocol,
+    Put,
+    Resumed,
+    Steps,
+)
 from schemas.errors import TransientError
 
 CONTROLS: Final = ("uri", "unlocked", "independent")

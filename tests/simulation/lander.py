@@ -3,7 +3,7 @@
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.group import Intent, Read, Step, Wait, Write, positions_of, settle, take
+from pipeline.land.group import Intent, Read, Step, Wait, Write, positions_of, settle, take
 from tests.simulation.world import Clock, Process, World
 
 

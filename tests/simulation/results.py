@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.protocol import FOLLOWERS, LEDGER, Batch, Letter, Marker, Range
-from pipeline.window import Done, is_final
+from pipeline.land.protocol import FOLLOWERS, LEDGER, Batch, Letter, Marker, Range
+from pipeline.land.window import Done, is_final
 from tests.simulation.world import Job, Row, app_of
 
 

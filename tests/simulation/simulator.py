@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from pipeline.protocol import LEDGER
+from pipeline.land.protocol import LEDGER
 from schemas.errors import ReelpageError
 from tests.simulation.check import check
 from tests.simulation.lander import Lander

@@ -7,7 +7,7 @@ seconds until its next step. A crash drops them all between any two steps.
 from collections.abc import Generator
 from typing import Any
 
-from pipeline.protocol import (
+from pipeline.land.protocol import (
     Commit,
     Delete,
     Effect,
@@ -18,7 +18,7 @@ from pipeline.protocol import (
     Resumed,
     Steps,
 )
-from pipeline.window import (
+from pipeline.land.window import (
     LogError,
     Window,
     check_same_log,

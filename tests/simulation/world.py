@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pipeline.protocol import LEDGER
-from pipeline.window import LogError, offset_of
+from pipeline.land.protocol import LEDGER
+from pipeline.land.window import LogError, offset_of
 
 if TYPE_CHECKING:
     from tests.simulation.lander import Lander

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
-from pipeline.place import Place
-from pipeline.verify import verify
+from pipeline.land.place import Place
+from pipeline.query.verify import verify
 from schemas.tables import KEYS
 from tests.soak.work import Rows, comparable
 

@@ -8,16 +8,16 @@ from collections.abc import Sequence
 
 import uvicorn
 
-from pipeline import commit
-from pipeline.commit import GroupCommitter
-from pipeline.delta import open_table
-from pipeline.group import Intent
+from pipeline.land import commit
+from pipeline.land.commit import GroupCommitter
+from pipeline.land.group import Intent
+from pipeline.land.tables import open_table
 from schemas.tables import TABLES
-from services.lander import lander_app
-from services.places import open_place
+from services.ingest.build import open_lake
+from services.ingest.patience import patiently
+from services.lander.http import lander_app
 from services.settings import Settings
-from services.stream.patience import patiently
-from services.stream.worker import open_lake
+from services.storage.places import open_place
 
 
 class ByAddress(GroupCommitter):

@@ -14,16 +14,16 @@ from pathlib import Path
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from pipeline.commit import GroupCommitter
-from pipeline.protocol import LEDGER
-from pipeline.window import next_offset
+from pipeline.land.commit import GroupCommitter
+from pipeline.land.protocol import LEDGER
+from pipeline.land.window import next_offset
 from schemas.errors import TransientError
 from schemas.jobs import Job
-from services.places import open_place
-from services.ports import HOST, Ports
-from services.servers import Servers
 from services.settings import Settings
-from services.stream.topic import Sender, make_topic
+from services.stack.ports import HOST, Ports
+from services.stack.servers import Servers
+from services.storage.places import open_place
+from services.topic.broker import Sender, make_topic
 from tests.soak.check import check
 from tests.soak.members import Member
 from tests.soak.network import Network

@@ -4,11 +4,11 @@ import time
 import zlib
 from collections.abc import Sequence
 
-from pipeline.rows import Answer
+from pipeline.land.rows import Answer
 from schemas.jobs import Task
 from schemas.shards import Shard
-from services.asking import Picture, shard_answers
-from services.wire import ServedModel
+from services.model.asking import Picture, shard_answers
+from services.model.wire import ServedModel
 
 MODEL = ServedModel("stub", "stub-1", 3136, 12544)
 

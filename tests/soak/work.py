@@ -7,17 +7,17 @@ from pathlib import Path
 
 from pipeline.consume import Input, find_files, open_input
 from pipeline.decode import DecodePlan
-from pipeline.land import Lake
-from pipeline.query import query
-from pipeline.store import local_place
+from pipeline.land.lake import Lake
+from pipeline.land.store import local_place
+from pipeline.query.sql import query
 from schemas.errors import ReelpageError
 from schemas.jobs import Job, MediaReference, Task
 from schemas.tables import KEYS
-from services.local import LocalRun
-from services.progress import Progress
-from services.recipe import Recipe, parse_sampling
+from services.index.local import LocalRun
+from services.index.progress import Progress
+from services.ingest.recipe import Recipe, parse_sampling
 from services.settings import Settings
-from services.stream.submit import Question, jobs
+from services.topic.submit import Question, jobs
 from tests.soak.media import make_media
 from tests.soak.stub import MODEL, Stub
 

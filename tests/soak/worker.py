@@ -9,13 +9,13 @@ import os
 import signal
 import time
 
-from pipeline.commit import GroupCommitter, Tables
-from services.lander import LanderClient
+from pipeline.land.commit import GroupCommitter, Tables
+from services.ingest import poller
+from services.ingest.build import assemble, open_lake
+from services.ingest.patience import patiently
+from services.ingest.worker import Ingest
+from services.lander.http import LanderClient
 from services.settings import Settings
-from services.stream import poller
-from services.stream.ingest import Ingest
-from services.stream.patience import patiently
-from services.stream.worker import assemble, open_lake
 from tests.soak.stub import MODEL, Stub
 
 

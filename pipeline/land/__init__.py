@@ -1,0 +1,1 @@
+"""Land: rows into the tables of a lake, exactly once, and what else a lake keeps."""

@@ -1,0 +1,173 @@
+"""Forget: everything of one medium removed, for good, with the proof that nothing is left."""
+
+import json
+import re
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from deltalake import DeltaTable
+
+from pipeline.land.lake import Lake
+from pipeline.land.maintenance.compact import sweep_folder
+from pipeline.land.maintenance.rewrite import attempt, erase
+from pipeline.land.maintenance.traces import (
+    COLUMNS,
+    FORGOTTEN,
+    LETTERS,
+    RECORDS,
+    file_holds,
+    file_names,
+    mentions,
+    prefixes,
+    rows_of,
+    traces,
+    without,
+)
+from pipeline.land.place import Objects, Place
+from pipeline.land.protocol import Batch
+from pipeline.land.records import from_bytes, to_bytes
+from pipeline.land.tables import check_version, is_written
+from pipeline.query.sql import query
+from schemas.errors import InputError, TransientError
+
+_MEDIA_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,200}")
+_YOUNG_HOURS: Final = 1  # a file that no commit names yet may belong to one under way
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What was removed; afterwards everything was read again and nothing was found.
+
+    Attributes:
+        media_id: of the medium.
+        rows: by table.
+        files: data files that held its rows and that no version names any more, by table.
+        objects: shards, markers and letters removed, and records rewritten, by folder.
+    """
+
+    media_id: str
+    rows: dict[str, int] = field(default_factory=dict)
+    files: dict[str, int] = field(default_factory=dict)
+    objects: dict[str, int] = field(default_factory=dict)
+
+
+def is_forgotten(objects: Objects, media_id: str) -> bool:
+    """Whether a medium must not be indexed again."""
+    return objects.get(FORGOTTEN + media_id) is not None
+
+
+def forget(place: Place, media_id: str) -> Forgotten:
+    """Remove a medium from tables, files and objects, and see to it that it stays away.
+
+    Its id stays as that of something forgotten. Safe beside workers; one that is just landing the
+    medium may leave something behind, which is an error here: the same call removes it too.
+
+    Args:
+        place: of the lake.
+        media_id: of the medium.
+
+    Raises:
+        InputError: `unknown_media`, if nothing of it is there.
+        TransientError: `not_forgotten`, naming what is left; `store_failed`, `commit_conflict`.
+        SetupError: `lake_missing`, `lake_newer`, `lake_corrupt`; `lake_locked` for a folder that
+            a process is indexing into.
+    """
+    check_version(place)
+    with ExitStack() as stack:
+        if place.is_folder:
+            stack.enter_context(Lake(Path(place.uri)))  # nobody indexes into the folder meanwhile
+        again = _MEDIA_ID.fullmatch(media_id) is not None and is_forgotten(place.objects, media_id)
+        if not again and next(_known(place, media_id), None) is None:
+            message = f"{media_id}: the lake has nothing of such a medium; give its media_id"
+            raise InputError("unknown_media", message)
+        done = _remove(place, media_id)
+        left = list(traces(place, media_id))
+    if left:
+        message = (
+            f"{media_id}: {len(left)} traces are left ({'; '.join(left[:3])}), perhaps of a worker "
+            "that was landing it; run the same command again, at the latest in an hour"
+        )
+        raise TransientError("not_forgotten", message)
+    return done
+
+
+def _known(place: Place, media_id: str) -> Iterator[str]:
+    return traces(place, media_id) if _MEDIA_ID.fullmatch(media_id) else iter(())
+
+
+def _remove(place: Place, media_id: str) -> Forgotten:
+    now = json.dumps({"forgotten_at": datetime.now(UTC).isoformat()})
+    place.objects.put(FORGOTTEN + media_id, now.encode())
+    done = Forgotten(media_id)
+    sweep_folder(place, _YOUNG_HOURS)
+    done.objects["dead"] = _letters(place.objects, {media_id, *_addresses(place, media_id)})
+    done.objects["landings"] = _records(place.objects, media_id)
+    for table, column in COLUMNS.items():
+        if is_written(place, table):
+            # Counted before: an attempt whose reply is lost is made again, and finds nothing then.
+            done.rows[table] = rows_of(place, table, media_id)
+            erase(place, table, column, media_id)
+            done.files[table] = _files(place, table, media_id)
+    for prefix in prefixes(media_id):
+        names = list(place.objects.names(prefix))
+        for name in names:
+            place.objects.delete(name)
+        done.objects[prefix.partition("/")[0]] = len(names)
+    return done
+
+
+def _addresses(place: Place, media_id: str) -> list[str]:
+    """Where the medium came from: what a letter knows of a medium that could not be read."""
+    known = [
+        query(place, f"select uri from {table} where {COLUMNS[table]} = $1", [media_id])["uri"]
+        for table in ("media", "failures")
+    ]
+    return [uri for column in known for uri in column.to_pylist() if uri]
+
+
+def _letters(objects: Objects, words: Collection[str]) -> int:
+    removed = 0
+    for name in list(objects.names(LETTERS)):
+        data = objects.get(name)
+        if data is not None and mentions(json.loads(data), words):
+            objects.delete(name)
+            removed += 1
+    return removed
+
+
+def _records(objects: Objects, media_id: str) -> int:
+    """Rewrite landing records: the last one of a partition must stay."""
+    rewritten = 0
+    for name in list(objects.names(RECORDS)):
+        data = objects.get(name)
+        batch = None if data is None else from_bytes(data)
+        if isinstance(batch, Batch) and (rest := without(batch, media_id)) != batch:
+            objects.put(name, to_bytes(rest))
+            rewritten += 1
+    return rewritten
+
+
+def _files(place: Place, table: str, media_id: str) -> int:
+    """Remove the medium's rows from the disk: files that no version of the table needs."""
+    gone = attempt(place, table, _dispensable)
+    removed = 0
+    for name in file_names(place, table):
+        known = name.removeprefix(f"{table}/") in gone
+        if known and file_holds(place, name, COLUMNS[table], media_id):
+            place.objects.delete(name)
+            removed += 1
+    return removed
+
+
+def _dispensable(handle: DeltaTable) -> set[str]:
+    """Files that a commit has removed, and older ones that none has ever named."""
+    found: set[str] = set()
+    for hours, full in ((0, False), (_YOUNG_HOURS, True)):
+        found |= set(
+            handle.vacuum(hours, dry_run=True, enforce_retention_duration=False, full=full)
+        )
+    return found

@@ -1,0 +1,69 @@
+"""Perform: the protocol's effects, on real tables and objects."""
+
+import json
+from typing import TypeVar
+
+from pipeline.land.commit import Tables
+from pipeline.land.parquet import DataFile, write_file
+from pipeline.land.place import Objects
+from pipeline.land.protocol import Commit, Delete, Effect, Get, Look, Put, Steps
+from pipeline.land.records import from_bytes, to_bytes
+
+T = TypeVar("T")
+_Seen = dict[str, dict[str, int | None]]
+
+
+class Performer:
+    """Runs generators of effects; for any number of threads at a time.
+
+    The tables' handles may be in another process. What a `Look` has told is what the next `Commit`
+    to that table expects, and the committer holds its own handle against it.
+    """
+
+    def __init__(self, tables: Tables, objects: Objects) -> None:
+        self._tables, self._objects = tables, objects
+
+    def run(self, steps: Steps[T]) -> T:
+        """Perform effects to the end; an effect that fails raises at its yield.
+
+        Raises:
+            TransientError: what the generator does not catch; run the same call anew.
+            SetupError: no second attempt helps.
+        """
+        seen: _Seen = {}
+        try:
+            effect = next(steps)
+            while True:
+                try:
+                    reply = self._perform(effect, seen)
+                except Exception as error:  # noqa: BLE001 - the generator's to handle
+                    effect = steps.throw(error)
+                else:
+                    effect = steps.send(reply)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+    def _perform(self, effect: Effect, seen: _Seen) -> object:
+        match effect:
+            case Look(table, apps, reload):
+                seen[table] = self._tables.look(table, apps, reload=reload)
+                return seen[table]
+            case Commit(table, positions, _):
+                file = self._file(effect)
+                return self._tables.commit(table, seen[table], positions, file)
+            case Put(name, value):
+                self._objects.put(name, to_bytes(value))
+            case Get(name):
+                data = self._objects.get(name)
+                return None if data is None else from_bytes(data)
+            case Delete(name):
+                self._objects.delete(name)
+        return None
+
+    def _file(self, commit: Commit) -> DataFile | None:
+        """Store the rows; they count once a commit adds them."""
+        if not commit.rows.num_rows:
+            return None
+        identity = json.dumps(sorted(commit.positions.items()))
+        return write_file(self._objects, commit.table, commit.rows, identity)

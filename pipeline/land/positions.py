@@ -1,0 +1,96 @@
+"""Positions: how far the partitions of a topic have landed, now and some time ago."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from pipeline.land.place import Place
+from pipeline.land.protocol import FOLLOWERS, LEDGER, RECORD, Batch, record_name
+from pipeline.land.records import from_bytes
+from pipeline.land.tables import is_written, open_table
+
+Positions = dict[str, int | None]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What has been decided about some application ids.
+
+    Attributes:
+        now: their positions.
+        before: those of some time ago.
+        seconds: how long ago that was.
+    """
+
+    now: Positions
+    before: Positions
+    seconds: float
+
+
+def positions(place: Place, apps: Sequence[str]) -> Positions:
+    """Positions by application id; None for those that never landed.
+
+    Raises:
+        SetupError: `lake_corrupt`.
+        TransientError: `store_failed`.
+    """
+    if not is_written(place, LEDGER):
+        return dict.fromkeys(apps)
+    return _of(open_table(place, LEDGER), apps)
+
+
+def progress(place: Place, apps: Sequence[str], since_s: float) -> Progress:
+    """Positions now and `since_s` seconds ago, or at the ledger's beginning if that was later.
+
+    Raises:
+        SetupError: `lake_corrupt`.
+        TransientError: `store_failed`.
+    """
+    none: Positions = dict.fromkeys(apps)
+    if not is_written(place, LEDGER):
+        return Progress(none, none, since_s)
+    handle = open_table(place, LEDGER)
+    now, moment = _of(handle, apps), datetime.now(UTC)
+    made = datetime.fromtimestamp((handle.metadata().created_time or 0) / 1000, UTC)
+    if moment - made <= timedelta(seconds=since_s):
+        return Progress(now, none, max((moment - made).total_seconds(), 1.0))
+    try:
+        handle.load_as_version(moment - timedelta(seconds=since_s))
+    except (DeltaError, OSError, ValueError):
+        return Progress(now, now, since_s)  # that part of the log was cleaned away
+    return Progress(now, _of(handle, apps), since_s)
+
+
+def is_rolled_forward(place: Place, app: str) -> bool:
+    """Whether all rows that were decided for an application id are in their tables.
+
+    A worker that was killed in between leaves this to the next one.
+
+    Raises:
+        SetupError: `lake_corrupt`.
+        TransientError: `store_failed`.
+    """
+    number = positions(place, [app + RECORD])[app + RECORD]
+    if number is None:
+        return True
+    data = place.objects.get(record_name(app, number))
+    if data is None:
+        return True  # gone on since
+    batch = from_bytes(data)
+    assert isinstance(batch, Batch)
+    wanted = {table: (app, batch.last) for table in FOLLOWERS if table in batch.rows}
+    return all(_has(place, table, *there) for table, there in wanted.items())
+
+
+def _has(place: Place, table: str, app: str, position: int) -> bool:
+    if not is_written(place, table):
+        return False
+    found = open_table(place, table).transaction_version(app)
+    return found is not None and found >= position
+
+
+def _of(handle: DeltaTable, apps: Sequence[str]) -> Positions:
+    return {app: handle.transaction_version(app) for app in apps}

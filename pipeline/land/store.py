@@ -1,0 +1,198 @@
+"""Store: named objects in a folder, written whole or not at all, and the shards of a medium."""
+
+import errno
+import os
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.land.place import Objects, Place
+from schemas.errors import InputError, SetupError
+from schemas.shards import MediaInfo, Shard, info_from_json, info_to_json
+
+_HALF_WRITTEN: Final = re.compile(r"\..+\.\d+-\d+")
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turn a full or read-only disk into one line with the remedy.
+
+    Raises:
+        SetupError: `disk_full` or `lake_not_writable`.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
+            message = f"{folder}: the disk is full; free some room and run the same command again"
+            raise SetupError("disk_full", message) from error
+        if isinstance(error, PermissionError | NotADirectoryError | FileExistsError) or (
+            error.errno == errno.EROFS
+        ):
+            message = f"{folder}: cannot be written ({error.strerror}); choose another --to folder"
+            raise SetupError("lake_not_writable", message) from error
+        raise
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that a reader sees all of it or none, also after a crash."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_native_id()}")
+    try:
+        with new.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+class Folder:
+    """Objects as the files of a folder.
+
+    What a killed process left half written has a name of its own, `.NAME.PID-THREAD`; `names` gives
+    it too, so that it can be found and removed.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def put(self, name: str, data: bytes) -> None:
+        """Store an object, durable when this returns.
+
+        Raises:
+            SetupError: `disk_full` or `lake_not_writable`.
+        """
+        with disk_errors(self._root):
+            write_whole(self._path(name), data)
+
+    def get(self, name: str) -> bytes | None:
+        """The bytes of an object, or None."""
+        try:
+            return self._path(name).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def delete(self, name: str) -> None:
+        """Remove an object; no error if there is none."""
+        with disk_errors(self._root):
+            self._path(name).unlink(missing_ok=True)
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """Names that begin with a prefix, in order."""
+        folder = self._root / prefix.rpartition("/")[0]
+        paths = (path for path in folder.rglob("*") if path.is_file())
+        names = (path.relative_to(self._root).as_posix() for path in paths)
+        yield from sorted(name for name in names if name.startswith(prefix))
+
+    def _path(self, name: str) -> Path:
+        """Where an object is; names may come from messages, and never lead out of the folder."""
+        parts = PurePosixPath(name).parts
+        if not parts or parts[0] == "/" or ".." in parts:
+            message = f"{name!r}: is no name of an object"
+            raise ValueError(message)
+        return self._root.joinpath(*parts)
+
+
+def sweep(root: Path, age_s: float) -> list[str]:
+    """Remove what killed writers left half written in a folder; returns its names.
+
+    Args:
+        root: of the lake.
+        age_s: seconds; younger files may be in the hands of a living one.
+    """
+    removed = []
+    for path in root.rglob(".*"):
+        if _HALF_WRITTEN.fullmatch(path.name) and time.time() - path.stat().st_mtime > age_s:
+            path.unlink(missing_ok=True)
+            removed.append(path.relative_to(root).as_posix())
+    return removed
+
+
+def local_place(root: Path) -> Place:
+    """A lake in a folder."""
+    return Place(str(root.absolute()), Folder(root))
+
+
+class ShardStore:
+    """The shards of one medium under one sampling: `shards/<media id>/<sampling id>/`."""
+
+    def __init__(self, objects: Objects, media_id: str, sampling_id: str) -> None:
+        self._objects = objects
+        self._folder = f"shards/{media_id[:2]}/{media_id}/{sampling_id}"
+
+    def name(self, part: int) -> str:
+        """Name of a part's object, as it stands in the tables."""
+        return f"{self._folder}/{part:06}.arrow"
+
+    def write(self, shard: Shard) -> str:
+        """Keep a shard; returns its name."""
+        name = self.name(shard.part)
+        self._objects.put(name, shard.to_ipc())
+        return name
+
+    def extend(self, more: Shard) -> Shard:
+        """Add pages to a shard behind those it has, once each; returns the whole."""
+        kept = self.read(more.part)
+        if kept is not None:
+            known = kept.rows.column("page_no")
+            new = more.rows.filter(pc.invert(pc.is_in(more.rows.column("page_no"), known)))
+            rows = pa.concat_batches([kept.rows, new.cast(kept.rows.schema)])
+            more = replace(more, rows=rows)
+        self.write(more)
+        return more
+
+    def write_info(self, info: MediaInfo) -> None:
+        """Keep the medium's facts beside its shards."""
+        self._objects.put(f"{self._folder}/info.json", info_to_json(info).encode())
+
+    def read_info(self) -> MediaInfo | None:
+        """The facts kept by an earlier run, or None."""
+        data = self._objects.get(f"{self._folder}/info.json")
+        return None if data is None else info_from_json(data)
+
+    def read(self, part: int) -> Shard | None:
+        """A shard kept earlier, or None."""
+        data = self._objects.get(self.name(part))
+        return None if data is None else Shard.from_ipc(data)
+
+    def count(self) -> int:
+        """Parts kept, from the first one on without a gap."""
+        kept = set(self._objects.names(f"{self._folder}/"))
+        part = 0
+        while self.name(part) in kept:
+            part += 1
+        return part
+
+    def read_from(self, part: int) -> Iterator[Shard]:
+        """The shards from `part` on, one at a time."""
+        while (shard := self.read(part)) is not None:
+            yield shard
+            part += 1
+
+    def pictures_before(self, part: int, first: int = 0) -> int:
+        """Pictures in the parts from `first` up to `part`; kept shards only."""
+        shards = (self.read(index) for index in range(first, part))
+        return sum(shard.rows.num_rows for shard in shards if shard is not None)
+
+
+def read_shard(objects: Objects, name: str) -> Shard:
+    """The shard that a row of `frames` or `pages` names.
+
+    Raises:
+        InputError: `not_found`, if it is gone.
+    """
+    data = objects.get(name)
+    if data is None:
+        message = f"{name}: the lake has lost this shard; restore it, or index its medium anew"
+        raise InputError("not_found", message)
+    return Shard.from_ipc(data)

@@ -1,0 +1,1 @@
+"""Query: reads the tables of a lake, by SQL, and whether they are whole."""

@@ -1,0 +1,66 @@
+"""Query: SQL over the tables of a lake, by DuckDB, offline and unable to touch anything else."""
+
+import duckdb
+import pyarrow as pa
+import pyarrow.dataset
+
+from pipeline.land.place import Place
+from pipeline.land.tables import check_version, is_written, open_table, store_error
+from schemas.errors import SetupError
+from schemas.tables import TABLES
+
+
+def open_dataset(place: Place, table: str) -> pyarrow.dataset.Dataset:
+    """A table of the lake as an Arrow dataset; empty with the right schema if never written.
+
+    Raises:
+        SetupError: `lake_missing`, `lake_newer` or `lake_corrupt`.
+    """
+    check_version(place)
+    if not is_written(place, table):
+        return pyarrow.dataset.dataset(TABLES[table].empty_table())
+    found = open_table(place, table).to_pyarrow_dataset()
+    new = [column for column in TABLES[table] if column.name not in found.schema.names]
+    # Columns that an older reelpage did not know read as null.
+    return found.replace_schema(pa.schema([*found.schema, *new])) if new else found
+
+
+def connect(place: Place) -> duckdb.DuckDBPyConnection:
+    """A connection that sees the lake's tables by name and nothing else of the machine.
+
+    The tables are registered as Arrow datasets: globbing the folder would read rows that were
+    never committed, and DuckDB's own Delta reader has to be downloaded.
+    """
+    connection = duckdb.connect()
+    for table in TABLES:
+        connection.register(table, open_dataset(place, table))
+    connection.execute("set python_enable_replacements = false")
+    connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")
+    return connection
+
+
+def query(place: Place, sql: str, parameters: list[object] | None = None) -> pa.Table:
+    """Run one SQL statement over the lake.
+
+    Raises:
+        SetupError: `bad_query`, with DuckDB's own words.
+        TransientError: `store_failed`, if the store does not answer.
+    """
+    with connect(place) as connection:
+        return select(connection, sql, parameters)
+
+
+def select(
+    lake: duckdb.DuckDBPyConnection, sql: str, parameters: list[object] | None = None
+) -> pa.Table:
+    """Run one SQL statement over a connected lake; raises what `query` raises."""
+    try:
+        result = lake.sql(sql, params=parameters)
+        return result.to_arrow_table() if result is not None else pa.table({})
+    except duckdb.Error as error:
+        if known := store_error("the query failed", error):
+            raise known from error
+        reason = " ".join(str(error).split())
+        message = f"the query failed: {reason}"
+        raise SetupError("bad_query", message) from error

@@ -1,0 +1,310 @@
+"""Command line: `reelpage COMMAND`. The only place that prints."""
+
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+
+import typer
+from rich.markup import escape
+
+from schemas import __version__
+from schemas.errors import InputError, ReelpageError, SetupError, TransientError
+from services.cli import care, operate, stream
+from services.cli.shared import (
+    Ask,
+    Inputs,
+    Json,
+    LakeArgument,
+    Sample,
+    Tasks,
+    err,
+    lines,
+    out,
+    place_of,
+    say,
+    settings,
+)
+
+if TYPE_CHECKING:
+    pass
+
+app = typer.Typer(
+    name="reelpage",
+    help="Point it at videos and PDFs, query them as tables.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+_INTERRUPTED: Final = 130
+To = Annotated[str, typer.Option("--to", metavar="LAKE", help="Folder of the tables.")]
+ModelDir = Annotated[Path | None, typer.Option(help="Checkpoint folder; default: the tiny one.")]
+Plan = Annotated[bool, typer.Option("--plan", help="Print what would be read, and stop.")]
+
+
+@app.command()
+def index(
+    inputs: Inputs,
+    to: To = "lake",
+    tasks: Tasks = "caption,ocr",
+    ask: Ask = None,
+    sample: Sample = "1fps",
+    model: ModelDir = None,
+    plan: Plan = False,
+    as_json: Json = False,
+) -> None:
+    """Index files, folders, URLs, or the paths on standard input (-), into tables.
+
+    The same command again does only what is missing.
+    """
+    from services.storage.places import local_folder
+
+    folder = local_folder(to)
+    from services.index import run as indexing
+
+    given = lines(inputs)
+    command = shlex.join(sys.argv[1:])
+    request = indexing.Request(
+        tuple(given), folder, tasks, tuple(ask or ()), sample, model, command, quiet=as_json
+    )
+    if plan:
+        _print_plan(indexing.plan(request, settings()), as_json)
+        return
+    _finish(indexing.index(request, settings(), err), to, as_json)
+
+
+@app.command()
+def retry(
+    lake: LakeArgument,
+    where: Annotated[str, typer.Option(help="SQL condition on failures.")] = "true",
+    model: ModelDir = None,
+    as_json: Json = False,
+) -> None:
+    """Try failed inputs again, with the tasks and sampling of their run.
+
+    In a lake of the stream, failed jobs are sent again; they go on from what failed.
+    """
+    from services.index import run as indexing
+    from services.inspect import lake as inspect
+    from services.storage.places import local_folder
+
+    if operate.is_stream(lake):
+        operate.replay(lake, where, as_json)
+        return
+    folder = local_folder(lake)
+    jobs = inspect.retry_jobs(place_of(lake), where)
+    if not jobs:
+        say({"retried": 0}, "nothing to retry: no open failure fits", as_json)
+        return
+    for job in jobs:
+        request = indexing.Request(
+            job.uris,
+            folder,
+            "",
+            (),
+            job.sample,
+            model,
+            shlex.join(sys.argv[1:]),
+            quiet=as_json,
+            retry_failed=True,
+            given_tasks=job.tasks,
+            pages=job.pages,
+        )
+        for run_again in (indexing.index,) * bool(job.uris) + (indexing.mend,) * bool(job.pages):
+            _finish(run_again(request, settings(), err), lake, as_json)
+
+
+@app.command()
+def query(
+    lake: LakeArgument,
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="One statement, DuckDB's dialect.")],
+    form: Annotated[str, typer.Option("--format", help="table, csv, json or parquet.")] = "table",
+    as_json: Json = False,
+) -> None:
+    """Run SQL over the tables media, segments, frames, pages, answers, failures, runs."""
+    from pipeline.query.sql import query as run
+    from services.cli.render import to_bytes, to_rich
+
+    form = "json" if as_json else form
+    if form not in ("table", "csv", "json", "parquet"):
+        message = f"--format {form}: give table, csv, json or parquet"
+        raise SetupError("usage", message)
+    result = run(place_of(lake), sql)
+    if form == "table":
+        out.print(to_rich(result))
+    else:
+        sys.stdout.buffer.write(to_bytes(result, form))  # type: ignore[arg-type]
+
+
+@app.command()
+def show(
+    lake: LakeArgument,
+    spot: Annotated[str, typer.Argument(metavar="MEDIA[@00:12:31|#page]")],
+    picture: Annotated[Path | None, typer.Option(help="Write the picture to this file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what is known of a medium, an instant or a page, and its picture."""
+    from services.cli.blocks import blocks
+    from services.cli.render import to_json
+    from services.inspect import lake as inspect
+
+    place = place_of(lake)
+    found = inspect.show(place, inspect.parse_spot(spot))
+    data = inspect.picture_bytes(place, found["picture"])
+    if picture is not None:
+        picture.write_bytes(data)
+    if as_json:
+        print(to_json(found))
+        return
+    for key, value in found["media"].items():
+        out.print(f"{key:16} {escape(str(value))}", highlight=False)
+    for row in found["answers"][:40]:
+        at = f"{row['t_s']:.2f} s" if row["t_s"] is not None else f"page {row['unit_no']}"
+        out.print(f"{at:>12}  {row['task']:8} {escape(str(row['answer']))}", highlight=False)
+    if picture is not None:
+        out.print(f"picture written to {escape(str(picture))}")
+    elif out.is_terminal:
+        out.print(blocks(data, min(out.width, 80)))
+
+
+@app.command()
+def status(lake: LakeArgument, as_json: Json = False) -> None:
+    """Show how many rows each table holds and the last run; of a stream, how far it is behind."""
+    from services.inspect import lake as inspect
+
+    found = inspect.status(place_of(lake))
+    rows = "\n".join(f"{name:10} {count:,}" for name, count in found["tables"].items())
+    last = found["last_run"]
+    text = f"{rows}\nopen failures: {found['open_failures']}"
+    if last:
+        text += (
+            f"\nlast run {last['run_id']}: {last['inputs']} inputs = {last['indexed']} indexed"
+            f" + {last['skipped']} skipped + {last['failed']} failed"
+        )
+    if operate.is_stream(lake):
+        found["stream"], more = operate.stream_status(lake)
+        text += f"\n{more}"
+    say(found, text, as_json)
+
+
+@app.command()
+def errors(lake: LakeArgument, as_json: Json = False) -> None:
+    """List the failures that no later attempt has mended."""
+    from services.cli.render import to_rich
+    from services.inspect import lake as inspect
+
+    found = inspect.open_failures(place_of(lake))
+    if as_json:
+        say(found.to_pylist(), "", True)
+    elif found.num_rows:
+        out.print(to_rich(found.select(["code", "uri", "unit_no", "attempt", "message"])))
+    else:
+        out.print("no open failures")
+
+
+@app.command()
+def verify(
+    lake: LakeArgument,
+    topic: Annotated[bool, typer.Option("--topic", help="Compare it with its jobs too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Prove that the lake is whole: no gap, no duplicate, nothing missing.
+
+    Traces that an interrupted run may leave are listed too, and are no failure.
+    """
+    from pipeline.query.verify import verify as check
+
+    found = check(place_of(lake))
+    if topic:
+        found += operate.prove(lake)
+    problems = [asdict(problem) | {"harmless": problem.harmless} for problem in found]
+    lines = [f"{p['kind']:10} {p['table']:10} {p['message']}" for p in problems]
+    say(problems, "\n".join(lines) or "no problems found", as_json)
+    if not all(problem.harmless for problem in found):
+        raise typer.Exit(4)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Check the installation: packages, codecs, model, memory, disk."""
+    from services.doctor import examine
+
+    checks = list(examine(settings()))
+    lines = [f"{'ok ' if c.ok else 'BAD'}  {c.name:14} {c.found}" for c in checks]
+    say([asdict(check) for check in checks], "\n".join(lines), as_json)
+    if not all(check.ok for check in checks):
+        raise typer.Exit(2)
+
+
+@app.callback(invoke_without_command=True)
+def main_options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Point it at videos and PDFs, query them as tables."""
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+def _print_plan(found: Any, as_json: bool) -> None:  # noqa: ANN401 - imported where needed
+    minutes = found.seconds / 60
+    text = (
+        f"files          {found.files:,} ({found.bytes:,} bytes)\n"
+        f"video          {found.video_hours:.2f} hours, {found.frames:,} frames\n"
+        f"pages          {found.pages:,}\n"
+        f"visual tokens  {found.visual_tokens:,}\n"
+        f"model time     about {minutes:.1f} minutes on this machine"
+    )
+    text += "".join(f"\nwould fail     {reason}" for reason in found.unreadable)
+    say(found.to_dict(), text, as_json)
+
+
+def _finish(summary: Any, lake: str, as_json: bool) -> None:  # noqa: ANN401
+    """Report a run and leave with its exit code."""
+    for code, message in [] if as_json else summary.errors:
+        err.print(f"[red]{code}[/red]: {escape(message)}", highlight=False, soft_wrap=True)
+    text = (
+        f"{summary.inputs} inputs = {summary.indexed} indexed + {summary.skipped} skipped"
+        f" + {summary.failed} failed"
+    )
+    if summary.failed_pages:
+        text += f"; {summary.failed_pages} pages failed"
+    text += f'\ntables in {lake}: try  reelpage query {lake} "select * from answers limit 20"'
+    say(asdict(summary) | {"lake": lake}, text, as_json)
+    if summary.exit_code:
+        raise typer.Exit(summary.exit_code)
+
+
+stream.add_to(app)
+care.add_to(app)
+
+
+def run(command: Callable[..., Any] = app) -> NoReturn:
+    """Run the command line; every error of ours is one line and an exit code."""
+    try:
+        command(standalone_mode=True)
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:  # what typer makes of Ctrl-C
+            err.print("interrupted; run the same command again to go on")
+        raise
+    except ReelpageError as error:
+        err.print(f"[red]{error.code}[/red]: {escape(error.message)}", soft_wrap=True)
+        if error.code == "store_failed":
+            # Threads of Arrow may still be reading from the store: an interpreter that ends in an
+            # orderly way crashes them, and the exit code is lost.
+            sys.stdout.flush()
+            os._exit(exit_code(error))
+        sys.exit(exit_code(error))
+    sys.exit(0)
+
+
+def exit_code(error: ReelpageError) -> int:
+    """Exit code of an error that ended a command: see the design's list."""
+    if isinstance(error, InputError):
+        return 1
+    if isinstance(error, TransientError):
+        return 3
+    return 4 if error.code in ("lake_newer", "lake_corrupt") else 2

@@ -1,0 +1,118 @@
+"""Cluster: how Ray is started, joined and stopped. With `graph`, the only module that knows Ray."""
+
+import logging
+import os
+import secrets
+import tempfile
+from collections.abc import Mapping
+from inspect import signature
+from typing import Any, Final
+
+import ray
+from ray import serve
+from ray.exceptions import RayError
+from ray.serve.schema import DeploymentSchema, ServeDeploySchema
+
+from schemas.errors import SetupError
+from services.graph.strict import check_keys, refuse_unknown
+from services.stack.ports import HOST
+
+_STORE_BYTES: Final = 2 << 30
+_STORE_SHARE: Final = 8  # of the machine's memory
+_ENVIRONMENT: Final = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ROTATION_MAX_BYTES": str(16 << 20),
+    "RAY_ROTATION_BACKUP_COUNT": "1",
+    "RAY_SERVE_LOG_TO_STDERR": "0",
+    "RAY_worker_niceness": "0",  # 15 by default: other work would starve the model
+    # On a busy machine the proxy takes longer than Serve's 5 seconds and is killed for it.
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
+    "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "30",
+}
+
+
+def start(port: int, *, cpus: float, gpus: float, address: str = "") -> None:
+    """Start Ray and Serve for this process, or join a cluster.
+
+    Ray started here ends with this process. Its workers get an empty working directory: they
+    would import from that of the user otherwise, where another `schemas` may lie.
+
+    Args:
+        port: of Serve's HTTP server on this machine's loopback.
+        cpus: what the replicas may ask for in all, whatever the machine has.
+        gpus: at least so many must be there.
+        address: of a cluster that runs, or empty to start one on this machine.
+
+    Raises:
+        SetupError: `graph_not_started`.
+    """
+    with tempfile.TemporaryDirectory() as empty:
+        common: dict[str, Any] = {
+            "runtime_env": {"working_dir": empty},
+            "log_to_driver": False,
+            "logging_level": logging.ERROR,
+        }
+        try:
+            if address:
+                ray.init(address=address, **common)
+            else:
+                _start_here(cpus, common)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            message = f"Ray did not start: {error}"
+            raise SetupError("graph_not_started", message) from error
+    there = ray.cluster_resources().get("GPU", 0)  # type: ignore[no-untyped-call]
+    if there < gpus:
+        ray.shutdown()
+        message = f"the graph needs {gpus:g} GPUs and the cluster has {there:g}; lower `gpus`"
+        raise SetupError("graph_not_started", message)
+    quiet = {"log_level": "WARNING", "enable_access_log": False}
+    http = {"host": HOST, "port": port}
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+    try:
+        serve.start(proxy_location="HeadOnly", http_options=http, logging_config=quiet)
+    except (RayError, RuntimeError, ValueError) as error:
+        ray.shutdown()
+        message = f"Ray Serve did not start: {error}"
+        raise SetupError("graph_not_started", message) from error
+
+
+def stop() -> None:
+    """End the applications, and Ray where this process started it."""
+    serve.shutdown()  # type: ignore[no-untyped-call]
+    ray.shutdown()
+
+
+def deployment_options(**options: object) -> dict[str, Any]:
+    """Options of one deployment, each known to Serve.
+
+    Raises:
+        SetupError: `usage`.
+    """
+    name = str(options["name"])
+    refuse_unknown(name, options, signature(serve.deployment).parameters)
+    known = DeploymentSchema.model_fields
+    check_keys(DeploymentSchema, {key: options[key] for key in options if key in known}, name)
+    return options
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Check a Serve config file, whose unknown keys Serve would ignore.
+
+    Raises:
+        SetupError: `usage`, naming the place and the key that was meant.
+    """
+    check_keys(ServeDeploySchema, config, "config")
+
+
+def _start_here(cpus: float, common: dict[str, Any]) -> None:
+    os.environ.update(_ENVIRONMENT)
+    # Ray's own ports listen on every address of the machine; from 2.60 on they ask for this token.
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    ray.init(
+        address="local",
+        num_cpus=max(round(cpus + 0.5), os.cpu_count() or 1),
+        object_store_memory=min(_STORE_BYTES, memory // _STORE_SHARE),
+        include_dashboard=False,
+        **common,
+    )

@@ -1,0 +1,27 @@
+"""Pieces: the pictures of a shard, cut to what one call of the vision tower takes."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from services.model.asking import Picture
+
+PIECE_TOKENS: Final = 4096
+_SIDE: Final = 28  # pixels a side of a visual token
+
+
+def visual_tokens(pictures: Sequence[Picture]) -> int:
+    """Visual tokens of pictures `uint8 (height, width, 3)`."""
+    pixels: int = sum(picture.shape[0] * picture.shape[1] for picture in pictures)
+    return pixels // _SIDE**2
+
+
+def pieces(pictures: Sequence[Picture]) -> Iterator[list[Picture]]:
+    """Pictures in their order, so many at a time; one that is larger comes alone."""
+    piece: list[Picture] = []
+    for picture in pictures:
+        if piece and visual_tokens([*piece, picture]) > PIECE_TOKENS:
+            yield piece
+            piece = []
+        piece.append(picture)
+    if piece:
+        yield piece

@@ -1,0 +1,95 @@
+"""Stages: the halves of a model behind queues, as the replicas of the graph run them."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeVar
+
+from pipeline.encode import Encoder
+from pipeline.generate import Generator
+from pipeline.land.rows import Answer
+from schemas.features import Features
+from schemas.jobs import Task
+from services.graph.batches import Batches
+from services.graph.packs import PIECE_TOKENS, visual_tokens
+from services.model.asking import Picture
+from services.model.reader import answer
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+Tasks = Sequence[Task]
+
+_DECODE_TOKENS: Final = 16384  # of one call of the language model: 64 answers of 256 tokens
+
+
+class EncodeStage:
+    """The vision half: pictures in, features out. Its cost is counted in visual tokens."""
+
+    def __init__(self, directory: Path, device: str) -> None:
+        """Load it.
+
+        Raises:
+            SetupError: `model_missing` or `model_unsupported`.
+        """
+        encoder = Encoder(directory, device=device)
+        self.queue = Batches(_grouped(encoder.encode), visual_tokens, PIECE_TOKENS)
+
+    async def encode(self, pictures: Sequence[Picture]) -> list[Features]:
+        """Features of pictures of one shard, in their order."""
+        return await self.queue.submit(pictures)
+
+
+class DecodeStage:
+    """The language half: features in, answers out. Its cost is counted in tokens to decode."""
+
+    def __init__(self, directory: Path, device: str) -> None:
+        """Load it.
+
+        Raises:
+            SetupError: `model_missing` or `model_unsupported`.
+        """
+        generator = Generator(directory, device=device)
+        self.queue = Batches(_grouped(partial(answer, generator)), _decode, _DECODE_TOKENS)
+
+    async def answer(self, features: Sequence[Features], tasks: Tasks) -> list[list[Answer]]:
+        """For each picture one answer a task."""
+        return await self.queue.submit([(one, tasks) for one in features])
+
+
+class ReadStage:
+    """Both halves one after the other, on one device."""
+
+    def __init__(self, directory: Path, device: str) -> None:
+        """Load them.
+
+        Raises:
+            SetupError: `model_missing` or `model_unsupported`.
+        """
+        encoder, generator = Encoder(directory, device=device), Generator(directory, device=device)
+
+        def read(asked: Sequence[tuple[Picture, Tasks]]) -> list[list[Answer]]:
+            encoded = encoder.encode([picture for picture, _ in asked])
+            tasks = [tasks for _, tasks in asked]
+            return answer(generator, list(zip(encoded, tasks, strict=True)))
+
+        self.queue = Batches(_grouped(read), _decode, _DECODE_TOKENS)
+
+    async def read(self, pictures: Sequence[Picture], tasks: Tasks) -> list[list[Answer]]:
+        """For each picture one answer a task."""
+        return await self.queue.submit([(picture, tasks) for picture in pictures])
+
+
+def _grouped(
+    work: Callable[[Sequence[In]], list[Out]],
+) -> Callable[[Sequence[Sequence[In]]], list[list[Out]]]:
+    """Do for groups in one call what `work` does for single things."""
+
+    def grouped(groups: Sequence[Sequence[In]]) -> list[list[Out]]:
+        results = iter(work([one for group in groups for one in group]))
+        return [[next(results) for _ in group] for group in groups]
+
+    return grouped
+
+
+def _decode(asked: Sequence[tuple[object, Tasks]]) -> int:
+    return sum(task.max_new_tokens for _, tasks in asked for task in tasks)

@@ -1,0 +1,1 @@
+"""Index: the files of one machine into a lake, by one process."""

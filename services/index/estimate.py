@@ -1,0 +1,96 @@
+"""Estimate: what a run would read and cost, before it starts."""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from pipeline.consume import Input, quoted
+from pipeline.decode import probe
+from pipeline.vlm.preprocess import smart_resize
+from schemas.errors import InputError
+from schemas.shards import MediaInfo
+from services.ingest.recipe import MICRO, Recipe
+from services.model.reader import Reader
+
+_A4: Final = (842, 595)
+_SCENE_FPS: Final = 0.2
+"""Scenes a second that a plan assumes; nobody knows before decoding."""
+
+
+@dataclass
+class Estimate:
+    """Totals of a plan; `unreadable` inputs would become failures."""
+
+    files: int = 0
+    bytes: int = 0
+    video_hours: float = 0.0
+    frames: int = 0
+    pages: int = 0
+    visual_tokens: int = 0
+    seconds: float = 0.0
+    unreadable: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, object]:
+        """For JSON."""
+        return asdict(self)
+
+
+def estimate(files: Sequence[Path | Input], recipe: Recipe, reader: Reader) -> Estimate:
+    """Probe every file and time the model on a few pictures."""
+    total = Estimate()
+    for file in files:
+        if isinstance(file, Input) and file.error is not None:
+            total.files += 1
+            total.unreadable.append(file.error.message)
+            continue
+        path = file.path if isinstance(file, Input) else file
+        total.files += 1
+        try:
+            info = probe(path)
+            total.bytes += path.stat().st_size
+        except (InputError, OSError) as error:
+            reason = error.message if isinstance(error, InputError) else f"{quoted(path)}: {error}"
+            total.unreadable.append(reason)
+            continue
+        _add(total, info, recipe)
+    total.seconds = total.visual_tokens * _seconds_per_token(recipe, reader)
+    return total
+
+
+def _add(total: Estimate, info: MediaInfo, recipe: Recipe) -> None:
+    plan = recipe.plan
+    if info.kind == "video":
+        seconds = (info.duration_us or 0) / MICRO
+        total.video_hours += seconds / 3600
+        pictures = {
+            "rate": math.ceil(seconds * plan.sampling.value),
+            "count": int(plan.sampling.value),
+            "scene": int(seconds * _SCENE_FPS) + 1,
+        }[plan.sampling.mode]
+        total.frames += pictures
+        height, width = info.height, info.width
+    else:
+        pictures = info.pages
+        total.pages += pictures
+        height, width = (info.height, info.width) if info.height else _A4
+    rows, columns = smart_resize(
+        max(height, 1), max(width, 1), min_pixels=plan.min_pixels, max_pixels=plan.max_pixels
+    )
+    total.visual_tokens += pictures * rows * columns // 784
+
+
+def _seconds_per_token(recipe: Recipe, reader: Reader) -> float:
+    """Time the whole model on a batch of noise at the budget's size."""
+    rows, columns = smart_resize(
+        720, 1280, min_pixels=recipe.plan.min_pixels, max_pixels=recipe.plan.max_pixels
+    )
+    noise = np.random.default_rng(0).integers(0, 256, (4, rows, columns, 3), dtype=np.uint8)
+    reader.read(list(noise[:1]), recipe.tasks)
+    started = time.perf_counter()
+    reader.read(list(noise), recipe.tasks)
+    return (time.perf_counter() - started) / (len(noise) * rows * columns / 784)

@@ -1,0 +1,79 @@
+"""Summary: how a run ended, and its row in `runs`."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pipeline.land.lake import Lake, Landing
+from pipeline.land.rows import tasks_json, to_table
+from schemas import __version__
+from services.ingest.recipe import Recipe
+
+Outcome = Literal["indexed", "skipped", "failed"]
+
+
+@dataclass
+class Summary:
+    """How a run ended. `inputs == indexed + skipped + failed`, or the run is broken."""
+
+    run_id: str
+    inputs: int = 0
+    indexed: int = 0
+    skipped: int = 0
+    failed: int = 0
+    failed_pages: int = 0
+    visual_tokens: int = 0
+    output_tokens: int = 0
+    errors: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """0 if all is well, 1 if an input or a page failed."""
+        return 1 if self.failed or self.failed_pages else 0
+
+    def count(self, outcome: Outcome) -> None:
+        """Count an input that is done with."""
+        setattr(self, outcome, getattr(self, outcome) + 1)
+
+    def check(self) -> None:
+        """Enforce the invariant.
+
+        Raises:
+            RuntimeError: an input was lost; a bug of reelpage.
+        """
+        if self.inputs != self.indexed + self.skipped + self.failed:
+            message = f"inputs = indexed + skipped + failed does not hold: {self}"
+            raise RuntimeError(message)
+
+
+def land_run(lake: Lake, recipe: Recipe, summary: Summary, started: datetime, command: str) -> None:
+    """Write the run's own row."""
+    row = {
+        "run_id": summary.run_id,
+        "started_at": started,
+        "finished_at": datetime.now(UTC),
+        "version": __version__,
+        "command": command,
+        "model": recipe.model,
+        "model_revision": recipe.revision,
+        "sampling": recipe.sampling,
+        "tasks": tasks_json(recipe.tasks),
+        "inputs": summary.inputs,
+        "indexed": summary.indexed,
+        "skipped": summary.skipped,
+        "failed": summary.failed,
+        "visual_tokens": summary.visual_tokens,
+        "output_tokens": summary.output_tokens,
+        "peak_rss_bytes": _peak_bytes(),
+        "exit_code": summary.exit_code,
+    }
+    landing = Landing(f"local/run/{summary.run_id}", 0, to_table("runs", [row]), final=True)
+    lake.land("runs", [landing])
+
+
+def _peak_bytes() -> int:
+    """Largest resident memory of this process; `ru_maxrss` would count its parent's as well."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(found[1]) * 1024 if found else 0

@@ -1,0 +1,1 @@
+"""Ingest: the worker that turns jobs into rows."""

@@ -1,0 +1,104 @@
+"""Partition: what a worker knows of one assigned partition, between the poll and the tables."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+from pipeline.land.batch import Unit
+from pipeline.land.protocol import Resumed
+from pipeline.land.window import (
+    LogError,
+    Start,
+    Window,
+    check_same_log,
+    next_offset,
+    offset_of,
+    seek_to,
+)
+from services.topic.broker import Record
+
+_RECORDS: Final = 64
+_BYTES: Final = 256 << 20
+"""What the window holds at the most, in jobs and bytes."""
+
+Marked = tuple[str, Unit]
+"""A unit with the mark of its record."""
+
+
+@dataclass(eq=False)
+class Partition:
+    """One assignment of a partition whose position in the tables is known.
+
+    Attributes:
+        number: of the partition.
+        resumed: where its tables stand, or None at the beginning.
+        fetch: offset of the next record to take.
+        window: jobs that have not landed.
+        records: of those jobs, by offset.
+        reading: whether the consumer has been sent to `fetch` ...
+        sought: ... and when, or when its last record came, by the monotonic clock.
+    """
+
+    number: int
+    resumed: Resumed | None
+    fetch: int
+    window: Window[Marked] = field(init=False)
+    records: dict[int, Record] = field(default_factory=dict)
+    reading: bool = False
+    sought: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Open the window behind the position."""
+        position = None if self.resumed is None else self.resumed.position
+        self.window = Window(position, records=_RECORDS, size=_BYTES)
+
+    @classmethod
+    def at(cls, number: int, resumed: Resumed | None, log_start: int) -> "Partition":
+        """The partition, to be read on from where its tables stand.
+
+        Raises:
+            LogError: `retention_gap`.
+        """
+        position = None if resumed is None else resumed.position
+        # The log's end is known with the first fetch only: see `check_end`.
+        end = 0 if position is None else offset_of(position) + 1
+        return cls(number, resumed, seek_to(position, log_start, end))
+
+    def take(self, record: Record) -> None:
+        """Let a fetched record into the window, unless it has landed.
+
+        Raises:
+            LogError: `log_replaced` or `log_behind_table`: this is another log.
+        """
+        landed = self.resumed
+        if record.offset < self.fetch:
+            message = (
+                f"offset {record.offset} came where {self.fetch} was next: the topic was "
+                "re-created or has lost its tail; submit to a topic of a new name"
+            )
+            raise LogError("log_behind_table", message)
+        if landed is not None and record.offset == offset_of(landed.position):
+            check_same_log(landed.key, record.mark, record.offset)
+        if not self.window.has_landed(record.offset):
+            self.window.admit(record.offset, record.key, len(record.value))
+            self.records[record.offset] = record
+        self.fetch, self.sought = record.offset + 1, time.monotonic()
+
+    def check_end(self, high_water: int) -> None:
+        """Compare the broker's end of the log with what has landed.
+
+        Raises:
+            LogError: `log_behind_table`.
+        """
+        if self.resumed is not None:
+            seek_to(self.resumed.position, 0, high_water)
+
+    def starts(self) -> list[tuple[Start, Record]]:
+        """Jobs that may start now, with their records."""
+        return [(start, self.records[start.offset]) for start in self.window.start()]
+
+    def landed(self, position: int) -> None:
+        """Forget what has landed."""
+        self.window.landed(position)
+        done = next_offset(position)
+        self.records = {offset: one for offset, one in self.records.items() if offset >= done}

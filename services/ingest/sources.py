@@ -1,0 +1,105 @@
+"""Sources: the bytes of a job's medium as a local file, from wherever the reference points."""
+
+import base64
+import binascii
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from pipeline.consume import Input, failed_input, open_input, quoted
+from schemas.errors import InputError
+from schemas.jobs import Job, MediaReference
+from services.ingest.fetch import fetch
+from services.settings import Settings
+from services.storage.objects import download
+
+_BLOCK: Final = 1 << 20
+
+
+class Sources:
+    """Opens the media of jobs; files on this machine only below the allowed roots."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._roots = [root.resolve() for root in settings.roots]
+
+    @contextmanager
+    def open(self, job: Job) -> Iterator[Input]:
+        """The medium as a local file, downloaded for as long as the block runs.
+
+        A medium that cannot be had is an input with its error.
+
+        Raises:
+            TransientError: the network or the store failed; a later attempt may succeed.
+        """
+        with tempfile.TemporaryDirectory(prefix="reelpage-") as folder:
+            target = Path(folder) / "medium"
+            try:
+                path = self._local(job, target)
+            except InputError as error:
+                yield failed_input(job.media.uri, error)
+                return
+            yield open_input(path, job.media.uri)
+
+    def _local(self, job: Job, target: Path) -> Path:
+        reference = job.media
+        if job.payload is not None:
+            target.write_bytes(_decoded(job))
+            return target
+        scheme = urlsplit(reference.uri).scheme
+        if scheme == "s3":
+            download(self._settings, reference, target)
+            return target
+        if scheme in ("http", "https"):
+            fetch(reference.uri, target)
+            return _slice(target, reference)
+        path = Path(reference.uri)
+        if scheme == "file":
+            path = Path(unquote(urlsplit(reference.uri).path))
+        self._check_root(path)
+        return _slice(path, reference, target)
+
+    def _check_root(self, path: Path) -> None:
+        """Refuse files outside the roots, also behind links.
+
+        Raises:
+            InputError: `url_refused`.
+        """
+        real = path.resolve()
+        if not path.is_absolute() or not any(real.is_relative_to(root) for root in self._roots):
+            message = (
+                f"{quoted(path)}: is not below a folder that this worker may read; "
+                "name its folder in REELPAGE_ROOTS, or copy the file to object storage"
+            )
+            raise InputError("url_refused", message)
+
+
+def _decoded(job: Job) -> bytes:
+    try:
+        return base64.b64decode(job.payload or "", validate=True)
+    except (binascii.Error, ValueError) as error:
+        message = f"job {job.id}: the payload is no base64 ({error})"
+        raise InputError("bad_job", message) from error
+
+
+def _slice(path: Path, reference: MediaReference, target: Path | None = None) -> Path:
+    """The byte range of a file that a reference names, copied unless it is the whole file."""
+    if reference.offset == 0 and reference.length is None:
+        return path
+    target = target or path.with_suffix(".range")
+    left = reference.length
+    try:
+        with path.open("rb") as whole, target.open("wb") as part:
+            whole.seek(reference.offset)
+            while left is None or left > 0:
+                block = whole.read(_BLOCK if left is None else min(_BLOCK, left))
+                if not block:
+                    break
+                part.write(block)
+                left = None if left is None else left - len(block)
+    except FileNotFoundError:
+        return path  # opening it says so
+    return target

@@ -1,0 +1,1 @@
+"""Lander: the process in which all workers' commits meet."""

@@ -1,0 +1,1 @@
+"""Model: how a worker asks the model, in its own process or over HTTP."""

@@ -1,0 +1,104 @@
+"""Reader: both halves of a checkpoint in one process, pictures in and answers out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from pipeline.encode import Encoder
+from pipeline.generate import Generator, Prompt, WorkItem
+from pipeline.land.rows import Answer
+from pipeline.vlm.checkpoint import read_processor, revision
+from schemas.features import Features
+from schemas.jobs import Task
+from services.model.asking import Picture
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a recipe and the rows need to know of a checkpoint, read without loading weights.
+
+    Attributes:
+        directory: where it is.
+        name: the directory's name.
+        revision: identity of its content.
+        min_pixels: fewest pixels of a picture.
+        max_pixels: most pixels of a picture.
+    """
+
+    directory: Path
+    name: str
+    revision: str
+    min_pixels: int
+    max_pixels: int
+
+
+def model_facts(directory: Path) -> ModelFacts:
+    """Read a checkpoint's facts.
+
+    Raises:
+        SetupError: `model_missing` or `model_unsupported`.
+    """
+    processor = read_processor(directory)
+    identity = revision(directory)
+    name = f"reelpage-{directory.name}" if directory.name == "tiny" else directory.name
+    return ModelFacts(directory, name, identity, processor.min_pixels, processor.max_pixels)
+
+
+def set_threads(threads: int) -> None:
+    """Threads of the model on a CPU; 0 leaves the choice to torch."""
+    if threads:
+        torch.set_num_threads(threads)
+
+
+class Reader:
+    """Encodes pictures and answers every task about each of them."""
+
+    def __init__(self, facts: ModelFacts, device: str) -> None:
+        """Load both halves.
+
+        Raises:
+            SetupError: `model_missing` or `model_unsupported`.
+        """
+        self._encoder = Encoder(facts.directory, device=device)
+        self._generator = Generator(facts.directory, device=device)
+
+    def read(self, pictures: Sequence[Picture], tasks: Sequence[Task]) -> list[list[Answer]]:
+        """Answer all tasks about each picture.
+
+        Args:
+            pictures: `uint8 (height, width, 3)`, at the size the model takes.
+            tasks: the prompts; the same for each picture.
+
+        Returns:
+            For each picture, one answer a task.
+        """
+        encoded = self._encoder.encode(pictures)
+        return answer(self._generator, [(features, tasks) for features in encoded])
+
+
+def answer(
+    generator: Generator, asked: Sequence[tuple[Features, Sequence[Task]]]
+) -> list[list[Answer]]:
+    """Answer tasks about encoded pictures: for each picture, one answer a task."""
+    items = [
+        WorkItem([features], [Prompt(task.prompt, task.max_new_tokens) for task in tasks])
+        for features, tasks in asked
+    ]
+    return [
+        [
+            Answer(
+                task=task,
+                text=generation.text,
+                finish_reason=generation.finish_reason,
+                visual_tokens=generation.visual_tokens,
+                prompt_tokens=generation.prompt_tokens,
+                output_tokens=generation.output_tokens,
+                logprob=generation.logprob,
+                latency_us=generation.latency_us,
+            )
+            for task, generation in zip(tasks, generations, strict=True)
+        ]
+        for (_, tasks), generations in zip(asked, generator.generate(items), strict=True)
+    ]

@@ -1,0 +1,1 @@
+"""Stack: the servers of one machine, started, found again and stopped."""

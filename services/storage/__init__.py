@@ -1,0 +1,1 @@
+"""Storage: buckets and folders behind one interface."""

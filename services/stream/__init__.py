@@ -1,1 +1,0 @@
-"""The stream: jobs on Kafka to rows in object storage, exactly once, by ingest workers."""

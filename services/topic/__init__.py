@@ -1,0 +1,1 @@
+"""Topic: jobs on Kafka, as they are sent and read."""

@@ -1,0 +1,199 @@
+"""Submit: files, folders, URLs and objects as jobs on the topic."""
+
+import base64
+import hashlib
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from pipeline.consume import MEDIA_SUFFIXES, Input, find_files, open_input
+from pipeline.decode import DecodePlan, decode
+from schemas.errors import InputError, ReelpageError
+from schemas.jobs import Job, MediaReference, StreamChunk, Task
+from schemas.shards import MediaInfo
+from services.ingest.recipe import parse_sampling
+from services.settings import Settings
+from services.storage.objects import listing
+from services.topic.broker import Sender
+
+_AT_ONCE: Final = 200
+_INLINE: Final = 14 << 20  # bytes; as base64 below what a record may have
+_MICRO: Final = 1_000_000
+
+
+@dataclass(frozen=True)
+class Question:
+    """What every job of a submission asks.
+
+    Attributes:
+        tasks: prompts.
+        sample: as `reelpage index --sample` takes it.
+        deadline_s: seconds from now after which nothing is retried, or None.
+    """
+
+    tasks: tuple[Task, ...]
+    sample: str = "1fps"
+    deadline_s: float | None = None
+
+    def job(
+        self,
+        key: str,
+        media: MediaReference,
+        *,
+        chunk: StreamChunk | None = None,
+        payload: str = "",
+    ) -> Job:
+        """The job for one medium; the same work has the same id."""
+        parts = [key, media.uri, self.sample, *sorted(task.prompt_id for task in self.tasks)]
+        late = None
+        if self.deadline_s is not None:
+            late = round((time.time() + self.deadline_s) * _MICRO)
+        return Job(
+            id=hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()[:16],
+            media=media,
+            tasks=self.tasks,
+            sample=self.sample,
+            deadline_us=late,
+            payload=payload or None,
+            chunk=chunk,
+        )
+
+
+@dataclass
+class Submission:
+    """How a submission went."""
+
+    sent: int = 0
+    failed: int = 0
+    errors: list[tuple[str, str]] = field(default_factory=list)
+
+
+def jobs(
+    arguments: Iterable[str], question: Question, settings: Settings
+) -> Iterator[tuple[str, Job] | ReelpageError]:
+    """Jobs with their keys; what cannot become one comes as its error."""
+    for argument in arguments:
+        scheme = urlsplit(argument).scheme
+        if scheme == "s3":
+            yield from _objects(argument, question, settings)
+        elif scheme in ("http", "https"):
+            yield _digest(argument), question.job("", MediaReference(argument))
+        else:
+            yield from _files(Path(argument.removeprefix("file://")), question)
+
+
+def chunk_jobs(
+    files: Sequence[Path], stream: str, first: int, question: Question, start_us: int | None = None
+) -> Iterator[tuple[str, Job] | ReelpageError]:
+    """Files as consecutive chunks of a live stream, each with its bytes inside the job.
+
+    Args:
+        files: in the order of their recording.
+        stream: name of the stream.
+        first: number of the first chunk.
+        question: what to ask.
+        start_us: when the first chunk's first frame was recorded, UTC microseconds; the others
+            follow without a gap. None if each file was written while it was recorded: then it
+            ended when the file was last changed.
+    """
+    for number, path in enumerate(files, start=first):
+        source = open_input(path)
+        if source.error is not None:
+            yield source.error
+            continue
+        length_us = _length_us(path)
+        began_us = start_us
+        if began_us is None:
+            began_us = max(path.stat().st_mtime_ns // 1000 - length_us, 0)
+        else:
+            start_us = began_us + length_us
+        try:
+            yield chunk_job(StreamChunk(stream, number, began_us), path.read_bytes(), question)
+        except InputError as error:
+            yield error
+
+
+def chunk_job(chunk: StreamChunk, data: bytes, question: Question) -> tuple[str, Job]:
+    """One chunk of a live stream as a job with its key, for producers of their own.
+
+    Args:
+        chunk: its place in the stream.
+        data: a whole MPEG-TS or fragmented MP4 file that begins with a key frame.
+        question: what to ask.
+
+    Raises:
+        InputError: `too_large`.
+    """
+    media = MediaReference(f"stream:{chunk.stream}/{chunk.sequence}")
+    if len(data) > _INLINE:
+        message = f"{media.uri}: {len(data)} bytes are too many for a chunk; cut shorter ones"
+        raise InputError("too_large", message)
+    payload = base64.b64encode(data).decode()
+    key = hashlib.sha256(data).hexdigest()
+    return chunk.stream, question.job(key, media, chunk=chunk, payload=payload)
+
+
+def send(
+    made: Iterable[tuple[str, Job] | ReelpageError], sender: Sender, progress: "Submission"
+) -> None:
+    """Send jobs some at a time; `progress` counts what the broker has.
+
+    Raises:
+        TransientError: `broker_failed`; the same command again sends the rest, and what was sent
+            twice is indexed once.
+    """
+    waiting: list[tuple[str, Job]] = []
+    for one in made:
+        if isinstance(one, ReelpageError):
+            progress.failed += 1
+            progress.errors.append((one.code, one.message))
+            continue
+        waiting.append(one)
+        # Inline payloads are large: they go one by one.
+        if len(waiting) >= _AT_ONCE or one[1].payload is not None:
+            progress.sent += sender.send(waiting)
+            waiting = []
+    if waiting:
+        progress.sent += sender.send(waiting)
+
+
+def _files(path: Path, question: Question) -> Iterator[tuple[str, Job] | ReelpageError]:
+    for found in find_files([path]):
+        source = found if isinstance(found, Input) else open_input(found)
+        if source.error is not None and source.error.code == "empty_directory":
+            yield source.error
+        else:  # also what cannot be read here: a worker elsewhere may, or records the failure
+            yield source.input_id, question.job(source.input_id, MediaReference(source.uri))
+
+
+def _objects(
+    uri: str, question: Question, settings: Settings
+) -> Iterator[tuple[str, Job] | ReelpageError]:
+    found = False
+    for name, etag in listing(settings, uri):
+        if Path(name).suffix.lower() in MEDIA_SUFFIXES:
+            found = True
+            key = _digest(f"{name}\0{etag}")
+            yield key, question.job(key, MediaReference(name, etag=etag))
+    if not found:
+        message = f"{uri}: there are no media below it; check bucket and prefix"
+        yield InputError("empty_directory", message)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()
+
+
+def _length_us(path: Path) -> int:
+    """Length of a video, 0 where the file does not say; in the sandbox."""
+    items = decode(path, DecodePlan(parse_sampling("1frames"), 1, 1))
+    try:
+        first = next(items, None)
+        return (first.duration_us or 0) if isinstance(first, MediaInfo) else 0
+    except InputError:
+        return 0  # a worker records the failure
+    finally:
+        items.close()

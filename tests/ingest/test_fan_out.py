@@ -1,0 +1,55 @@
+"""A long video becomes jobs for its ranges, and one medium again."""
+
+from fractions import Fraction
+from pathlib import Path
+
+from benchmarks.stub_worker import MODEL, Stub
+from pipeline.land.store import local_place
+from pipeline.query.sql import query
+from schemas.errors import InputError
+from schemas.jobs import Job, MediaReference, UnitRange
+from services.ingest.sources import Sources
+from services.ingest.units import Delivery, Tools
+from services.ingest.work import Work
+from services.settings import Settings
+from services.topic.log import open_log
+from tests.conftest import rows, run
+from tests.ingest.conftest import StubStream
+from tests.videos import video
+
+MINUTES = 25
+PARTS = MINUTES * 6
+RANGES = PARTS // 30
+
+
+def test_the_ranges_of_a_long_video_are_one_medium(stream: StubStream, tmp_path: Path) -> None:
+    long = video(stream.logs / "long.mp4", MINUTES * 60, fps=Fraction(1, 10))
+    assert stream.submit(long, "--sample", "0.1fps", "--tasks", "caption")["sent"] == 1
+    stream.wait()  # until the ranges are in the topic
+    stream.wait()
+    with open_log(stream.settings) as log:
+        keys = [record.key.partition("/")[2] for record in log.read(log.bounds({}))]
+    assert sorted(keys) == sorted(["", *(str(30 * number) for number in range(RANGES))])
+    lake = tmp_path / "lake"
+    assert run("index", long, "--to", lake, "--sample", "0.1fps", "--tasks", "").code == 0
+    for table in ("media", "segments", "frames"):
+        assert rows(stream.place, table) == rows(lake, table)
+    asked = query(stream.place, "select distinct unit_no from answers order by unit_no")
+    assert asked["unit_no"].to_pylist() == list(range(PARTS))
+    assert stream.run("verify", stream.location, "--topic").code == 0
+
+
+def test_failed_ranges_are_failures_of_their_own(tmp_path: Path) -> None:
+    path = video(tmp_path / "a.mp4", 4)
+    settings = Settings(roots=(tmp_path,))
+    objects = local_place(tmp_path / "lake").objects
+    work = Work(Sources(settings), Tools(objects, lambda _: None, Stub(0), MODEL))
+    spans = (UnitRange(0, 30), UnitRange(30, 60))
+    failed = []
+    for span in spans:
+        job = Job(f"j/{span.start}", MediaReference(str(path)), range=span, ranges=spans)
+        delivery = Delivery(job, "t", 0, 0, f"id/{span.start}")
+        made = work.failure(delivery, 0, InputError("corrupt", "x"))
+        failed += made.rows["failures"].to_pylist()
+        assert made.letters[0].value["key"] == f"id/{span.start}"
+    assert [(row["unit"], row["unit_no"]) for row in failed] == [("range", 0), ("range", 30)]

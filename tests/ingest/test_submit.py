@@ -1,0 +1,107 @@
+"""Submit: what becomes a job, with which key, and what is refused; on the real broker and S3."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from schemas.errors import InputError, ReelpageError
+from schemas.jobs import Job, StreamChunk
+from services.ingest.recipe import parse_tasks
+from services.stack.servers import S3Server
+from services.topic.log import open_log
+from services.topic.submit import Question, chunk_job, chunk_jobs, jobs
+from tests.conftest import SAMPLES
+from tests.streams import Stream, StreamFactory
+from tests.videos import video
+
+QUESTION = Question(parse_tasks("caption", ()))
+
+
+@pytest.fixture(scope="module")
+def topic(streams: StreamFactory) -> Stream:
+    """A stream without a worker."""
+    return streams("test-submit-topic", partitions=3)
+
+
+def made(arguments: list[str], stream: Stream) -> list[tuple[str, Job]]:
+    found = list(jobs(arguments, QUESTION, stream.settings))
+    assert all(not isinstance(one, ReelpageError) for one in found)
+    return found  # type: ignore[return-value]
+
+
+def test_the_same_work_has_the_same_id(topic: Stream) -> None:
+    first, again = made([str(SAMPLES)], topic), made([str(SAMPLES)], topic)
+    assert first == again
+    assert len({job.id for _, job in first}) == 4
+    other = Question(parse_tasks("ocr", ()))
+    assert {job.id for _, job in first}.isdisjoint(
+        job.id
+        for _, job in jobs([str(SAMPLES)], other, topic.settings)  # type: ignore[misc]
+    )
+
+
+def test_a_file_goes_by_its_content(topic: Stream, tmp_path: Path) -> None:
+    copy = tmp_path / "a copy é.png"
+    copy.write_bytes((SAMPLES / "phone.png").read_bytes())
+    ((key, job),) = made([str(copy)], topic)
+    ((known, other),) = made([str(SAMPLES / "phone.png")], topic)
+    assert key == known
+    assert job.id != other.id
+    assert job.media.uri == str(copy)
+
+
+def test_an_address_goes_by_itself(topic: Stream) -> None:
+    ((key, job),) = made(["https://example.org/a.mp4"], topic)
+    assert job.media.uri == "https://example.org/a.mp4"
+    assert len(key) == 64
+
+
+def test_an_empty_folder_is_refused(topic: Stream, tmp_path: Path) -> None:
+    result = topic.run("submit", tmp_path, "--json")
+    assert result.code == 1
+    assert (result.json["sent"], result.json["failed"]) == (0, 1)
+    assert result.json["errors"][0][0] == "empty_directory"
+
+
+def test_objects_below_a_prefix(topic: Stream, s3: S3Server, bucket: str) -> None:
+    client = s3.client()
+    for name in ("in/a.png", "in/b/c.pdf", "in/notes.txt", "other/d.png"):
+        client.put_object(bucket, name, io.BytesIO(b"x"), 1)
+    found = made([f"s3://{bucket}/in/"], topic)
+    assert [job.media.uri.rpartition("/in/")[2] for _, job in found] == ["a.png", "b/c.pdf"]
+    assert all(job.media.etag for _, job in found)
+    client.put_object(bucket, "in/a.png", io.BytesIO(b"y"), 1)
+    changed = made([f"s3://{bucket}/in/"], topic)
+    assert changed[0][0] != found[0][0]
+    assert changed[1] == found[1]
+    (nothing,) = jobs([f"s3://{bucket}/none/"], QUESTION, topic.settings)
+    assert isinstance(nothing, InputError)
+    assert nothing.code == "empty_directory"
+
+
+def test_names_from_standard_input_reach_the_topic(topic: Stream) -> None:
+    paths = "\n".join(str(SAMPLES / name) for name in ("phone.png", "report.pdf"))
+    assert topic.submit("-", text=paths)["sent"] == 2
+    with open_log(topic.settings) as log:
+        records = list(log.read(log.bounds({})))
+    sent = {Job.from_json(record.value).media.uri for record in records}
+    assert sent == set(paths.splitlines())
+    assert all(record.key == json.loads(record.value)["id"] or record.key for record in records)
+
+
+def test_chunks_follow_one_another(tmp_path: Path) -> None:
+    files = [video(tmp_path / f"{n}.ts", 4, shift=n) for n in range(3)]
+    found = list(chunk_jobs(files, "cam", 7, QUESTION, start_us=1_000_000))
+    keys, made_ = zip(*found, strict=True)  # type: ignore[arg-type]
+    assert set(keys) == {"cam"}
+    assert [job.chunk for job in made_] == [
+        StreamChunk("cam", 7 + n, 1_000_000 + n * 4_000_000) for n in range(3)
+    ]
+
+
+def test_a_chunk_that_is_too_large() -> None:
+    with pytest.raises(InputError) as caught:
+        chunk_job(StreamChunk("cam", 0, 0), bytes(15 << 20), QUESTION)
+    assert caught.value.code == "too_large"

@@ -1,0 +1,145 @@
+"""Places by their addresses, and stores that cannot keep several writers apart."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from pipeline.land.store import local_place
+from pipeline.land.tables import open_or_create, open_table
+from schemas.errors import SetupError, TransientError
+from services.settings import Settings
+from services.stack.servers import S3Server
+from services.storage.places import local_folder, open_place, probe
+from tests.conftest import run
+from tests.storage.conftest import Secure, settings_of
+
+STORE = Settings(s3_endpoint="http://127.0.0.1:9", s3_access_key="a", s3_secret_key="b")
+
+
+@contextmanager
+def small_store(condition: str) -> Iterator[str]:
+    """A store of our own that takes, ignores, half honours or does not know a conditional put."""
+    stored: set[str] = set()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            name = self.path.partition("?")[0]
+            there = condition != "ignored" and name in stored
+            if condition == "checked, then stored":
+                time.sleep(0.2)
+            stored.add(name)
+            self.answer(501 if condition == "unknown" else 412 if there else 200)
+
+        def do_GET(self) -> None:
+            self.answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
+
+        def do_DELETE(self) -> None:
+            self.answer(204)
+
+        def answer(self, status: int, body: bytes = b"") -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "application/xml")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_real_store_keeps_writers_apart(s3: S3Server, bucket: str) -> None:
+    place = open_place(f"s3://{bucket}/lake/", settings_of(s3))
+    assert place.uri == f"s3://{bucket}/lake"
+    probe(place)
+    assert list(place.objects.names("")) == []
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        ("ignored", "stored and stored"),
+        ("checked, then stored", "at once"),
+        ("unknown", "HTTP status 501"),
+    ],
+)
+def test_a_store_that_does_not_is_refused(condition: str, words: str) -> None:
+    with small_store(condition) as endpoint:
+        place = open_place("s3://lake/x", replace(STORE, s3_endpoint=endpoint))
+        with pytest.raises(SetupError, match=words) as caught:
+            probe(place)
+    assert caught.value.code == "store_unsafe"
+    assert "If-None-Match" in caught.value.message
+
+
+def test_the_small_store_would_pass_if_it_did() -> None:
+    with small_store("honoured") as endpoint:
+        probe(open_place("s3://lake/x", replace(STORE, s3_endpoint=endpoint)))
+
+
+def test_a_folder_and_a_store_that_is_away(tmp_path: Path) -> None:
+    probe(local_place(tmp_path))
+    with pytest.raises(TransientError, match="does not answer"):
+        probe(open_place("s3://lake/x", STORE))
+
+
+@pytest.mark.parametrize(
+    ("location", "words"),
+    [
+        ("gs://lake/x", "give a folder or s3://bucket/prefix"),
+        ("s3://", "give s3://bucket/prefix"),
+        ("s3://Lake", "give s3://bucket/prefix"),
+        ("s3://lake/a b", "give s3://bucket/prefix"),
+        ("s3://lake/a//b", "give s3://bucket/prefix"),
+        ("s3://lake/../x", "give s3://bucket/prefix"),
+    ],
+)
+def test_addresses_that_are_none(location: str, words: str) -> None:
+    with pytest.raises(SetupError, match=words) as caught:
+        open_place(location, STORE)
+    assert caught.value.code == "usage"
+
+
+@pytest.mark.parametrize("name", ["s3_endpoint", "s3_access_key", "s3_secret_key"])
+def test_a_setting_that_is_missing_is_named(name: str) -> None:
+    with pytest.raises(SetupError, match=f"set REELPAGE_{name.upper()}"):
+        open_place("s3://lake/x", replace(STORE, **{name: ""}))
+
+
+def test_a_file_of_certificates_that_is_missing_is_named() -> None:
+    with pytest.raises(SetupError, match="REELPAGE_S3_CA=/none"):
+        open_place("s3://lake/x", replace(STORE, s3_ca="/none"))
+
+
+def test_tables_trust_the_authority_of_the_environment(
+    secure: Secure, s3: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """deltalake has no option for it."""
+    settings = settings_of(s3, secure.endpoint, s3_ca=str(secure.ca_file))
+    place = open_place(f"s3://{bucket}/lake", settings)
+    with pytest.raises(SetupError, match="SSL_CERT_FILE") as caught:
+        open_or_create(place, "runs")
+    assert caught.value.code == "store_refused"
+    monkeypatch.setenv("SSL_CERT_FILE", str(secure.ca_file))
+    open_or_create(place, "runs")
+    assert open_table(place, "runs").version() == 0
+
+
+def test_one_process_indexes_into_folders_only() -> None:
+    with pytest.raises(SetupError, match="reelpage submit"):
+        local_folder("s3://lake/x")
+    for arguments in (["index", "x.mp4", "--to", "s3://lake/x"], ["retry", "s3://lake/x"]):
+        result = run(*arguments)
+        assert result.code == 2
+        assert "reelpage submit" in result.err
