@@ -1,8 +1,9 @@
-"""Latency of 200 commits: `Lake.land` against `write_deltalake`, both to a local table.
+"""Latency of 200 commits: `Protocol.append` against `write_deltalake`, both to a local table.
 
 Both append the same ten rows under one application transaction a commit, the peer by URI into a
 table with the same checkpoint interval. The peer has no fence and no lock, and it does not wait
-for the disk: `Lake.land` syncs each data file. Turns alternate, so that both see the same machine.
+for the disk: `Protocol.append` syncs each data file. Turns alternate, so that both see the same
+machine.
 """
 
 import statistics
@@ -16,7 +17,11 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
 from benchmarks.common import Report, parser, show
-from pipeline.land.lake import Lake, Landing
+from pipeline.land.batch import join_ranges
+from pipeline.land.commit import GroupCommitter
+from pipeline.land.lake import open_lake
+from pipeline.land.perform import Performer
+from pipeline.land.protocol import Protocol
 from schemas.tables import FRAMES
 
 COMMITS: Final = 200
@@ -72,18 +77,23 @@ def main() -> None:
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="reelpage-") as folder:
         peer = _peer(Path(folder) / "peer")
-        with Lake(Path(folder) / "lake") as lake:
+        with (
+            open_lake(Path(folder) / "lake") as place,
+            GroupCommitter(place, delay_s=0.0) as tables,
+        ):
+            performer = Performer(tables, place.objects)
+            protocol = Protocol(join_ranges, pa.table({}))
 
-            def land(position: int, table: pa.Table) -> int:
-                return lake.land("frames", [Landing(_APP, position, table)])
+            def land(position: int, table: pa.Table) -> None:
+                performer.run(protocol.append("frames", _APP, position, table))
 
             pairs = [(timed(land, at), timed(peer, at)) for at in range(chosen.commits)]
-            held = lake.position("frames", _APP)
+            held = tables.look("frames", [_APP], reload=True)[_APP]
     if held != chosen.commits - 1:
         message = f"the lake holds position {held} after {chosen.commits} commits"
         raise RuntimeError(message)
     ours, theirs = ([pair[side] for pair in pairs] for side in (0, 1))
-    found = [summary("Lake.land", ours), summary("write_deltalake by URI", theirs)]
+    found = [summary("Protocol.append", ours), summary("write_deltalake by URI", theirs)]
     ratios = {
         key: round(found[0][f"{key}_p50_ms"] / found[1][f"{key}_p50_ms"], 2)
         for key in ("first", "last")

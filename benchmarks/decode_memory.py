@@ -83,10 +83,8 @@ def _index(path: Path, rate: float, *, late: bool) -> int:
     from benchmarks.silent_reader import SilentReader, index
 
     with tempfile.TemporaryDirectory(prefix="reelpage-") as folder:
-        reader = SilentReader(_STILL_S if late else 0.0)
-        return index(
-            path, Path(folder) / "lake", DecodePlan(Sampling("rate", rate), *_PIXELS), reader
-        )
+        reader = SilentReader(_STILL_S if late else 0.0, _PIXELS)
+        return index(path, Path(folder) / "lake", f"{rate:g}fps", reader)
 
 
 _RUNS: Final[dict[str, Callable[[Path, float], int]]] = {

@@ -1,51 +1,69 @@
 """Silent reader: a whole `index` run without a model, for measuring all that is around it."""
 
+import tempfile
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.decode import DecodePlan
-from pipeline.land.lake import Lake
+from pipeline.land.commit import GroupCommitter
+from pipeline.land.lake import open_lake
 from pipeline.land.rows import Answer
-from schemas.jobs import Task
-from services.index.local import LocalRun
+from schemas.jobs import Job, MediaReference, Task
+from schemas.shards import Shard
+from services.index.file_log import GROUP, TOPIC, FileLog
+from services.index.files import opened
 from services.index.progress import Progress
-from services.index.summary import land_run
-from services.ingest.recipe import STANDARD_TASKS, Recipe
-from services.model.asking import Picture
-from services.model.reader import Reader
+from services.index.summary import Summary
+from services.index.watch import RunWatch
+from services.ingest.board import Board
+from services.ingest.compose import Jobs, Lake, compose
+from services.ingest.recipe import STANDARD_TASKS
+from services.ingest.sources import Sources
+from services.model.wire import ServedModel
+from services.settings import Settings
 
 
-class SilentReader(Reader):
+class SilentReader:
     """Answers at once, or, for the first time, when decoding has stood still for a while."""
 
-    def __init__(self, still_s: float) -> None:
-        self._still_s = still_s
-        self.progress = Progress()
+    def __init__(self, still_s: float, pixels: tuple[int, int]) -> None:
+        self._still_s, self._pixels = still_s, pixels
         self._count = 0
 
-    def read(self, pictures: Sequence[Picture], tasks: Sequence[Task]) -> list[list[Answer]]:
-        """See `Reader.read`."""
-        while self._still_s:
-            before = self.progress.decode.done
-            time.sleep(self._still_s)
-            if self.progress.decode.done == before:
-                self._still_s = 0.0
-        self._count += len(pictures)
+    def model(self) -> ServedModel:
+        """See `Answerer`."""
+        return ServedModel("none", "none", *self._pixels)
+
+    def read_model(self) -> None:
+        """See `Answerer`."""
+
+    def answers(
+        self, name: str, shard: Shard, tasks: Sequence[Task], revision: str
+    ) -> list[list[Answer]]:
+        """See `Answerer`."""
+        time.sleep(self._still_s)
+        self._still_s = 0.0
+        self._count += shard.rows.num_rows
         text = f"The answer about picture {self._count}, as long as captions are."
-        return [[Answer(task, text, "stop", 24, 40, 20) for task in tasks] for _ in pictures]
+        answer = [Answer(task, text, "stop", 24, 40, 20) for task in tasks]
+        return [answer] * shard.rows.num_rows
 
 
-def index(path: Path, lake: Path, plan: DecodePlan, reader: SilentReader) -> int:
+def index(path: Path, root: Path, sample: str, reader: SilentReader) -> int:
     """Index one file; returns the number of decoded pictures."""
-    recipe = Recipe(plan, tuple(STANDARD_TASKS.values()), "none", "none")
-    started = datetime.now(UTC)
-    with Lake(lake) as opened:
-        run = LocalRun(opened, recipe, reader, reader.progress, "benchmark")
-        summary = run.run([path])
-        land_run(opened, recipe, summary, started, "benchmark")
+    job = Job("benchmark", MediaReference(str(path)), tuple(STANDARD_TASKS.values()), sample=sample)
+    sources = Sources(Settings(roots=(Path("/"),)))
+    board, progress, summary = Board(), Progress(total_inputs=1), Summary("benchmark", inputs=1)
+    with (
+        open_lake(root) as place,
+        GroupCommitter(place, delay_s=0.0) as tables,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        files = FileLog(board, iter([(job, opened(job, sources, Path(folder) / "medium"))]))
+        watch = RunWatch(files, progress, summary)
+        jobs = Jobs(GROUP, TOPIC, board, files, files.send, run_of=lambda _: summary.run_id)
+        compose(jobs, Lake(place, tables, 1.0), files, reader, 2, watch).run()
     if summary.indexed != 1:
         message = f"indexing failed: {summary.errors}"
         raise RuntimeError(message)
-    return reader.progress.decode.done
+    return progress.decode.done

@@ -15,7 +15,7 @@ from pipeline.land.commit import GroupCommitter
 from pipeline.land.rows import Answer
 from schemas.jobs import Task
 from schemas.shards import Shard
-from services.ingest.build import assemble, open_lake
+from services.ingest.build import of_topic, open_lake
 from services.model.wire import ServedModel
 from services.settings import Settings
 
@@ -28,8 +28,17 @@ class Stub:
     def __init__(self, delay_s: float) -> None:
         self._delay_s, self._lock = delay_s, threading.Lock()
 
-    def answers(self, name: str, shard: Shard, tasks: Sequence[Task]) -> list[list[Answer]]:
-        """See `services.ingest.work.Answerer`."""
+    def model(self) -> ServedModel:
+        """See `services.ingest.subject.Answerer`."""
+        return MODEL
+
+    def read_model(self) -> None:
+        """See `services.ingest.subject.Answerer`."""
+
+    def answers(
+        self, name: str, shard: Shard, tasks: Sequence[Task], revision: str
+    ) -> list[list[Answer]]:
+        """See `services.ingest.subject.Answerer`."""
         with self._lock:
             time.sleep(self._delay_s)
         return [
@@ -46,7 +55,7 @@ def main() -> None:
     logging.getLogger("services").setLevel(logging.INFO)
     settings = Settings.from_environment()
     place = open_lake(settings)
-    ingest = assemble(settings, place, Stub(options.delay_s), MODEL, GroupCommitter(place))
+    ingest = of_topic(settings, place, Stub(options.delay_s), GroupCommitter(place))
     signal.signal(signal.SIGTERM, lambda *_: ingest.drain())
     ingest.run()
 

@@ -50,6 +50,7 @@ CODES: Final[Mapping[str, str]] = {
     "bad_query": "the SQL text could not be run",
     "lake_not_writable": "the lake's folder cannot be written",
     "lake_missing": "there is no lake at this place",
+    "lake_older": "the lake was written by an older version of reelpage",
     "lake_newer": "the lake was written by a newer version of reelpage",
     "not_forgotten": "traces of a medium are left after its removal",
     "lake_corrupt": "the lake's tables cannot be read",

@@ -9,13 +9,24 @@ required. `frozen/job.v1.json` is compared with this module by a test.
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
+from typing import Final
 
+from schemas.contract import parse, read
 from schemas.errors import InputError
 
 JOB_VERSION: Final = 1
+PARTS: Final = 100_000
+"""Parts that a medium has at the most; a range that ends there is open at its end."""
+
 _LATEST_US: Final = 1 << 53  # in the year 2255
+_ATTEMPTS: Final = 1_000_000
+_ANSWER_TOKENS: Final = 1 << 16
+_TASKS: Final = 1_000
+_MESSAGE: Final = 1_000
+_TEXT: Final = 1 << 16  # characters of an address, a name or a prompt
 
 
 @dataclass(frozen=True)
@@ -57,8 +68,8 @@ class Task:
 
 
 @dataclass(frozen=True)
-class UnitRange:
-    """Units `[start, stop)` of a medium: segments of a video or pages (from 0) of a document."""
+class PartRange:
+    """Parts `[start, stop)` of a medium."""
 
     start: int
     stop: int
@@ -95,19 +106,21 @@ class Job:
         ranges: all parts of the medium, if this is one of several jobs that land as one medium.
         chunk: place in a live stream, if it is a piece of one.
         attempt: 0, or how often the same work has failed before this job.
+        pages: only these pages, from 1, of a document that has landed without them.
     """
 
     id: str
     media: MediaReference
     tasks: tuple[Task, ...] = field(default_factory=tuple)
-    range: UnitRange | None = None
+    range: PartRange | None = None
     deadline_us: int | None = None
     trace: str | None = None
     sample: str = "1fps"
     payload: str | None = field(default=None, repr=False)
-    ranges: tuple[UnitRange, ...] = ()
+    ranges: tuple[PartRange, ...] = ()
     chunk: StreamChunk | None = None
     attempt: int = 0
+    pages: tuple[int, ...] = ()
 
     def to_json(self) -> str:
         """Return the job as one line of JSON."""
@@ -115,41 +128,65 @@ class Job:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Job":
-        """Read a job from JSON.
+        """Read a job from JSON; a task that stands in it twice is asked once.
 
         Raises:
-            InputError: `bad_job`, if the text is no JSON, of a newer version, or lacks a field.
+            InputError: `bad_job`, if anything in it is not what the contract says.
         """
         try:
-            value = json.loads(text)
-            version = value.pop("version")
-            if version != JOB_VERSION:
-                message = f"job has version {version}, this reelpage reads {JOB_VERSION}: upgrade"
-                raise InputError("bad_job", message)
-            return _job_of(value)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            message = f"job does not follow the contract, version {JOB_VERSION}: {error!r}"
-            raise InputError("bad_job", message) from error
+            value = parse(text)
+            if not isinstance(value, dict):
+                message = "a JSON object is expected"
+                raise ValueError(message)
+            version = value.pop("version", None)
+            if type(version) is not int or version != JOB_VERSION:
+                message = f"it has version {version!r}, this reelpage reads {JOB_VERSION}: upgrade"
+                raise ValueError(message)
+            job = read(cls, value, "job")
+            for problem in _problems(job):
+                raise ValueError(problem)
+        except ValueError as error:
+            message = f"does not follow the contract of jobs, version {JOB_VERSION}: {error}"
+            raise InputError("bad_job", message[:_MESSAGE]) from error
+        return replace(job, tasks=tuple(dict.fromkeys(job.tasks)))
 
 
-def _job_of(value: dict[str, Any]) -> Job:
-    known = set(Job.__dataclass_fields__)
-    if extra := set(value) - known:
-        message = f"job has unknown fields {sorted(extra)}"
-        raise InputError("bad_job", message)
-    span, chunk = value.pop("range", None), value.pop("chunk", None)
-    job = Job(
-        media=MediaReference(**value.pop("media")),
-        tasks=tuple(Task(**task) for task in value.pop("tasks", ())),
-        range=None if span is None else UnitRange(**span),
-        ranges=tuple(UnitRange(**one) for one in value.pop("ranges", ())),
-        chunk=None if chunk is None else StreamChunk(**chunk),
-        **value,
-    )
-    if job.range is not None and job.ranges and job.range not in job.ranges:
-        message = f"job is of {job.range}, which is none of its ranges"
-        raise InputError("bad_job", message)
-    if job.chunk is not None and not 0 <= job.chunk.start_us < _LATEST_US:
-        message = f"chunk was recorded at {job.chunk.start_us}, which is no UTC microseconds"
-        raise InputError("bad_job", message)
-    return job
+def _problems(job: Job) -> Iterator[str]:
+    """What no type says: bounds, and what fits together."""
+    texts = [job.id, job.media.uri, job.sample, job.trace or "", job.media.etag or ""]
+    texts += [text for task in job.tasks for text in (task.name, task.prompt)]
+    if not job.id or not job.media.uri or any(len(text) > _TEXT for text in texts):
+        yield f"id, address, names and prompts have 1 to {_TEXT} characters"
+    if job.media.offset < 0 or (job.media.length or 0) < 0:
+        yield "offset and length of the medium are not negative"
+    if len(job.tasks) > _TASKS or not all(
+        task.name and 0 < task.max_new_tokens <= _ANSWER_TOKENS for task in job.tasks
+    ):
+        yield f"at most {_TASKS} tasks, each with a name and 1 to {_ANSWER_TOKENS} new tokens"
+    if not 0 <= job.attempt <= _ATTEMPTS:
+        yield f"attempt is 0 to {_ATTEMPTS}"
+    if any(page < 1 for page in job.pages) or len(set(job.pages)) < len(job.pages):
+        yield "pages count from 1, each once"
+    yield from _range_problems(job)
+    yield from _chunk_problems(job)
+
+
+def _range_problems(job: Job) -> Iterator[str]:
+    spans = job.ranges or ((job.range,) if job.range else ())
+    if not all(0 <= span.start < span.stop <= PARTS for span in spans):
+        yield f"a range has 0 <= start < stop <= {PARTS}"
+    if any(one.stop != next_.start for one, next_ in pairwise(spans)):
+        yield "ranges follow one another without gaps"
+    if job.range is not None and job.range not in spans:
+        yield "the job's range is one of its ranges"
+    if (job.ranges and job.range is None) or (job.pages and job.range is not None):
+        yield "a job of ranges is of one of them, and a job of pages has no range"
+
+
+def _chunk_problems(job: Job) -> Iterator[str]:
+    if job.chunk is None:
+        return
+    if not job.chunk.stream or len(job.chunk.stream) > _TEXT:
+        yield "a chunk names its stream"
+    if job.chunk.sequence < 0 or not 0 <= job.chunk.start_us < _LATEST_US:
+        yield "a chunk has a number from 0 and a time in UTC microseconds"

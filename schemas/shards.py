@@ -137,7 +137,7 @@ class Shard:
 
 
 @dataclass(frozen=True)
-class UnitFailure:
+class PageFailure:
     """A page that could not be rendered, while the rest of its document could.
 
     Attributes:

@@ -21,7 +21,8 @@ from typing import Final
 
 import pyarrow as pa
 
-LAKE_VERSION: Final = 1
+LAKE_VERSION: Final = 2
+"""Of the whole lake: its tables are those of version 1, its markers and records are not."""
 
 _TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
 

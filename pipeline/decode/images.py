@@ -12,7 +12,7 @@ from pipeline.decode.pages import Row, cut_pages
 from pipeline.decode.picture import picture_row, rgb_within, upright
 from pipeline.decode.plan import DecodePlan, Limits
 from schemas.errors import InputError
-from schemas.shards import MediaInfo, Shard, UnitFailure
+from schemas.shards import MediaInfo, PageFailure, Shard
 
 if TYPE_CHECKING:
     from pipeline.decode.animation import Animation
@@ -86,14 +86,14 @@ class Picture:
         mode = self._image.mode
         return MediaInfo("image", name, mode, width, height, rotation, pages=self._count)
 
-    def shards(self, plan: DecodePlan) -> Iterator[Shard | UnitFailure | int]:
+    def shards(self, plan: DecodePlan) -> Iterator[Shard | PageFailure | int]:
         """Decode the pictures as pages.
 
         Raises:
             InputError: the only picture cannot be read.
         """
         for message in cut_pages(self._count, plan, self._limits, self._skip, self._row):
-            if isinstance(message, UnitFailure) and self._count == 1:
+            if isinstance(message, PageFailure) and self._count == 1:
                 raise InputError(message.code, message.message)
             yield message
 

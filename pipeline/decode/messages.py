@@ -13,13 +13,13 @@ from schemas.shards import (
     FRAMES,
     PAGES,
     MediaInfo,
+    PageFailure,
     Shard,
-    UnitFailure,
     info_from_json,
     info_to_json,
 )
 
-Message = MediaInfo | Shard | UnitFailure | InputError | int | None
+Message = MediaInfo | Shard | PageFailure | InputError | int | None
 """Facts, a part, a failed page, an error that ends the medium, progress, or the end.
 
 Progress is the number of the page that comes next, or 0."""
@@ -40,7 +40,7 @@ def _pack(message: Message) -> tuple[bytes, bytes]:
         return b"i", info_to_json(message).encode()
     if isinstance(message, Shard):
         return b"s", message.to_ipc()
-    if isinstance(message, UnitFailure):
+    if isinstance(message, PageFailure):
         return b"f", json.dumps(asdict(message)).encode()
     if isinstance(message, InputError):
         return b"x", json.dumps([message.code, message.message]).encode()
@@ -66,7 +66,7 @@ def _shard(payload: bytes) -> Shard:
 _READERS: Final[dict[bytes, Callable[[bytes], Message]]] = {
     b"i": info_from_json,
     b"s": _shard,
-    b"f": lambda payload: UnitFailure(**json.loads(payload)),
+    b"f": lambda payload: PageFailure(**json.loads(payload)),
     b"x": lambda payload: InputError(*json.loads(payload)),
     b"p": int,
     b"e": lambda _: None,

@@ -16,7 +16,7 @@ from pipeline.decode.picture import picture_row
 from pipeline.decode.plan import DecodePlan, Limits
 from pipeline.vlm.preprocess import smart_resize
 from schemas.errors import InputError
-from schemas.shards import PAGES, MediaInfo, Shard, UnitFailure
+from schemas.shards import PAGES, MediaInfo, PageFailure, Shard
 
 _PASSWORD_ERROR: Final = 4
 _MAX_DPI: Final = 300
@@ -56,7 +56,7 @@ class Document:
         """Facts of the medium."""
         return MediaInfo("document", "pdf", "", 0, 0, pages=self._count)
 
-    def shards(self, plan: DecodePlan) -> Iterator[Shard | UnitFailure | int]:
+    def shards(self, plan: DecodePlan) -> Iterator[Shard | PageFailure | int]:
         """Render the pages.
 
         Yields:
@@ -97,7 +97,7 @@ def cut_pages(
     limits: Limits,
     skip: Collection[int],
     read: Callable[[int, DecodePlan], Row],
-) -> Iterator[Shard | UnitFailure | int]:
+) -> Iterator[Shard | PageFailure | int]:
     """Pages to shards of `pages_per_part` each; a page that fails leaves the others alone.
 
     Raises:
@@ -116,7 +116,7 @@ def cut_pages(
             try:
                 rows.append(read(number, plan))
             except InputError as error:
-                yield UnitFailure(part, number, error.code, error.message)
+                yield PageFailure(part, number, error.code, error.message)
         if sum(len(row["image"]) for row in rows) > limits.message_bytes:
             message = f"pages {first} to {stop - 1} exceed {limits.message_bytes} bytes as pictures"
             raise InputError("too_large", message + "; take fewer pages a part")

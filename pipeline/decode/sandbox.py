@@ -22,7 +22,7 @@ from typing import Final, NoReturn
 from pipeline.decode.messages import HEADER, Message, unpack
 from pipeline.decode.plan import DecodePlan, Limits, Sampling
 from schemas.errors import InputError
-from schemas.shards import MediaInfo, Shard, UnitFailure
+from schemas.shards import MediaInfo, PageFailure, Shard
 
 _PROBE: Final = DecodePlan(Sampling("rate", 1.0), 3136, 12845056)
 _DEATHS: Final = {signal.SIGXCPU: "decoder_timeout", signal.SIGKILL: "decoder_memory"}
@@ -71,10 +71,10 @@ def probe(path: Path, limits: Limits | None = None) -> MediaInfo:
 
 def decode(
     path: Path, plan: DecodePlan, limits: Limits | None = None
-) -> Generator[MediaInfo | Shard | UnitFailure, None, None]:
+) -> Generator[MediaInfo | Shard | PageFailure, None, None]:
     """Decode a medium: first its facts, then its parts in order, with failed pages between.
 
-    A page that kills the child becomes a `UnitFailure`, and a new child goes on behind it. Closing
+    A page that kills the child becomes a `PageFailure`, and a new child goes on behind it. Closing
     the generator ends the child.
 
     Raises:
@@ -88,7 +88,7 @@ def decode(
             try:
                 with _Child(path, descriptor, plan, limits, skip=skip) as child:
                     for message in child.messages():
-                        if isinstance(message, UnitFailure):
+                        if isinstance(message, PageFailure):
                             skip.add(message.page_no)
                         elif isinstance(message, Shard):
                             plan = replace(plan, first_part=message.part + 1)
@@ -105,10 +105,10 @@ def decode(
                 yield _lost_page(plan, died)
 
 
-def _lost_page(plan: DecodePlan, died: _DiedError) -> UnitFailure:
+def _lost_page(plan: DecodePlan, died: _DiedError) -> PageFailure:
     part = (died.page - 1) // plan.pages_per_part
     reason = f"page {died.page} cannot be rendered: {died.reason}"
-    return UnitFailure(part, died.page, died.code, reason)
+    return PageFailure(part, died.page, died.code, reason)
 
 
 def _named(path: Path, code: str, reason: str) -> InputError:

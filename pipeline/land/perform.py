@@ -1,15 +1,29 @@
 """Perform: the protocol's effects, on real tables and objects."""
 
 import json
-from typing import TypeVar
+from collections.abc import Sequence
+from typing import Final, TypeVar
 
 from pipeline.land.commit import Tables
 from pipeline.land.parquet import DataFile, write_file
 from pipeline.land.place import Objects
-from pipeline.land.protocol import Commit, Delete, Effect, Get, Look, Put, Steps
-from pipeline.land.records import from_bytes, to_bytes
+from pipeline.land.protocol import (
+    Advance,
+    Commit,
+    Delete,
+    Effect,
+    Get,
+    Look,
+    Marker,
+    Put,
+    Steps,
+    advanced,
+)
+from pipeline.land.records import from_bytes, markers_of, markers_to_bytes, to_bytes
+from schemas.errors import TransientError
 
 T = TypeVar("T")
+_ATTEMPTS: Final = 16
 _Seen = dict[str, dict[str, int | None]]
 
 
@@ -54,12 +68,24 @@ class Performer:
                 return self._tables.commit(table, seen[table], positions, file)
             case Put(name, value):
                 self._objects.put(name, to_bytes(value))
+            case Advance(name, markers):
+                self._advance(name, markers)
             case Get(name):
                 data = self._objects.get(name)
-                return None if data is None else from_bytes(data)
+                return None if data is None else from_bytes(name, data)
             case Delete(name):
                 self._objects.delete(name)
         return None
+
+    def _advance(self, name: str, markers: Sequence[Marker]) -> None:
+        for _ in range(_ATTEMPTS):
+            data, version = self._objects.get_version(name)
+            held = {} if data is None else markers_of(name, data)
+            after = advanced(held, markers)
+            if after == held or self._objects.replace(name, markers_to_bytes(after), version):
+                return
+        message = f"{name}: {_ATTEMPTS} writers got in between; tried again later"
+        raise TransientError("commit_conflict", message)
 
     def _file(self, commit: Commit) -> DataFile | None:
         """Store the rows; they count once a commit adds them."""

@@ -19,6 +19,16 @@ class Objects(Protocol):
     def get(self, name: str) -> bytes | None:
         """The bytes of an object, or None."""
 
+    def get_version(self, name: str) -> tuple[bytes | None, str]:
+        """The bytes of an object and what tells them from others; None and "" if there is none."""
+
+    def replace(self, name: str, data: bytes, version: str) -> bool:
+        """Store an object if what is there is of a version; "" if nothing is to be there.
+
+        Returns:
+            False if something else is there, or something at all.
+        """
+
     def delete(self, name: str) -> None:
         """Remove an object; no error if there is none."""
 

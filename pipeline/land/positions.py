@@ -8,8 +8,8 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from pipeline.land.place import Place
-from pipeline.land.protocol import FOLLOWERS, LEDGER, RECORD, Batch, record_name
-from pipeline.land.records import from_bytes
+from pipeline.land.protocol import FOLLOWERS, LEDGER, RECORD, record_name
+from pipeline.land.records import batch_at
 from pipeline.land.tables import is_written, open_table
 
 Positions = dict[str, int | None]
@@ -76,11 +76,11 @@ def is_rolled_forward(place: Place, app: str) -> bool:
     number = positions(place, [app + RECORD])[app + RECORD]
     if number is None:
         return True
-    data = place.objects.get(record_name(app, number))
+    name = record_name(app, number)
+    data = place.objects.get(name)
     if data is None:
         return True  # gone on since
-    batch = from_bytes(data)
-    assert isinstance(batch, Batch)
+    batch = batch_at(name, data)
     wanted = {table: (app, batch.last) for table in FOLLOWERS if table in batch.rows}
     return all(_has(place, table, *there) for table, there in wanted.items())
 

@@ -1,4 +1,4 @@
-"""Protocol: a run of units into all tables exactly once, as effects that a worker performs.
+"""Protocol: a run of parts into all tables exactly once, as effects that a worker performs.
 
 The tables of a lake have a log each, and no commit spans two of them. So one commit decides: the
 one to the ledger. It carries the partition's position and the number of a record, stored before,
@@ -11,7 +11,7 @@ raise at the yield; the same call can then be made again. So a worker with real 
 simulator with faults between any two effects run the same code.
 """
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeVar
 
@@ -21,8 +21,12 @@ LEDGER: Final = "failures"
 FOLLOWERS: Final = ("segments", "frames", "pages", "answers", "media")
 """In the order of their commits; `media` last: its row says that everything else has landed."""
 
+STRUCTURE: Final = "structure"
+"""The column of all rows that no prompt asks for."""
 RECORD: Final = "#record"
 """Behind an application id: the number of the batch that was decided last."""
+RECORDS: Final = "landings/"
+"""What the names of the records of batches begin with; the application id follows."""
 _ATTEMPTS: Final = 8
 _BEGIN: Final = 0
 
@@ -60,12 +64,23 @@ class Put:
     """Store an object, over the one that is there. No reply."""
 
     name: str
-    value: "Batch | Marker | Letter"
+    value: "Batch | Letter"
+
+
+@dataclass(frozen=True)
+class Advance:
+    """Store markers in their object, each unless it says more of its column already. No reply.
+
+    One step: what another worker stores meanwhile is not lost, and nothing ever goes back.
+    """
+
+    name: str
+    markers: "tuple[Marker, ...]"
 
 
 @dataclass(frozen=True)
 class Get:
-    """Read an object. Reply: its value, or None."""
+    """Read an object. Reply: a batch, or markers by column; None if there is none."""
 
     name: str
 
@@ -77,27 +92,51 @@ class Delete:
     name: str
 
 
-Effect = Look | Commit | Put | Get | Delete
+Effect = Look | Commit | Put | Advance | Get | Delete
 Steps = Generator[Effect, Any, T]
 
 
 @dataclass(frozen=True)
 class Marker:
-    """What has become of one medium's (or range's) work; found by those who are sent it again.
+    """How far one column of a medium, or of a range of it, has landed.
+
+    Whoever is sent the work again, in whatever way, goes on from there.
 
     Attributes:
-        name: made of media id, range, sampling, and prompt and model revision for answers.
-        outcome: "indexed" or "failed".
-        units: units that have their rows; a retry of a failure goes on from there.
-        facts: what the `media` row is made of; JSON values.
+        name: of the object with the markers of all columns, made of media id, sampling and range.
+        column: "structure", or one prompt to one model.
+        outcome: "partial" while the job goes on, "indexed", or "failed".
+        parts: parts that have their rows.
+        facts: what the `media` row is made of, or what was asked; JSON values.
         attempt: of the job. A failure ends every job of this attempt or a lower one.
     """
 
     name: str
-    outcome: Literal["indexed", "failed"]
-    units: int
+    column: str
+    outcome: Literal["partial", "indexed", "failed"]
+    parts: int
     facts: Mapping[str, Any] = field(default_factory=dict)
     attempt: int = 0
+
+    @property
+    def rank(self) -> tuple[bool, int, int, bool]:
+        """Grows with what has happened to the column."""
+        done, failed = self.outcome == "indexed", self.outcome == "failed"
+        return done, self.attempt, self.parts, failed
+
+
+Markers = Mapping[str, Marker]
+"""By column."""
+
+
+def advanced(held: Markers | None, more: Iterable[Marker]) -> dict[str, Marker]:
+    """Markers of one object with those taken in that say more than the ones that are held."""
+    after = dict(held or {})
+    for marker in more:
+        known = after.get(marker.column)
+        if known is None or known.rank < marker.rank:
+            after[marker.column] = marker
+    return after
 
 
 @dataclass(frozen=True)
@@ -119,7 +158,7 @@ class Range:
 
     Attributes:
         app: application id of the medium's row, made of media id and sampling.
-        markers: names of the markers of all its ranges.
+        markers: names of the objects with the markers of all its ranges.
     """
 
     app: str
@@ -128,7 +167,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Batch:
-    """A run of units of one partition, and all that follows from it.
+    """A run of parts of one partition, and all that follows from it.
 
     Attributes:
         app: `{group}/{topic}/{partition}`.
@@ -136,7 +175,7 @@ class Batch:
         last: its last position.
         number: random, 1 to 2^63 - 1; which of two competing batches was decided.
         rows: by table; tables without rows are left out.
-        markers: of the jobs that end in it.
+        markers: of the columns that its parts belong to.
         ranges: of those that are parts of a medium.
         last_key: media key of the job at `last`, to know the log by.
         letters: of the jobs that fail in it.
@@ -240,11 +279,11 @@ class Protocol:
     def _roll_forward(self, batch: Batch) -> Steps[None]:
         for table in FOLLOWERS:
             if table in batch.rows:
-                yield from self._append(table, batch.app, batch.last, batch.rows[table])
+                yield from self.append(table, batch.app, batch.last, batch.rows[table])
         for letter in batch.letters:
             yield Put(letter.name, letter)
-        for marker in batch.markers:
-            yield Put(marker.name, marker)
+        for name in dict.fromkeys(marker.name for marker in batch.markers):
+            yield Advance(name, tuple(one for one in batch.markers if one.name == name))
         for part in batch.ranges:
             yield from self._finish(part)
 
@@ -256,13 +295,14 @@ class Protocol:
         """
         markers = []
         for name in part.markers:
-            marker: Marker | None = yield Get(name)
-            if marker is None or marker.outcome == "failed":
+            held: Markers | None = yield Get(name)
+            marker = (held or {}).get(STRUCTURE)
+            if marker is None or marker.outcome != "indexed":
                 return
             markers.append(marker)
-        yield from self._append("media", part.app, 0, self._join(markers))
+        yield from self.append("media", part.app, 0, self._join(markers))
 
-    def _append(self, table: str, app: str, position: int, rows: Rows) -> Steps[None]:
+    def append(self, table: str, app: str, position: int, rows: Rows) -> Steps[None]:
         """Commit what was decided, unless it is there."""
         for attempt in range(_ATTEMPTS):
             seen = (yield Look(table, (app,), reload=attempt > 0))[app]
@@ -275,7 +315,7 @@ class Protocol:
 
 def record_name(app: str, number: int) -> str:
     """Name of the object with the batch of this number."""
-    return f"landings/{app}/{number:016x}"
+    return f"{RECORDS}{app}/{number:016x}"
 
 
 def _too_many(table: str, app: str) -> TransientError:

@@ -1,7 +1,8 @@
 """Records: batches, markers and dead letters as the bytes of objects, and back.
 
-A marker or letter is one JSON document. A batch is `RPB1`, the length of a JSON head as four bytes
-(big-endian), the head, and the rows of each table as Arrow IPC streams behind one another.
+The markers of a medium, or a letter, are one JSON document. A batch is `RPB1`, the length of a JSON
+head as four bytes (big-endian), the head, and the rows of each table as Arrow IPC streams behind
+one another.
 """
 
 import json
@@ -10,39 +11,64 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from pipeline.land.protocol import Batch, Letter, Marker, Range
+from pipeline.land.protocol import Batch, Letter, Marker, Markers, Range
 from schemas.errors import SetupError
 
 _MAGIC: Final = b"RPB1"
 _HEAD: Final = len(_MAGIC) + 4
 
 
-def to_bytes(value: Batch | Marker | Letter) -> bytes:
+def to_bytes(value: Batch | Letter) -> bytes:
     """An object's bytes; those of a batch hold its rows, a letter's only its value.
 
     Raises:
         TypeError: facts or a letter's value are not of JSON's types; a bug of the caller.
     """
-    match value:
-        case Batch():
-            return _from_batch(value)
-        case Marker():
-            return _json(asdict(value))
-        case Letter():
-            return _json(dict(value.value))
+    return _from_batch(value) if isinstance(value, Batch) else _json(dict(value.value))
 
 
-def from_bytes(data: bytes) -> Batch | Marker:
-    """What `to_bytes` was given.
+def markers_to_bytes(markers: Markers) -> bytes:
+    """The object of markers that share a name; it holds no name."""
+    value = {column: asdict(marker) for column, marker in markers.items()}
+    for one in value.values():
+        del one["name"], one["column"]
+    return _json(value)
+
+
+def from_bytes(name: str, data: bytes) -> Batch | dict[str, Marker]:
+    """A batch, or markers by column.
+
+    Args:
+        name: of the object.
+        data: what `to_bytes` or `markers_to_bytes` gave.
 
     Raises:
-        SetupError: `lake_corrupt`, if it is no record or marker of this version.
+        SetupError: `lake_corrupt`, if it is no such object of this version.
     """
     try:
-        return _to_batch(data) if data[:4] == _MAGIC else _to_marker(json.loads(data))
-    except (ValueError, KeyError, TypeError, pa.ArrowException) as error:
-        message = f"a record begins with {data[:16]!r} and cannot be read ({error}); restore it"
+        return _to_batch(data) if data[:4] == _MAGIC else _to_markers(name, json.loads(data))
+    except (ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
+        start = data[:16]
+        message = f"{name}: begins with {start!r} and cannot be read ({error}); restore it"
         raise SetupError("lake_corrupt", message) from error
+
+
+def markers_of(name: str, data: bytes) -> dict[str, Marker]:
+    """Markers by column; see `from_bytes`."""
+    found = from_bytes(name, data)
+    if isinstance(found, Batch):
+        message = f"{name}: holds a batch where markers are expected; restore it"
+        raise SetupError("lake_corrupt", message)
+    return found
+
+
+def batch_at(name: str, data: bytes) -> Batch:
+    """A batch; see `from_bytes`."""
+    found = from_bytes(name, data)
+    if not isinstance(found, Batch):
+        message = f"{name}: holds no batch; restore it"
+        raise SetupError("lake_corrupt", message)
+    return found
 
 
 def _from_batch(batch: Batch) -> bytes:
@@ -73,15 +99,15 @@ def _to_batch(data: bytes) -> Batch:
         end += size
     return Batch(
         rows=rows,
-        markers=tuple(_to_marker(marker) for marker in head.pop("markers")),
+        markers=tuple(Marker(**marker) for marker in head.pop("markers")),
         ranges=tuple(Range(part["app"], tuple(part["markers"])) for part in head.pop("ranges")),
         letters=tuple(Letter(**letter) for letter in head.pop("letters")),
         **head,
     )
 
 
-def _to_marker(value: dict[str, Any]) -> Marker:
-    return Marker(**value)
+def _to_markers(name: str, value: dict[str, Any]) -> dict[str, Marker]:
+    return {column: Marker(name, column, **one) for column, one in value.items()}
 
 
 def _stream(rows: pa.Table) -> bytes:

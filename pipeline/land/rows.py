@@ -14,6 +14,7 @@ from schemas.shards import MediaInfo, Shard
 from schemas.tables import TABLES
 
 _MICRO: Final = 1e-6
+_MESSAGE: Final = 2_000  # characters
 Row = dict[str, Any]
 
 
@@ -175,19 +176,24 @@ def failure_row(
         unit = ("range", first_segment)
     return {
         "input_id": input_id,
-        "uri": uri,
+        "uri": writable(uri),
         "unit": unit[0],
         "unit_no": unit[1],
         "recipe": recipe,
         "stage": stage,
         "code": error.code,
-        "message": error.message,
+        "message": writable(error.message)[:_MESSAGE],
         "attempt": attempt,
         "size_bytes": size,
         "run_id": run_id,
         "failed_at": datetime.now(UTC),
         "sampling": sampling,
     }
+
+
+def writable(text: str) -> str:
+    """A text that every table keeps: half a surrogate pair becomes a question mark."""
+    return text.encode(errors="replace").decode()
 
 
 def tasks_json(tasks: Sequence[Task]) -> str:

@@ -1,6 +1,8 @@
 """Store: named objects in a folder, written whole or not at all, and the shards of a medium."""
 
 import errno
+import fcntl
+import hashlib
 import os
 import re
 import threading
@@ -16,8 +18,10 @@ import pyarrow.compute as pc
 
 from pipeline.land.place import Objects, Place
 from schemas.errors import InputError, SetupError
-from schemas.shards import MediaInfo, Shard, info_from_json, info_to_json
+from schemas.shards import Shard
 
+FORGOTTEN: Final = "forgotten/"
+"""What the names of objects begin with that keep a medium away."""
 _HALF_WRITTEN: Final = re.compile(r"\..+\.\d+-\d+")
 
 
@@ -82,6 +86,19 @@ class Folder:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
+    def get_version(self, name: str) -> tuple[bytes | None, str]:
+        """The bytes of an object and their digest; None and "" if there is none."""
+        data = self.get(name)
+        return data, "" if data is None else hashlib.sha256(data).hexdigest()
+
+    def replace(self, name: str, data: bytes, version: str) -> bool:
+        """Store an object if what is there is of a version; False if it is not."""
+        with disk_errors(self._root), _alone(self._root):
+            same = self.get_version(name)[1] == version
+            if same:
+                write_whole(self._path(name), data)
+            return same
+
     def delete(self, name: str) -> None:
         """Remove an object; no error if there is none."""
         with disk_errors(self._root):
@@ -103,6 +120,14 @@ class Folder:
         return self._root.joinpath(*parts)
 
 
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """No other process is in this block for the same folder, nor another thread of this one."""
+    with (root / ".replace.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def sweep(root: Path, age_s: float) -> list[str]:
     """Remove what killed writers left half written in a folder; returns its names.
 
@@ -121,6 +146,11 @@ def sweep(root: Path, age_s: float) -> list[str]:
 def local_place(root: Path) -> Place:
     """A lake in a folder."""
     return Place(str(root.absolute()), Folder(root))
+
+
+def is_forgotten(objects: Objects, media_id: str) -> bool:
+    """Whether a medium was removed on request and must not be indexed again."""
+    return objects.get(FORGOTTEN + media_id) is not None
 
 
 class ShardStore:
@@ -151,38 +181,15 @@ class ShardStore:
         self.write(more)
         return more
 
-    def write_info(self, info: MediaInfo) -> None:
-        """Keep the medium's facts beside its shards."""
-        self._objects.put(f"{self._folder}/info.json", info_to_json(info).encode())
-
-    def read_info(self) -> MediaInfo | None:
-        """The facts kept by an earlier run, or None."""
-        data = self._objects.get(f"{self._folder}/info.json")
-        return None if data is None else info_from_json(data)
-
     def read(self, part: int) -> Shard | None:
         """A shard kept earlier, or None."""
         data = self._objects.get(self.name(part))
         return None if data is None else Shard.from_ipc(data)
 
-    def count(self) -> int:
-        """Parts kept, from the first one on without a gap."""
+    def has(self, first: int, stop: int) -> bool:
+        """Whether all parts of `[first, stop)` are kept."""
         kept = set(self._objects.names(f"{self._folder}/"))
-        part = 0
-        while self.name(part) in kept:
-            part += 1
-        return part
-
-    def read_from(self, part: int) -> Iterator[Shard]:
-        """The shards from `part` on, one at a time."""
-        while (shard := self.read(part)) is not None:
-            yield shard
-            part += 1
-
-    def pictures_before(self, part: int, first: int = 0) -> int:
-        """Pictures in the parts from `first` up to `part`; kept shards only."""
-        shards = (self.read(index) for index in range(first, part))
-        return sum(shard.rows.num_rows for shard in shards if shard is not None)
+        return all(self.name(part) in kept for part in range(first, stop))
 
 
 def read_shard(objects: Objects, name: str) -> Shard:

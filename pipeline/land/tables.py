@@ -28,33 +28,44 @@ _REFUSED: Final = "lacked the necessary privileges"
 _DECORATION: Final = re.compile(r"\x1b\[\d+m|↳")
 
 
-def check_version(place: Place, *, create: bool = False) -> None:
-    """Check that this reelpage can use the lake.
+def check_version(place: Place, *, write: bool = False) -> None:
+    """Check that this reelpage can use the lake; one that is to be written is made if missing.
+
+    Lakes of version 1 are read. They are not gone on with: they do not say how far each medium is.
 
     Raises:
-        SetupError: `lake_missing`, `lake_newer` or `lake_corrupt`.
+        SetupError: `lake_missing`, `lake_newer`, `lake_older` or `lake_corrupt`.
     """
-    damaged = (
-        f"{place.uri}/{_VERSION}: is damaged; it should read {{'lake_version': {LAKE_VERSION}}}"
-    )
-    try:
-        data = place.objects.get(_VERSION)
-        found = None if data is None else int(json.loads(data)["lake_version"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SetupError("lake_corrupt", damaged) from error
-    if found is None:
-        if not create:
-            message = f"{place.uri}: there is no lake here; make one with `reelpage index ... --to`"
-            raise SetupError("lake_missing", message)
+    found = _version(place)
+    if found is None and write:
         version = json.dumps({"lake_version": LAKE_VERSION})
         place.objects.put(_VERSION, version.encode() + b"\n")
-        return
-    if found > LAKE_VERSION:
+    elif found is None:
+        message = f"{place.uri}: there is no lake here; make one with `reelpage index ... --to`"
+        raise SetupError("lake_missing", message)
+    elif found > LAKE_VERSION:
         message = (
             f"{place.uri}: the lake has version {found}, this reelpage writes {LAKE_VERSION}; "
             "upgrade reelpage or choose another --to folder"
         )
         raise SetupError("lake_newer", message)
+    elif found < LAKE_VERSION and write:
+        message = (
+            f"{place.uri}: the lake has version {found}, and this reelpage goes on with "
+            f"{LAKE_VERSION} alone; read it as before, and index into a new one"
+        )
+        raise SetupError("lake_older", message)
+
+
+def _version(place: Place) -> int | None:
+    try:
+        data = place.objects.get(_VERSION)
+        return None if data is None else int(json.loads(data)["lake_version"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        message = (
+            f"{place.uri}/{_VERSION}: is damaged; it should read {{'lake_version': {LAKE_VERSION}}}"
+        )
+        raise SetupError("lake_corrupt", message) from error
 
 
 def is_written(place: Place, table: str) -> bool:

@@ -1,4 +1,4 @@
-"""Window: which units of a partition may land next, and from where to read on after a restart.
+"""Window: which parts of a partition may land next, and from where to read on after a restart.
 
 Work completes out of order and lands in order, up to the low watermark. A window belongs to one
 assignment of one partition; it has no clock, no threads and no I/O.
@@ -10,9 +10,9 @@ from typing import Final, Generic, TypeVar
 
 from schemas.errors import SetupError
 
-UNIT_BITS: Final = 20
-FINAL_UNIT: Final = (1 << UNIT_BITS) - 1
-"""The final unit of every job has this number in positions, so that the position alone says whether
+PART_BITS: Final = 20
+FINAL_PART: Final = (1 << PART_BITS) - 1
+"""The final part of every job has this number in positions, so that the position alone says whether
 the job goes on."""
 
 T = TypeVar("T")
@@ -22,26 +22,26 @@ class LogError(SetupError):
     """The partition's log is not the one whose records landed; stop it and never skip."""
 
 
-def position_of(offset: int, unit: int, *, final: bool) -> int:
-    """Position of a unit in the tables: `offset << 20 | unit`; a final unit has all 20 bits set.
+def position_of(offset: int, part: int, *, final: bool) -> int:
+    """Position of a part in the tables: `offset << 20 | part`; a final part has all 20 bits set.
 
     Raises:
-        ValueError: the job has more units than a position can count.
+        ValueError: the job has more parts than a position can count.
     """
-    if not 0 <= unit < FINAL_UNIT:
-        message = f"unit {unit}: a job has at most {FINAL_UNIT} units; split it into ranges"
+    if not 0 <= part < FINAL_PART:
+        message = f"part {part}: a job has at most {FINAL_PART} parts; split it into ranges"
         raise ValueError(message)
-    return offset << UNIT_BITS | (FINAL_UNIT if final else unit)
+    return offset << PART_BITS | (FINAL_PART if final else part)
 
 
 def offset_of(position: int) -> int:
-    """Offset of the record whose unit is at a position."""
-    return position >> UNIT_BITS
+    """Offset of the record whose part is at a position."""
+    return position >> PART_BITS
 
 
 def is_final(position: int) -> bool:
     """Whether the job at a position has landed to its end."""
-    return position & FINAL_UNIT == FINAL_UNIT
+    return position & FINAL_PART == FINAL_PART
 
 
 def next_offset(position: int | None, first: int = 0) -> int:
@@ -99,15 +99,15 @@ def check_same_log(landed_key: str, key: str, offset: int) -> None:
 
 @dataclass(frozen=True)
 class Start:
-    """A job that may start, from a unit on: those before it have landed."""
+    """A job that may start, from a part on: those before it have landed."""
 
     offset: int
-    first_unit: int
+    first_part: int
 
 
 @dataclass(frozen=True)
 class Done(Generic[T]):
-    """A unit whose turn to land has come."""
+    """A part whose turn to land has come."""
 
     position: int
     item: T
@@ -118,7 +118,7 @@ class _Job(Generic[T]):
     offset: int
     key: str
     size: int
-    unit: int  # the next one to land
+    part: int  # the next one to land
     started: bool = False
     last: int | None = None
     done: dict[int, tuple[T, int]] = field(default_factory=dict)
@@ -128,7 +128,7 @@ class _Job(Generic[T]):
 
     def number(self, position: int) -> int:
         if not is_final(position):
-            return position & FINAL_UNIT
+            return position & FINAL_PART
         assert self.last is not None
         return self.last
 
@@ -136,16 +136,15 @@ class _Job(Generic[T]):
 class Window(Generic[T]):
     """Jobs of one partition between the poll and the tables."""
 
-    def __init__(self, position: int | None, *, records: int, size: int) -> None:
+    def __init__(self, position: int | None, *, records: int) -> None:
         """Start behind the table's position.
 
         Args:
             position: the last that landed, or None.
             records: jobs held at most.
-            size: bytes held at most, of records, media and rows.
         """
         self.position = position
-        self._records, self._size = records, size
+        self._records = records
         self._jobs: deque[_Job[T]] = deque()
         self._admitted = -1 if position is None else next_offset(position) - 1
 
@@ -155,16 +154,16 @@ class Window(Generic[T]):
     @property
     def full(self) -> bool:
         """Whether the partition has to pause."""
-        return len(self._jobs) >= self._records or self.bytes_held >= self._size
+        return len(self._jobs) >= self._records
 
     @property
     def bytes_held(self) -> int:
-        """Bytes of all jobs and of the units that wait for their turn."""
+        """Bytes of all jobs and of the parts that wait for their turn."""
         return sum(job.bytes_held() for job in self._jobs)
 
-    def may_go_on(self, offset: int) -> bool:
-        """Whether a job may make another unit; the oldest always may, or nothing would land."""
-        return self._jobs[0].offset == offset or self.bytes_held < self._size
+    def is_oldest(self, offset: int) -> bool:
+        """Whether a job is the one that everything behind it waits for."""
+        return bool(self._jobs) and self._jobs[0].offset == offset
 
     @property
     def committed(self) -> int:
@@ -190,47 +189,58 @@ class Window(Generic[T]):
             message = f"offset {offset} came after offset {self._admitted}: the log was reset"
             raise LogError("log_behind_table", message)
         resumed = self.position is not None and offset == offset_of(self.position)
-        unit = (self.position or 0) & FINAL_UNIT
-        self._jobs.append(_Job(offset, key, size, unit + 1 if resumed else 0))
+        part = (self.position or 0) & FINAL_PART
+        self._jobs.append(_Job(offset, key, size, part + 1 if resumed else 0))
         self._admitted = offset
         return self.full
 
-    def start(self) -> list[Start]:
-        """Jobs that may start now: none with the same key is before them in the window."""
+    def startable(self) -> list[Start]:
+        """Jobs that may start now, in order.
+
+        None with the same key is before them, and all that they made before has landed: so they
+        find in the tables and markers exactly what they have done.
+        """
         busy: set[str] = set()
         starts = []
         for job in self._jobs:
-            if not job.started and job.key not in busy:
-                job.started = True
-                starts.append(Start(job.offset, job.unit))
+            if not job.started and not job.done and job.key not in busy:
+                starts.append(Start(job.offset, job.part))
             busy.add(job.key)
         return starts
 
-    def complete(self, offset: int, unit: int, item: T, size: int = 0, *, final: bool) -> None:
-        """Say that a unit is done, with its rows or with its failure."""
-        job = next(job for job in self._jobs if job.offset == offset)
-        if unit < job.unit or unit in job.done or (job.last is not None and unit > job.last):
-            message = f"offset {offset}: unit {unit} was done before, or is behind the final one"
+    def start(self, offset: int) -> None:
+        """A job is being worked on."""
+        self._job(offset).started = True
+
+    def put_back(self, offset: int) -> None:
+        """A job is not worked on any more, though it has not ended."""
+        self._job(offset).started = False
+
+    def complete(self, offset: int, part: int, item: T, size: int = 0, *, final: bool) -> None:
+        """Say that a part is done, with its rows or with its failure."""
+        job = self._job(offset)
+        if part < job.part or part in job.done or (job.last is not None and part > job.last):
+            message = f"offset {offset}: part {part} was done before, or is behind the final one"
             raise ValueError(message)
-        job.done[unit] = (item, size)
+        job.done[part] = (item, size)
         if final:
-            job.last = unit
+            job.last = part
 
     def ready(self) -> list[Done[T]]:
-        """The contiguous run of done units behind the position, in order."""
+        """The contiguous run of done parts behind the position, in order."""
         run: list[Done[T]] = []
         for job in self._jobs:
-            unit = job.unit
-            while unit in job.done:
-                place = position_of(job.offset, unit, final=unit == job.last)
-                run.append(Done(place, job.done[unit][0]))
-                unit += 1
-            if job.last is None or unit <= job.last:
+            part = job.part
+            while part in job.done:
+                place = position_of(job.offset, part, final=part == job.last)
+                run.append(Done(place, job.done[part][0]))
+                part += 1
+            if job.last is None or part <= job.last:
                 break
         return run
 
     def landed(self, position: int) -> None:
-        """Forget the units up to a position, which `ready` has given.
+        """Forget the parts up to a position, which `ready` has given.
 
         Raises:
             ValueError: `ready` does not hold it.
@@ -242,9 +252,12 @@ class Window(Generic[T]):
             self._jobs.popleft()
         job = self._jobs[0]
         landed = job.number(position)
-        for unit in range(job.unit, landed + 1):
-            del job.done[unit]
-        job.unit = landed + 1
+        for part in range(job.part, landed + 1):
+            del job.done[part]
+        job.part = landed + 1
         if is_final(position):
             self._jobs.popleft()
         self.position = position
+
+    def _job(self, offset: int) -> _Job[T]:
+        return next(job for job in self._jobs if job.offset == offset)

@@ -64,11 +64,17 @@ def index(
 
     folder = local_folder(to)
     from services.index import run as indexing
+    from services.ingest.recipe import parse_sampling, parse_tasks
 
-    given = lines(inputs)
-    command = shlex.join(sys.argv[1:])
+    parse_sampling(sample)
     request = indexing.Request(
-        tuple(given), folder, tasks, tuple(ask or ()), sample, model, command, quiet=as_json
+        folder,
+        shlex.join(sys.argv[1:]),
+        tuple(lines(inputs)),
+        sample,
+        parse_tasks(tasks, tuple(ask or ())),
+        model=model,
+        quiet=as_json,
     )
     if plan:
         _print_plan(indexing.plan(request, settings()), as_json)
@@ -87,34 +93,23 @@ def retry(
 
     In a lake of the stream, failed jobs are sent again; they go on from what failed.
     """
+    if operate.is_stream(lake):
+        operate.send_again(lake, where, as_json)
+        return
     from services.index import run as indexing
-    from services.inspect import lake as inspect
+    from services.inspect.failures import open_failures, retries
     from services.storage.places import local_folder
 
-    if operate.is_stream(lake):
-        operate.replay(lake, where, as_json)
+    folder, place = local_folder(lake), place_of(lake)
+    again, left = retries(place, open_failures(place, where).to_pylist())
+    if not again:
+        text = "nothing to retry: no open failure fits"
+        say({"retried": 0, "left": left}, text, as_json)
         return
-    folder = local_folder(lake)
-    jobs = inspect.retry_jobs(place_of(lake), where)
-    if not jobs:
-        say({"retried": 0}, "nothing to retry: no open failure fits", as_json)
-        return
-    for job in jobs:
-        request = indexing.Request(
-            job.uris,
-            folder,
-            "",
-            (),
-            job.sample,
-            model,
-            shlex.join(sys.argv[1:]),
-            quiet=as_json,
-            retry_failed=True,
-            given_tasks=job.tasks,
-            pages=job.pages,
-        )
-        for run_again in (indexing.index,) * bool(job.uris) + (indexing.mend,) * bool(job.pages):
-            _finish(run_again(request, settings(), err), lake, as_json)
+    jobs = tuple(job for _, job in again)
+    command = shlex.join(sys.argv[1:])
+    request = indexing.Request(folder, command, again=jobs, model=model, quiet=as_json)
+    _finish(indexing.index(request, settings(), err), lake, as_json)
 
 
 @app.command()
@@ -194,9 +189,9 @@ def status(lake: LakeArgument, as_json: Json = False) -> None:
 def errors(lake: LakeArgument, as_json: Json = False) -> None:
     """List the failures that no later attempt has mended."""
     from services.cli.render import to_rich
-    from services.inspect import lake as inspect
+    from services.inspect.failures import open_failures
 
-    found = inspect.open_failures(place_of(lake))
+    found = open_failures(place_of(lake))
     if as_json:
         say(found.to_pylist(), "", True)
     elif found.num_rows:

@@ -57,22 +57,19 @@ def prove(lake: str) -> "list[Problem]":
     return compare(place_of(lake), settings())
 
 
-def replay(lake: str, where: str, as_json: bool) -> None:
+def send_again(lake: str, where: str, as_json: bool) -> None:
     """Send the jobs of open failures again."""
-    from services.ingest.letters import replays
-    from services.inspect import lake as inspect
+    from services.inspect.failures import open_failures, retries
     from services.topic.broker import Sender
 
     place = place_of(lake)
-    found = list(replays(place.objects, inspect.open_failures(place, where).to_pylist()))
-    again = [one for one in found if one is not None]
+    again, left = retries(place, open_failures(place, where).to_pylist())
     if again:
         sender = Sender(settings())
         try:
             sender.send(again)
         finally:
             sender.close()
-    left = len(found) - len(again)
     text = f"{len(again)} jobs sent again"
-    text += f"; {left} failures have no dead letter: pages, or runs of one process" * bool(left)
+    text += f"; {left} failures are of records that were no jobs" * bool(left)
     say({"retried": len(again), "left": left}, text, as_json)

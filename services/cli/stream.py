@@ -159,8 +159,7 @@ def worker() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ingest.drain())
     ingest.run()
-    counts = dict(ingest.slots.counts)
-    logging.getLogger("reelpage").info("drained: %s", counts)
+    logging.getLogger("reelpage").info("drained")
     if ingest.slots.busy:
         os._exit(0)  # a unit that takes long is made again by another worker
 

@@ -2,20 +2,19 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from pipeline.consume import Input, quoted
+from pipeline.consume import Input
 from pipeline.decode import probe
 from pipeline.vlm.preprocess import smart_resize
-from schemas.errors import InputError
+from schemas.errors import ReelpageError
 from schemas.shards import MediaInfo
 from services.ingest.recipe import MICRO, Recipe
-from services.model.reader import Reader
+from services.model.reader import Model
 
 _A4: Final = (842, 595)
 _SCENE_FPS: Final = 0.2
@@ -40,25 +39,20 @@ class Estimate:
         return asdict(self)
 
 
-def estimate(files: Sequence[Path | Input], recipe: Recipe, reader: Reader) -> Estimate:
-    """Probe every file and time the model on a few pictures."""
+def estimate(inputs: Iterable[Input], recipe: Recipe, model: Model) -> Estimate:
+    """Probe every input and time the model on a few pictures."""
     total = Estimate()
-    for file in files:
-        if isinstance(file, Input) and file.error is not None:
-            total.files += 1
-            total.unreadable.append(file.error.message)
-            continue
-        path = file.path if isinstance(file, Input) else file
+    for source in inputs:
         total.files += 1
+        total.bytes += source.size
         try:
-            info = probe(path)
-            total.bytes += path.stat().st_size
-        except (InputError, OSError) as error:
-            reason = error.message if isinstance(error, InputError) else f"{quoted(path)}: {error}"
-            total.unreadable.append(reason)
-            continue
-        _add(total, info, recipe)
-    total.seconds = total.visual_tokens * _seconds_per_token(recipe, reader)
+            if source.error is not None:
+                raise source.error
+            _add(total, probe(source.path), recipe)
+        except ReelpageError as error:
+            total.unreadable.append(error.message)
+        source.discard()
+    total.seconds = total.visual_tokens * _seconds_per_token(recipe, model)
     return total
 
 
@@ -84,13 +78,13 @@ def _add(total: Estimate, info: MediaInfo, recipe: Recipe) -> None:
     total.visual_tokens += pictures * rows * columns // 784
 
 
-def _seconds_per_token(recipe: Recipe, reader: Reader) -> float:
+def _seconds_per_token(recipe: Recipe, model: Model) -> float:
     """Time the whole model on a batch of noise at the budget's size."""
     rows, columns = smart_resize(
         720, 1280, min_pixels=recipe.plan.min_pixels, max_pixels=recipe.plan.max_pixels
     )
     noise = np.random.default_rng(0).integers(0, 256, (4, rows, columns, 3), dtype=np.uint8)
-    reader.read(list(noise[:1]), recipe.tasks)
+    model.read(list(noise[:1]), recipe.tasks)
     started = time.perf_counter()
-    reader.read(list(noise), recipe.tasks)
+    model.read(list(noise), recipe.tasks)
     return (time.perf_counter() - started) / (len(noise) * rows * columns / 784)

@@ -14,23 +14,19 @@ from rich.text import Text
 
 @dataclass
 class Stage:
-    """Counts of one stage. Only the thread that runs the stage writes them."""
+    """Counts of one stage."""
 
     name: str
     unit: str
     done: int = 0
-    in_flight: int = 0
-    queue: int = 0
 
 
 @dataclass
 class Progress:
-    """Counts of a run. `fraction` of the work is by bytes of input, within a medium by time."""
+    """Counts of a run. `fraction` of the work is by inputs, within a medium by time."""
 
     total_inputs: int = 0
-    total_bytes: int = 0
-    done_bytes: int = 0
-    _partial: float = 0.0
+    _partial: dict[str, float] = field(default_factory=dict)
     current: str = ""
     started: float = field(default_factory=time.monotonic)
     consume: Stage = field(default_factory=lambda: Stage("consume", "inputs"))
@@ -39,14 +35,13 @@ class Progress:
     generate: Stage = field(default_factory=lambda: Stage("generate", "answers"))
     land: Stage = field(default_factory=lambda: Stage("land", "rows"))
 
-    def advance(self, size: int, share: float) -> None:
-        """Count a share of the input in work."""
-        self._partial = min(self._partial + size * share, size)
+    def advance(self, job: str, share: float) -> None:
+        """Count a share of a medium in work."""
+        self._partial[job] = min(self._partial.get(job, 0.0) + share, 1.0)
 
-    def finish(self, size: int) -> None:
-        """Count an input as done, whatever shares of it were counted before."""
-        self._partial = 0.0
-        self.done_bytes += size
+    def finish(self, job: str) -> None:
+        """Count a medium as done, whatever shares of it were counted before."""
+        self._partial.pop(job, None)
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -55,9 +50,9 @@ class Progress:
 
     @property
     def fraction(self) -> float:
-        """Share of the input bytes that is done, 0 to 1."""
-        done = self.done_bytes + self._partial
-        return min(done / self.total_bytes, 1.0) if self.total_bytes else 0.0
+        """Share of the inputs that is done, 0 to 1."""
+        done = self.consume.done + sum(list(self._partial.values()))
+        return min(done / self.total_inputs, 1.0) if self.total_inputs else 0.0
 
     @property
     def eta_s(self) -> float | None:
@@ -81,12 +76,12 @@ def stage_table(progress: Progress) -> Group:
     spent = max(time.monotonic() - progress.started, 1e-3)
     table = Table(box=None, pad_edge=False)
     table.add_column("stage")
-    for column in ("done", "in flight", "queue", "rate"):
+    for column in ("done", "rate"):
         table.add_column(column, justify="right")
     for stage in progress.stages:
         done = f"{stage.done:,} {stage.unit}"
         rate = f"{stage.done / spent:,.1f}/s"
-        table.add_row(stage.name, done, f"{stage.in_flight:,}", f"{stage.queue:,}", rate)
+        table.add_row(stage.name, done, rate)
     line = Text(f"{progress.consume.done:,} of {progress.total_inputs:,} inputs", style="bold")
     line.append(f"  {progress.fraction:.0%}  ETA {clock(progress.eta_s)}  {progress.current}")
     line.truncate(100, overflow="ellipsis")

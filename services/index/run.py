@@ -1,53 +1,78 @@
-"""Indexing: from the arguments of `reelpage index` or `retry` to a finished run."""
+"""Run: from the arguments of `reelpage index` or `retry` to a finished run, by one worker."""
 
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
+import pyarrow as pa
 from rich.console import Console
 
-from pipeline.consume import Input, failed_input, find_files, open_input
+from pipeline.consume import Input
 from pipeline.decode import DecodePlan
-from pipeline.land.lake import Lake
-from schemas.errors import ReelpageError
-from schemas.jobs import Task
+from pipeline.land.batch import join_ranges
+from pipeline.land.commit import GroupCommitter, Tables
+from pipeline.land.lake import open_lake
+from pipeline.land.perform import Performer
+from pipeline.land.place import Place
+from pipeline.land.protocol import Protocol
+from pipeline.land.rows import Row, to_table
+from schemas.jobs import Job, MediaReference, Task
 from services.index.estimate import Estimate, estimate
-from services.index.local import LocalRun
-from services.index.mend import Mend
+from services.index.file_log import GROUP, TOPIC, FileLog
+from services.index.files import Given, found, opened
 from services.index.progress import Progress, live
-from services.index.summary import Summary, land_run
-from services.ingest.fetch import fetch, is_url
-from services.ingest.recipe import Recipe, parse_sampling, parse_tasks
-from services.model.reader import Reader, model_facts, set_threads
+from services.index.summary import Summary, run_row
+from services.index.watch import RunWatch
+from services.ingest.board import Board
+from services.ingest.compose import Jobs, Lake, compose
+from services.ingest.recipe import Recipe, parse_sampling
+from services.ingest.sources import Sources
+from services.model.in_process import InProcess
 from services.settings import Settings
+
+_LINGER_S: Final = 1.0
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for."""
+    """What the user asked for.
 
-    inputs: tuple[str, ...]
+    Attributes:
+        lake: folder of the tables.
+        command: as it was given.
+        inputs: paths, folders and URLs ...
+        sample: ... how their frames are chosen ...
+        tasks: ... and what they are asked;
+        again: or jobs that failed before.
+        model: folder of a checkpoint; None for that of the settings.
+        quiet: whether to show no progress.
+    """
+
     lake: Path
-    tasks: str
-    questions: tuple[str, ...]
-    sample: str
-    model: Path | None
     command: str
+    inputs: tuple[str, ...] = ()
+    sample: str = "1fps"
+    tasks: tuple[Task, ...] = ()
+    again: tuple[Job, ...] = ()
+    model: Path | None = None
     quiet: bool = False
-    retry_failed: bool = False
-    given_tasks: tuple[Task, ...] | None = None
-    pages: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def plan(request: Request, settings: Settings) -> Estimate:
-    """Totals and time of a run, without starting it."""
-    recipe, reader = _prepare(request, settings)
-    with _files(request.inputs) as files:
-        return estimate(files, recipe, reader)
+    """Totals and time of a run, without starting it.
+
+    Raises:
+        SetupError: `usage`, `model_missing` or `model_unsupported`.
+    """
+    model = _model(request, settings)
+    recipe = _recipe(request, model)
+    with tempfile.TemporaryDirectory(prefix="reelpage-") as folder:
+        inputs = _opened(_jobs(request, "plan"), settings, Path(folder))
+        return estimate((source for _, source in inputs), recipe, model.loaded)
 
 
 def index(request: Request, settings: Settings, console: Console) -> Summary:
@@ -56,72 +81,71 @@ def index(request: Request, settings: Settings, console: Console) -> Summary:
     Raises:
         SetupError: before anything starts, or when the lake cannot be written on.
     """
-    started, run_id = datetime.now(UTC), uuid.uuid4().hex[:16]
-    recipe, reader = _prepare(request, settings)
-    with Lake(request.lake) as lake, _files(request.inputs) as files:
-        progress = Progress(total_bytes=sum(map(_size, files)))
-        run = LocalRun(lake, recipe, reader, progress, run_id, retry_failed=request.retry_failed)
+    started, summary = datetime.now(UTC), Summary(uuid.uuid4().hex[:16])
+    model = _model(request, settings)
+    recipe = _recipe(request, model)
+    given = _jobs(request, summary.run_id)
+    summary.inputs = len(given)
+    with (
+        open_lake(request.lake) as place,
+        GroupCommitter(place, delay_s=0.0) as tables,
+        tempfile.TemporaryDirectory(prefix="reelpage-") as folder,
+    ):
+        progress, board = Progress(total_inputs=len(given)), Board()
+        files = FileLog(board, _opened(given, settings, Path(folder)))
+        watch = RunWatch(files, progress, summary)
+        jobs = Jobs(GROUP, TOPIC, board, files, files.send, run_of=lambda _: summary.run_id)
+        lake = Lake(place, tables, _LINGER_S, watch.landed)
+        worker = compose(jobs, lake, files, model, settings.slots, watch)
         with live(progress, console, quiet=request.quiet):
-            summary = run.run(files)
-        land_run(lake, recipe, summary, started, request.command)
+            worker.run()
+        summary.check()
+        _land(place, tables, run_row(recipe, summary, started, request.command))
     return summary
 
 
-def mend(request: Request, settings: Settings, console: Console) -> Summary:
-    """Try the request's failed pages again.
-
-    Raises:
-        SetupError: before anything starts, or when the lake cannot be written on.
-    """
-    started, run_id = datetime.now(UTC), uuid.uuid4().hex[:16]
-    recipe, reader = _prepare(request, settings)
-    with Lake(request.lake) as lake:
-        progress = Progress()
-        run = Mend(lake, recipe, reader, progress, run_id)
-        with live(progress, console, quiet=request.quiet):
-            summary = run.run({Path(uri): numbers for uri, numbers in request.pages.items()})
-        land_run(lake, recipe, summary, started, request.command)
-    return summary
+def _model(request: Request, settings: Settings) -> InProcess:
+    directory = settings.model_directory(request.model)
+    return InProcess(directory, settings.device, settings.threads)
 
 
-def _prepare(request: Request, settings: Settings) -> tuple[Recipe, Reader]:
-    """Check everything that can be wrong before the first file is opened."""
-    tasks = request.given_tasks
-    if tasks is None:
-        tasks = parse_tasks(request.tasks, request.questions)
-    sampling = parse_sampling(request.sample)
-    facts = model_facts(settings.model_directory(request.model))
-    set_threads(settings.threads)
-    recipe = Recipe(
-        DecodePlan(sampling, facts.min_pixels, facts.max_pixels), tasks, facts.name, facts.revision
-    )
-    return recipe, Reader(facts, settings.device)
+def _recipe(request: Request, model: InProcess) -> Recipe:
+    """What the run does to an input, for its own row."""
+    facts = model.model()
+    sample, tasks = request.sample, request.tasks
+    if request.again:
+        sample, tasks = request.again[0].sample, request.again[0].tasks
+    plan = DecodePlan(parse_sampling(sample), facts.min_pixels, facts.max_pixels)
+    return Recipe(plan, tasks, facts.name, facts.revision)
 
 
-@contextmanager
-def _files(arguments: Iterable[str]) -> Iterator[list[Path | Input]]:
-    """The inputs behind paths, folders and URLs; downloads live as long as the block."""
-    with tempfile.TemporaryDirectory(prefix="reelpage-") as folder:
-        found: list[Path | Input] = []
-        for index, argument in enumerate(arguments):
-            if is_url(argument):
-                found.append(_download(argument, Path(folder) / f"{index:06}"))
-            else:
-                found += find_files([Path(argument)])
-        yield found
+def _jobs(request: Request, run_id: str) -> list[tuple[Job, Input | None]]:
+    """The jobs of a run, and why one of them cannot be worked on."""
+    if request.again:
+        return [(_numbered(job, run_id, n), None) for n, job in enumerate(request.again)]
+    jobs: list[tuple[Job, Input | None]] = []
+    for number, one in enumerate(found(request.inputs)):
+        broken = one if isinstance(one, Input) else None
+        uri = one.uri if isinstance(one, Input) else one
+        job = Job("", MediaReference(uri), request.tasks, sample=request.sample)
+        jobs.append((_numbered(job, run_id, number), broken))
+    return jobs
 
 
-def _download(url: str, target: Path) -> Input:
-    if url.startswith("file://"):
-        return open_input(Path(url.removeprefix("file://")), url)
-    try:
-        fetch(url, target)
-    except ReelpageError as error:
-        return failed_input(url, error)
-    return open_input(target, url)
+def _numbered(job: Job, run_id: str, number: int) -> Job:
+    return replace(job, id=f"{run_id}-{number}")
 
 
-def _size(file: Path | Input) -> int:
-    if isinstance(file, Input):
-        return file.size
-    return file.stat().st_size if file.exists() else 0
+def _opened(
+    jobs: Sequence[tuple[Job, Input | None]], settings: Settings, folder: Path
+) -> Iterator[Given]:
+    """Jobs with their media, one at a time; downloads go below a folder."""
+    sources = Sources(replace(settings, roots=(Path("/"),)))  # whoever runs this may read it
+    for job, broken in jobs:
+        yield job, broken or opened(job, sources, folder / job.id)
+
+
+def _land(place: Place, tables: Tables, row: Row) -> None:
+    protocol = Protocol(join_ranges, pa.table({}))
+    rows, app = to_table("runs", [row]), f"{GROUP}/run/{row['run_id']}"
+    Performer(tables, place.objects).run(protocol.append("runs", app, 0, rows))

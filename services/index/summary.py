@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from pipeline.land.lake import Lake, Landing
-from pipeline.land.rows import tasks_json, to_table
+from pipeline.land.rows import Row, tasks_json
 from schemas import __version__
 from services.ingest.recipe import Recipe
 
@@ -48,9 +47,9 @@ class Summary:
             raise RuntimeError(message)
 
 
-def land_run(lake: Lake, recipe: Recipe, summary: Summary, started: datetime, command: str) -> None:
-    """Write the run's own row."""
-    row = {
+def run_row(recipe: Recipe, summary: Summary, started: datetime, command: str) -> Row:
+    """The run's own row of `runs`."""
+    return {
         "run_id": summary.run_id,
         "started_at": started,
         "finished_at": datetime.now(UTC),
@@ -69,8 +68,6 @@ def land_run(lake: Lake, recipe: Recipe, summary: Summary, started: datetime, co
         "peak_rss_bytes": _peak_bytes(),
         "exit_code": summary.exit_code,
     }
-    landing = Landing(f"local/run/{summary.run_id}", 0, to_table("runs", [row]), final=True)
-    lake.land("runs", [landing])
 
 
 def _peak_bytes() -> int:

@@ -1,19 +1,24 @@
-"""Columns: what a job makes rows of, structure and each prompt, and what became of it before.
+"""Columns: what a job makes rows of, structure and each prompt, and how far that has landed.
 
-Each column of a medium, or of a range of it, has a marker that is written when a job ends. So the
-same work that is sent again is found done, and another prompt over the same medium lands alone.
+Each column of a medium, or of a range of it, has a marker, and those of one medium or range are one
+object. So the same work that is sent again is found done, another prompt over the same medium lands
+alone, and what was interrupted goes on from where it stopped, whoever goes on with it.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
-from pipeline.land.protocol import Marker, Range
-from schemas.jobs import Job, Task, UnitRange
+from pipeline.land.protocol import STRUCTURE, Marker, Markers, Range
+from schemas.jobs import PARTS, Job, PartRange, Task
+from schemas.shards import MediaInfo, info_from_json
 from services.ingest.recipe import Recipe
 
-WHOLE: Final = UnitRange(0, 100_000)
+WHOLE: Final = PartRange(0, PARTS)
 """All parts that a medium may have."""
+
+ReadMarkers = Callable[[str], Markers]
+"""Reads the markers of an object by its name; empty if there is none."""
 
 
 @dataclass(frozen=True)
@@ -21,14 +26,19 @@ class Column:
     """One column of a medium.
 
     Attributes:
-        marker: name of its marker.
+        name: of its marker.
         first: part from which on its rows are missing.
         task: prompt, or None for structure.
     """
 
-    marker: str
+    name: str
     first: int
     task: Task | None = None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What its markers say beside how far it is."""
+        return {} if self.task is None else {"task": asdict(self.task)}
 
 
 @dataclass(frozen=True)
@@ -36,14 +46,22 @@ class Columns:
     """The columns that a job still has to make.
 
     Attributes:
+        name: of the object of their markers.
         span: parts of the medium that the job is about.
         missing: structure first; empty if nothing is left to do.
         known_failure: whether that is because an earlier attempt has recorded a failure.
+        pictures: in the parts whose structure has landed.
+        kept: parts of the span whose shards are kept, because its structure has landed whole ...
+        info: ... and then the facts of the medium.
     """
 
-    span: UnitRange
+    name: str
+    span: PartRange
     missing: tuple[Column, ...]
     known_failure: bool = False
+    pictures: int = 0
+    kept: int = 0
+    info: MediaInfo | None = None
 
     @property
     def first(self) -> int:
@@ -61,57 +79,98 @@ class Columns:
 
     def markers(
         self,
-        outcome: Literal["indexed", "failed"],
+        outcome: Literal["partial", "indexed", "failed"],
         parts: int,
         facts: Mapping[str, Any],
         attempt: int,
     ) -> tuple[Marker, ...]:
-        """What to write when the job ends with `parts` of its span landed."""
+        """What is true once `parts` of the span have landed; `facts` are those of structure."""
         return tuple(
-            Marker(one.marker, outcome, max(parts, one.first - self.span.start), facts, attempt)
+            Marker(
+                self.name,
+                one.name,
+                outcome,
+                max(parts, one.first - self.span.start),
+                one.facts | (dict(facts) if one.task is None else {}),
+                attempt,
+            )
             for one in self.missing
         )
 
 
-def look_up(
-    read: Callable[[str], Marker | None], job: Job, media_id: str, recipe: Recipe
-) -> Columns:
+def look_up(read: ReadMarkers, job: Job, media_id: str, recipe: Recipe) -> Columns:
     """Find out by their markers which columns of a job are missing.
 
     A failure of a lower attempt is work again, from the part on that failed.
 
     Args:
-        read: reads a marker, or gives None.
+        read: reads markers.
         job: what was asked.
         media_id: sha256 of the medium's content.
         recipe: sampling, model and tasks of the job.
     """
     span = job.range or WHOLE
-    tasks: tuple[Task | None, ...] = (None, *job.tasks)
+    name = markers_name(media_id, recipe, span)
+    markers = read(name)
+    structure = markers.get(STRUCTURE)
     missing = []
-    for task in tasks:
-        column = Column(marker_name(media_id, recipe, span, task), span.start, task)
-        marker = read(column.marker)
-        if marker is not None and marker.outcome == "indexed":
-            continue
-        if marker is not None:
-            if marker.attempt >= job.attempt:
-                return Columns(span, (), known_failure=True)
-            column = replace(column, first=span.start + marker.units)
-        missing.append(column)
-    return Columns(span, tuple(missing))
+    for task in (None, *job.tasks):
+        column = column_name(recipe, task)
+        marker = markers.get(column)
+        if marker is None:
+            missing.append(Column(column, span.start, task))
+        elif marker.outcome == "failed" and marker.attempt >= job.attempt:
+            return Columns(name, span, (), known_failure=True)
+        elif marker.outcome != "indexed":
+            missing.append(Column(column, span.start + marker.parts, task))
+    if structure is None:
+        return Columns(name, span, tuple(missing))
+    info = _info(structure)
+    pictures = structure.facts.get("pictures", 0)
+    kept = 0 if info is None else structure.parts
+    return Columns(name, span, tuple(missing), pictures=pictures, kept=kept, info=info)
+
+
+def look_up_pages(read: ReadMarkers, job: Job, media_id: str, recipe: Recipe) -> Columns:
+    """The same for a job of single pages: each of them is a column."""
+    name = f"markers/{media_id}/{recipe.sampling_id}/pages.json"
+    markers = read(name)
+    done = {
+        page
+        for page, marker in markers.items()
+        if marker.outcome == "indexed" or marker.attempt >= job.attempt
+    }
+    left = [str(page) for page in job.pages if str(page) not in done]
+    structure = read(markers_name(media_id, recipe, WHOLE)).get(STRUCTURE)
+    known = [markers[str(page)] for page in job.pages if str(page) in done]
+    return Columns(
+        name,
+        WHOLE,
+        tuple(Column(page, 0) for page in left),
+        known_failure=not left and any(marker.outcome == "failed" for marker in known),
+        info=None if structure is None else _info(structure),
+    )
+
+
+def _info(structure: Marker) -> MediaInfo | None:
+    """The medium's facts, once all its structure has landed."""
+    return info_from_json(structure.facts["info"]) if structure.outcome == "indexed" else None
 
 
 def range_of(job: Job, media_id: str, recipe: Recipe) -> tuple[Range, ...]:
     """The medium that may become whole with this job, if it is one of several."""
     if not job.ranges:
         return ()
-    names = tuple(marker_name(media_id, recipe, span, None) for span in job.ranges)
+    names = tuple(markers_name(media_id, recipe, span) for span in job.ranges)
     return (Range(f"media/{media_id}/{recipe.sampling}", names),)
 
 
-def marker_name(media_id: str, recipe: Recipe, span: UnitRange, task: Task | None) -> str:
-    """Name of a column's marker: `markers/<media id>/<sampling id>/<span>/<column>.json`."""
+def markers_name(media_id: str, recipe: Recipe, span: PartRange) -> str:
+    """Name of the object of a span's markers: `markers/<media id>/<sampling id>/<span>.json`."""
     part = "whole" if span == WHOLE else f"{span.start}-{span.stop}"
-    column = "structure" if task is None else f"{recipe.revision}-{task.prompt_id}"
-    return f"markers/{media_id}/{recipe.sampling_id}/{part}/{column}.json"
+    return f"markers/{media_id}/{recipe.sampling_id}/{part}.json"
+
+
+def column_name(recipe: Recipe, task: Task | None) -> str:
+    """Name of a column: structure, or model revision and prompt."""
+    return STRUCTURE if task is None else f"{recipe.revision}-{task.prompt_id}"

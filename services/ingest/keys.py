@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import Final
 
-from schemas.jobs import Job, UnitRange
+from schemas.jobs import Job, PartRange
 from schemas.shards import MediaInfo
 from services.ingest.columns import WHOLE
 
@@ -54,6 +54,6 @@ def fan_out(
     if job.range is not None or info.kind != "video" or length <= LONG_US:
         return ()
     starts = range(0, -(-length // segment_us), RANGE_PARTS)
-    ranges = tuple(map(UnitRange, starts, [*starts[1:], WHOLE.stop]))
+    ranges = tuple(map(PartRange, starts, [*starts[1:], WHOLE.stop]))
     made = [replace(job, id=f"{job.id}/{span.start}", range=span, ranges=ranges) for span in ranges]
     return tuple((key_of(one, media_id), one) for one in made)

@@ -1,14 +1,15 @@
-"""Letters: what failed in a stream, whether it has been mended since, and how it is sent again."""
+"""Letters: what failed, whether it has been mended since, and how it is tried again."""
 
+import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.land.place import Objects
-from pipeline.land.protocol import Marker
-from pipeline.land.records import from_bytes
-from schemas.errors import SetupError
+from pipeline.land.protocol import Letter
+from pipeline.land.records import markers_of
+from schemas.errors import ReelpageError, SetupError
 from schemas.jobs import Job
 
 
@@ -17,14 +18,16 @@ class DeadLetter:
     """A job that failed.
 
     Attributes:
+        name: of its object.
         key: of its record.
-        job: as it came.
-        markers: names of the markers of what it left undone.
+        job: as it came, or for a page that failed alone, about this page.
+        columns: objects and columns of the markers of what it left undone.
     """
 
+    name: str
     key: str
     job: Job
-    markers: tuple[str, ...]
+    columns: tuple[tuple[str, str], ...]
 
     @property
     def again(self) -> tuple[str, Job]:
@@ -32,50 +35,47 @@ class DeadLetter:
         return self.key, replace(self.job, attempt=self.job.attempt + 1)
 
 
-def letter_name(input_id: str, job_id: str, attempt: int) -> str:
+def letter_name(input_id: str, run_id: str, attempt: int, page_no: int = 0) -> str:
     """Name of the dead letter's object."""
-    return f"dead/{input_id}/{job_id}-{attempt}.json"
+    run = hashlib.sha256(run_id.encode()).hexdigest()[:16]  # it may hold any character
+    page = f"-page-{page_no}" if page_no else ""
+    return f"dead/{input_id}/{run}-{attempt}{page}.json"
+
+
+def letter(
+    name: str, key: str, job: Job, columns: Sequence[tuple[str, str]], facts: Mapping[str, Any]
+) -> Letter:
+    """The letter of a job; `facts` are for those who read it."""
+    value = {"job": job.to_json(), "key": key, "columns": [list(one) for one in columns]}
+    return Letter(name, value | dict(facts))
 
 
 def letter_of(objects: Objects, failure: Mapping[str, Any]) -> DeadLetter | None:
-    """The dead letter of a row of `failures`, or None: pages and runs of one process have none.
+    """The dead letter of a row of `failures`, or None: a record that was no job has none.
 
     Raises:
         SetupError: `lake_corrupt`, if it cannot be read.
     """
-    if failure["unit"] == "page":
-        return None
-    name = letter_name(failure["input_id"], failure["run_id"], failure["attempt"])
+    page_no = failure["unit_no"] if failure["unit"] == "page" else 0
+    name = letter_name(failure["input_id"], failure["run_id"], failure["attempt"], page_no)
     data = objects.get(name)
     if data is None:
         return None
     try:
         value = json.loads(data)
-        job = Job.from_json(value["job"])
-        return DeadLetter(value["key"], job, tuple(value["markers"]))
-    except (ValueError, KeyError, TypeError) as error:
+        columns = tuple((name, column) for name, column in value["columns"])
+        return DeadLetter(name, value["key"], Job.from_json(value["job"]), columns)
+    except (ValueError, KeyError, TypeError, ReelpageError) as error:
         message = f"{name}: is damaged ({error!r}); delete it, and submit its medium again"
         raise SetupError("lake_corrupt", message) from error
 
 
-def is_mended(objects: Objects, failure: Mapping[str, Any]) -> bool:
+def is_mended(objects: Objects, one: DeadLetter) -> bool:
     """Whether all that a failed job left undone has landed since."""
-    letter = letter_of(objects, failure)
-    return letter is not None and all(_is_indexed(objects, name) for name in letter.markers)
+    return bool(one.columns) and all(_is_indexed(objects, *column) for column in one.columns)
 
 
-def replays(
-    objects: Objects, failures: Iterable[Mapping[str, Any]]
-) -> Iterator[tuple[str, Job] | None]:
-    """For each failure its job with the next attempt and its key, or None if there is no letter."""
-    for failure in failures:
-        letter = letter_of(objects, failure)
-        yield None if letter is None else letter.again
-
-
-def _is_indexed(objects: Objects, name: str) -> bool:
+def _is_indexed(objects: Objects, name: str, column: str) -> bool:
     data = objects.get(name)
-    if data is None:
-        return False
-    marker = from_bytes(data)
-    return isinstance(marker, Marker) and marker.outcome == "indexed"
+    marker = None if data is None else markers_of(name, data).get(column)
+    return marker is not None and marker.outcome == "indexed"

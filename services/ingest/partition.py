@@ -4,25 +4,31 @@ import time
 from dataclasses import dataclass, field
 from typing import Final
 
-from pipeline.land.batch import Unit
+from pipeline.land.batch import Part
 from pipeline.land.protocol import Resumed
 from pipeline.land.window import (
     LogError,
-    Start,
     Window,
     check_same_log,
     next_offset,
     offset_of,
     seek_to,
 )
-from services.topic.broker import Record
+from services.topic.record import Record
 
 _RECORDS: Final = 64
-_BYTES: Final = 256 << 20
-"""What the window holds at the most, in jobs and bytes."""
+"""Jobs that the window of a partition holds at the most."""
 
-Marked = tuple[str, Unit]
-"""A unit with the mark of its record."""
+Marked = tuple[str, Part]
+"""A part with the mark of its record."""
+
+
+@dataclass(frozen=True)
+class Tries:
+    """How often the next part of a job has failed, and when it is tried again."""
+
+    failed: int = 0
+    not_before: float = 0.0
 
 
 @dataclass(eq=False)
@@ -34,7 +40,8 @@ class Partition:
         resumed: where its tables stand, or None at the beginning.
         fetch: offset of the next record to take.
         window: jobs that have not landed.
-        records: of those jobs, by offset.
+        records: of those jobs, by offset, with when they came, as a number that grows.
+        tries: of those jobs that could not be gone on with.
         reading: whether the consumer has been sent to `fetch` ...
         sought: ... and when, or when its last record came, by the monotonic clock.
     """
@@ -43,14 +50,15 @@ class Partition:
     resumed: Resumed | None
     fetch: int
     window: Window[Marked] = field(init=False)
-    records: dict[int, Record] = field(default_factory=dict)
+    records: dict[int, tuple[int, Record]] = field(default_factory=dict)
+    tries: dict[int, Tries] = field(default_factory=dict)
     reading: bool = False
     sought: float = 0.0
 
     def __post_init__(self) -> None:
         """Open the window behind the position."""
         position = None if self.resumed is None else self.resumed.position
-        self.window = Window(position, records=_RECORDS, size=_BYTES)
+        self.window = Window(position, records=_RECORDS)
 
     @classmethod
     def at(cls, number: int, resumed: Resumed | None, log_start: int) -> "Partition":
@@ -64,8 +72,12 @@ class Partition:
         end = 0 if position is None else offset_of(position) + 1
         return cls(number, resumed, seek_to(position, log_start, end))
 
-    def take(self, record: Record) -> None:
+    def take(self, record: Record, number: int) -> None:
         """Let a fetched record into the window, unless it has landed.
+
+        Args:
+            record: the next one of the log.
+            number: larger than that of all records that came before.
 
         Raises:
             LogError: `log_replaced` or `log_behind_table`: this is another log.
@@ -81,7 +93,7 @@ class Partition:
             check_same_log(landed.key, record.mark, record.offset)
         if not self.window.has_landed(record.offset):
             self.window.admit(record.offset, record.key, len(record.value))
-            self.records[record.offset] = record
+            self.records[record.offset] = (number, record)
         self.fetch, self.sought = record.offset + 1, time.monotonic()
 
     def check_end(self, high_water: int) -> None:
@@ -93,12 +105,9 @@ class Partition:
         if self.resumed is not None:
             seek_to(self.resumed.position, 0, high_water)
 
-    def starts(self) -> list[tuple[Start, Record]]:
-        """Jobs that may start now, with their records."""
-        return [(start, self.records[start.offset]) for start in self.window.start()]
-
     def landed(self, position: int) -> None:
         """Forget what has landed."""
         self.window.landed(position)
         done = next_offset(position)
         self.records = {offset: one for offset, one in self.records.items() if offset >= done}
+        self.tries = {offset: one for offset, one in self.tries.items() if offset >= done}

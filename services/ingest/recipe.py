@@ -1,8 +1,10 @@
 """Recipe: what a run does to every input, and the names under which its rows land."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from pipeline.decode import DecodePlan, Sampling
 from schemas.errors import SetupError
@@ -13,6 +15,12 @@ STANDARD_TASKS = {
     "ocr": Task("ocr", "Read the text.", 256),
 }
 MICRO = 1_000_000
+_SAMPLE: Final = re.compile(
+    r"(?P<rate>[0-9]{0,6}(\.[0-9]{1,6})?)fps|(?P<count>[0-9]{1,9})(frames)?"
+)
+_SLOWEST: Final = 1e-4  # frames a second
+_FASTEST: Final = 1e4
+_FRAMES: Final = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -55,18 +63,6 @@ class Recipe:
         parts = [self.sampling, self.revision, *sorted(task.prompt_id for task in self.tasks)]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
-    def structure_app(self, media_id: str) -> str:
-        """Application id of `media`, `segments`, `frames` and `pages` rows."""
-        return f"local/{media_id}/{self.sampling}"
-
-    def answers_app(self, media_id: str, task: Task) -> str:
-        """Application id of the `answers` rows of one task."""
-        return f"{self.structure_app(media_id)}/{self.revision}/{task.prompt_id}"
-
-    def failure_app(self, input_id: str, page_no: int) -> str:
-        """Application id of one unit's `failures` rows; positions are attempts."""
-        return f"local/{input_id}/{self.id}/{page_no}"
-
 
 def parse_tasks(names: str, questions: Sequence[str]) -> tuple[Task, ...]:
     """Tasks from `--tasks caption,ocr` and any number of `--ask "question"`.
@@ -91,14 +87,12 @@ def parse_sampling(text: str) -> Sampling:
     Raises:
         SetupError: `usage`, if it is none of these.
     """
-    try:
-        if text == "scene":
-            return Sampling("scene", 0.0)
-        if text.endswith("fps") and float(text.removesuffix("fps")) > 0:
-            return Sampling("rate", float(text.removesuffix("fps")))
-        if int(text.removesuffix("frames")) > 0:
-            return Sampling("count", float(int(text.removesuffix("frames"))))
-    except ValueError:
-        pass
+    found = _SAMPLE.fullmatch(text)
+    if text == "scene":
+        return Sampling("scene", 0.0)
+    if found and found["rate"] and _SLOWEST <= float(found["rate"]) <= _FASTEST:
+        return Sampling("rate", float(found["rate"]))
+    if found and found["count"] and 0 < int(found["count"]) <= _FRAMES:
+        return Sampling("count", float(int(found["count"])))
     message = f'--sample {text}: give a rate ("1fps", "0.2fps"), a count ("16frames") or "scene"'
     raise SetupError("usage", message)

@@ -1,192 +1,209 @@
-"""Slots: threads of an ingest worker that work on one job each, unit by unit."""
+"""Slots: threads of an ingest worker that work on one job each, part by part.
+
+Whatever is raised in a slot has one of three ends: a part that says what failed, the job put back
+to be tried again, or the end of the worker.
+"""
 
 import logging
 import random
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Protocol
 
-import pyarrow as pa
-
-from pipeline.land.batch import Unit
-from pipeline.land.rows import failure_row, to_table
-from schemas.errors import InputError, TransientError
+from pipeline.land.batch import Part
+from pipeline.land.rows import failure_row
+from schemas.errors import InputError, ReelpageError, SetupError, TransientError
 from schemas.jobs import Job
+from services.ingest.board import Board, Ticket
 from services.ingest.keys import FanOut
-from services.ingest.units import Delivery
+from services.ingest.partition import Tries
+from services.ingest.subject import Delivery
 from services.ingest.work import Work, read_job
-from services.topic.broker import Record
+from services.topic.record import Record
 
 log = logging.getLogger(__name__)
 
 ATTEMPTS: Final = 6
-"""Attempts at one unit before it is a failure."""
+"""Attempts at one part before it is a failure."""
 _LONGEST_WAIT_S: Final = 30.0
-_ROOM_S: Final = 0.2
+_AWAY_S: Final = 5.0  # before a job is tried again that a service was away for
+_IDLE_S: Final = 0.2
 _MICRO: Final = 1_000_000
+_HOPELESS: Final = ("disk_full", "lake_not_writable")
 
 
-class Turn(Exception):
-    """The job is not this worker's any more, or the worker drains."""
+class Watch(Protocol):
+    """Who is told what becomes of jobs; called by many threads."""
+
+    def made(self, record: Record, job: Job | None, part: Part) -> None:
+        """A part of a job is there; the job is None where the record holds none."""
 
 
 @dataclass(frozen=True)
-class Ticket:
-    """A job to work on.
+class Hands:
+    """What the slots of a worker need.
 
     Attributes:
-        record: as it came.
-        first: number of the first unit that has not landed.
-        wanted: whether the job is still this worker's.
-        has_room: whether another unit may be made now.
-        complete: takes a unit with its number.
+        topic: name of the log.
+        begin: an attempt at a job.
+        send: puts the jobs that a job becomes on the log, behind its record.
+        run_of: what the rows of a job say they came by.
+        check: asks the services that all jobs need; raises TransientError while one is away.
+        watch: told of every part.
     """
 
-    record: Record
-    first: int
-    wanted: Callable[[], bool]
-    has_room: Callable[[], bool]
-    complete: Callable[[int, Unit], None]
+    topic: str
+    begin: Callable[[Delivery], Work]
+    send: Callable[[Record, Iterable[tuple[str, Job]]], Any]
+    run_of: Callable[[Job], str]
+    check: Callable[[], object]
+    watch: Watch
 
 
 class Slots:
-    """Works on jobs until it is told to stop; then every job ends behind the unit in work."""
+    """Works on the jobs of a board until it is told to stop, each to the end of a part."""
 
-    def __init__(
-        self,
-        count: int,
-        work: Work,
-        topic: str,
-        send: Callable[[Iterable[tuple[str, Job]]], object],
-    ) -> None:
-        """Take what the work needs.
-
-        Args:
-            count: jobs at a time.
-            work: makes units of a job.
-            topic: where the jobs come from.
-            send: sends the jobs that a long video's job becomes.
-        """
-        self._work, self._topic, self._send = work, topic, send
-        self._threads = ThreadPoolExecutor(count, thread_name_prefix="slot")
+    def __init__(self, count: int, board: Board, hands: Hands) -> None:
+        self._board, self._hands = board, hands
         self._stop = threading.Event()
-        self._lock = threading.Lock()
-        self._busy = 0
-        self.counts: Counter[str] = Counter()
+        self._error: BaseException | None = None
+        self._busy: set[int] = set()
+        self._threads = [
+            threading.Thread(target=self._loop, args=(number,), name=f"slot-{number}", daemon=True)
+            for number in range(count)
+        ]
 
     @property
     def busy(self) -> int:
         """Jobs in work."""
-        return self._busy
+        return len(self._busy)
 
-    def start(self, ticket: Ticket) -> None:
-        """Queue a job."""
-        if not self._stop.is_set():
-            self._threads.submit(self._guarded, ticket)
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """Begin no further unit."""
+        """Begin no further part."""
         self._stop.set()
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _guarded(self, ticket: Ticket) -> None:
-        with self._lock:
-            self._busy += 1
+    def join(self) -> None:
+        """Wait for the threads that have nothing in work; the others end with the process."""
+        for thread in self._threads:
+            if not self._busy and thread.is_alive():
+                thread.join()
+
+    def check(self) -> None:
+        """Raise what ends the worker."""
+        if self._error is not None:
+            raise self._error
+
+    def _loop(self, number: int) -> None:
         try:
-            self._run(ticket)
-        except Turn:
-            pass
+            while not self._stop.is_set():
+                ticket = self._board.next_ticket(time.monotonic())
+                if ticket is None:
+                    self._board.wait(_IDLE_S)
+                    continue
+                self._busy.add(number)
+                self._attempt(ticket)
+                self._busy.discard(number)
+        except BaseException as error:  # noqa: BLE001 - raised in the worker's main thread
+            self._error = error
         finally:
-            with self._lock:
-                self._busy -= 1
+            self._busy.discard(number)
 
-    def _run(self, ticket: Ticket) -> None:
+    def _attempt(self, ticket: Ticket) -> None:
         record = ticket.record
         try:
             job = read_job(record.value)
         except InputError as error:
-            self._finish(ticket, ticket.first, _bad_job(self._topic, record, error), record.mark)
+            self._give(ticket, ticket.first, None, _bad_job(self._hands.topic, record, error))
             return
-        delivery = Delivery(job, self._topic, record.partition, record.offset, record.key)
-        number, attempt = ticket.first, 0
-        while True:
-            try:
-                for made in self._units(ticket, delivery, number):
-                    self._finish(ticket, number, made, job.id)
-                    number, attempt = number + 1, 0
-                return
-            except Turn:
-                raise
-            except Exception as fault:  # noqa: BLE001 - one of ours must not hold the others up
-                cause = _transient(fault, job)
-                attempt += 1
-                if attempt >= ATTEMPTS or _is_late(job):
-                    self._give_up(ticket, delivery, number, cause)
-                    return
-                log.warning("job %s: unit %d, attempt %d: %s", job.id, number, attempt, cause)
-                self._wait(ticket, min(random.uniform(0.5, 1) * 2**attempt, _LONGEST_WAIT_S))
-
-    def _units(self, ticket: Ticket, delivery: Delivery, number: int) -> Generator[Unit]:
-        """Units, each begun only when it has room and the job is still wanted."""
-        units = self._work.units(delivery, number)
+        work = self._hands.begin(
+            Delivery(
+                job,
+                self._hands.topic,
+                record.partition,
+                record.offset,
+                record.key,
+                self._hands.run_of(job),
+            )
+        )
+        number = ticket.first
         try:
-            while True:
-                while not ticket.has_room():
-                    self._wait(ticket, _ROOM_S)
-                self._wait(ticket, 0)
-                made = next(units, None)
-                if made is None:
-                    return
-                if isinstance(made, FanOut):
-                    self._send(made.jobs)
-                    log.info("job %s: cut into %d ranges", delivery.job.id, len(made.jobs))
-                    made = Unit(final=True)
-                yield made
-        finally:
-            units.close()
+            with closing(work.parts()) as parts:
+                for made in parts:
+                    part = self._sent(record, made) if isinstance(made, FanOut) else made
+                    self._give(ticket, number, job, part)
+                    number += 1
+                    if part.final or not self._may_go_on(ticket):
+                        return
+        except Exception as fault:  # noqa: BLE001 - one job must not hold the others up
+            failed = 1 + (ticket.failed if number == ticket.first else 0)
+            self._end_of(ticket, number, job, work, fault, failed)
 
-    def _give_up(
-        self, ticket: Ticket, delivery: Delivery, number: int, error: TransientError
-    ) -> None:
-        while True:
-            try:
-                made = self._work.failure(delivery, number, error)
+    def _sent(self, record: Record, made: FanOut) -> Part:
+        self._hands.send(record, made.jobs)
+        log.info("offset %d: becomes %d jobs", record.offset, len(made.jobs))
+        return Part(outcome="sent_on")
+
+    def _give(self, ticket: Ticket, number: int, job: Job | None, part: Part) -> None:
+        self._board.complete(ticket, number, part.sealed())
+        self._hands.watch.made(ticket.record, job, part)
+
+    def _may_go_on(self, ticket: Ticket) -> bool:
+        """Whether to make another part; if not, the job is put back."""
+        while not self._stop.is_set():
+            verdict = self._board.verdict(ticket)
+            if verdict == "go on":
+                return True
+            if verdict == "stop":
                 break
-            except TransientError as again:
-                log.warning("job %s: its failure cannot be recorded: %s", delivery.job.id, again)
-                self._wait(ticket, _LONGEST_WAIT_S / 6)
-        self._finish(ticket, number, made, delivery.job.id)
+            self._board.wait(_IDLE_S)
+        self._board.put_back(ticket, Tries())
+        return False
 
-    def _finish(self, ticket: Ticket, number: int, made: Unit, name: str) -> None:
-        if made.final:
-            outcome = _outcome(made)
-            self.counts[outcome] += 1
-            said = log.warning if outcome == "failed" else log.info
-            said("job %s: %s %s", name, outcome, "; ".join(_messages(made)))
-        ticket.complete(number, made)
+    def _end_of(
+        self, ticket: Ticket, number: int, job: Job, work: Work, fault: Exception, failed: int
+    ) -> None:
+        """What follows from a fault: the job is tried again, or ends with a failure."""
+        error = _named(fault, job)
+        if error.code in _HOPELESS:
+            raise fault
+        if not self._services_answer(job) or error.code in ("broker_failed", "model_changed"):
+            log.warning("job %s: part %d waits: %s", job.id, number, error)
+            self._put_back(ticket, failed - 1, _AWAY_S)
+        elif failed < ATTEMPTS and not _is_late(job):
+            log.warning("job %s: part %d, attempt %d: %s", job.id, number, failed, error)
+            self._put_back(ticket, failed, min(2.0**failed, _LONGEST_WAIT_S))
+        else:
+            self._give(ticket, number, job, work.failure(error))
 
-    def _wait(self, ticket: Ticket, seconds: float) -> None:
-        """Wait.
+    def _services_answer(self, job: Job) -> bool:
+        """Whether what all jobs need is there; else none of them has failed.
 
         Raises:
-            Turn: the job is not to be gone on with.
+            SetupError: it refuses this worker.
         """
-        give_up = time.monotonic() + seconds
-        while True:
-            if self._stop.wait(max(0.0, min(_ROOM_S, give_up - time.monotonic()))):
-                raise Turn
-            if not ticket.wanted():
-                raise Turn
-            if time.monotonic() >= give_up:
-                return
+        try:
+            self._hands.check()
+        except TransientError as away:
+            log.warning("job %s: waits, as do others: %s", job.id, away)
+            return False
+        return True
+
+    def _put_back(self, ticket: Ticket, failed: int, seconds: float) -> None:
+        not_before = time.monotonic() + random.uniform(0.5, 1) * seconds
+        self._board.put_back(ticket, Tries(failed, not_before))
 
 
-def _transient(fault: Exception, job: Job) -> TransientError:
-    if isinstance(fault, TransientError):
+def _named(fault: Exception, job: Job) -> ReelpageError:
+    """A fault as an error of ours that lands; one that nobody raised on purpose is logged."""
+    if isinstance(fault, TransientError | SetupError):
         return fault
     log.error("job %s: a fault of reelpage", job.id, exc_info=fault)
     reason = f"{type(fault).__name__}: {fault}"
@@ -197,18 +214,7 @@ def _is_late(job: Job) -> bool:
     return job.deadline_us is not None and time.time() * _MICRO > job.deadline_us
 
 
-def _outcome(made: Unit) -> str:
-    if any(marker.outcome == "failed" for marker in made.markers) or "failures" in made.rows:
-        return "failed"
-    return "indexed" if made.markers else "skipped"
-
-
-def _messages(made: Unit) -> list[str]:
-    failures = made.rows.get("failures", pa.table({"message": []}))
-    return [str(message) for message in failures["message"].to_pylist()]
-
-
-def _bad_job(topic: str, record: Record, error: InputError) -> Unit:
+def _bad_job(topic: str, record: Record, error: InputError) -> Part:
     """A record that is no job is a failure of its own place in the log."""
     uri = f"kafka:{topic}/{record.partition}/{record.offset}"
     row = failure_row(
@@ -220,4 +226,4 @@ def _bad_job(topic: str, record: Record, error: InputError) -> Unit:
         run_id="",
         size=len(record.value),
     )
-    return Unit({"failures": to_table("failures", [row])}, final=True)
+    return Part({"failures": [row]}, "failed")

@@ -2,21 +2,23 @@
 
 import base64
 import binascii
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from pipeline.consume import Input, failed_input, open_input, quoted
-from schemas.errors import InputError
+from schemas.errors import InputError, ReelpageError, TransientError
 from schemas.jobs import Job, MediaReference
 from services.ingest.fetch import fetch
 from services.settings import Settings
 from services.storage.objects import download
 
 _BLOCK: Final = 1 << 20
+_FILE: Final = "file://"
 
 
 class Sources:
@@ -30,21 +32,29 @@ class Sources:
     def open(self, job: Job) -> Iterator[Input]:
         """The medium as a local file, downloaded for as long as the block runs.
 
-        A medium that cannot be had is an input with its error.
+        A medium that cannot be had is an input with its error: whatever a service says of one
+        medium, none but a passing fault may end in anything but a failure of this medium.
 
         Raises:
             TransientError: the network or the store failed; a later attempt may succeed.
         """
         with tempfile.TemporaryDirectory(prefix="reelpage-") as folder:
-            target = Path(folder) / "medium"
             try:
-                path = self._local(job, target)
-            except InputError as error:
+                path = self.local(job, Path(folder) / "medium")
+            except TransientError:
+                raise
+            except ReelpageError as error:
                 yield failed_input(job.media.uri, error)
                 return
             yield open_input(path, job.media.uri)
 
-    def _local(self, job: Job, target: Path) -> Path:
+    def local(self, job: Job, target: Path) -> Path:
+        """Where the medium's bytes are: its own file, or `target` once they have been copied there.
+
+        Raises:
+            TransientError: the network or the store failed.
+            InputError, SetupError: the medium cannot be had.
+        """
         reference = job.media
         if job.payload is not None:
             target.write_bytes(_decoded(job))
@@ -56,9 +66,7 @@ class Sources:
         if scheme in ("http", "https"):
             fetch(reference.uri, target)
             return _slice(target, reference)
-        path = Path(reference.uri)
-        if scheme == "file":
-            path = Path(unquote(urlsplit(reference.uri).path))
+        path = local_path(reference.uri)
         self._check_root(path)
         return _slice(path, reference, target)
 
@@ -75,6 +83,23 @@ class Sources:
                 "name its folder in REELPAGE_ROOTS, or copy the file to object storage"
             )
             raise InputError("url_refused", message)
+
+
+def local_path(uri: str) -> Path:
+    """The file that a path, or a `file://` address, names."""
+    if uri.startswith(_FILE):
+        return Path(os.fsdecode(unquote_to_bytes(uri.removeprefix(_FILE))))
+    return Path(uri)
+
+
+def address(path: Path) -> str:
+    """What names a file in a job: its path, or a `file://` address where that is no UTF-8."""
+    text = str(path.absolute())
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _FILE + quote(os.fsencode(text))
+    return text
 
 
 def _decoded(job: Job) -> bytes:

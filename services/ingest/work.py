@@ -1,15 +1,31 @@
-"""Work: one job to the units that land, through fetch, decode, shards and the model."""
+"""Work: one job from its log, in the hands of a slot."""
 
 from collections.abc import Generator
+from contextlib import AbstractContextManager
+from typing import Protocol
 
-from pipeline.consume import failed_input
-from pipeline.land.batch import Unit
-from schemas.errors import InputError, ReelpageError, SetupError, TransientError
+from pipeline.consume import Input, failed_input
+from pipeline.land.batch import Part
+from pipeline.land.store import is_forgotten
+from schemas.errors import InputError, ReelpageError, SetupError
 from schemas.jobs import Job
-from services.ingest.keys import FanOut
+from services.ingest.failing import failure
+from services.ingest.keys import FanOut, key_of
+from services.ingest.mending import PageParts
+from services.ingest.parts import JobParts
 from services.ingest.recipe import parse_sampling
-from services.ingest.sources import Sources
-from services.ingest.units import Delivery, JobUnits, Tools
+from services.ingest.subject import Delivery, Subject, Tools
+
+
+class Source(Protocol):
+    """Where media come from."""
+
+    def open(self, job: Job) -> AbstractContextManager[Input]:
+        """The medium as a local file for as long as the block runs, or as its error.
+
+        Raises:
+            TransientError: a later attempt may succeed.
+        """
 
 
 def read_job(value: bytes) -> Job:
@@ -22,32 +38,51 @@ def read_job(value: bytes) -> Job:
     try:
         parse_sampling(job.sample)
     except SetupError as error:
-        message = f"job {job.id}: {error.message}"
-        raise InputError("bad_job", message) from error
+        raise InputError("bad_job", error.message) from error
     return job
 
 
 class Work:
-    """Turns jobs into units. Keeps nothing between two calls, so that a crash loses nothing."""
+    """One attempt at a job. What it did not give has left nothing behind that counts."""
 
-    def __init__(self, sources: Sources, tools: Tools) -> None:
-        self._sources, self._tools = sources, tools
+    def __init__(self, delivery: Delivery, source: Source, tools: Tools) -> None:
+        self._delivery, self._source, self._tools = delivery, source, tools
+        self._subject: Subject | None = None
+        self._at: JobParts | PageParts | None = None
 
-    def units(self, delivery: Delivery, first: int) -> Generator[Unit | FanOut]:
-        """The job's units from number `first` on, in order; the last one is marked as final.
+    def parts(self) -> Generator[Part | FanOut]:
+        """All that is left to do: nothing, a failure, other jobs, or parts of the medium.
 
         Raises:
-            TransientError: the next unit cannot be made now; call again with its number.
+            TransientError: the next part cannot be made now.
         """
-        with self._sources.open(delivery.job) as source:
-            yield from JobUnits(self._tools, delivery, source).units(first)
+        with self._source.open(self._delivery.job) as source:
+            subject = self._subject = Subject.of(self._delivery, source, self._tools)
+            key = key_of(self._delivery.job, subject.media_id)
+            if key != self._delivery.key:
+                yield FanOut(((key, self._delivery.job),))
+            elif subject.columns.known_failure:
+                yield Part(outcome="known_failure")
+            elif not subject.columns.missing or self._is_forgotten(subject):
+                yield Part(outcome="skipped")
+            elif source.error is not None:
+                yield failure(subject, source.error, "consume", 0)
+            else:
+                make = PageParts if self._delivery.job.pages else JobParts
+                self._at = make(subject, self._tools)
+                yield from self._at.parts()
 
-    def failure(self, delivery: Delivery, first: int, error: ReelpageError) -> Unit:
-        """The unit that ends a job whose unit `first` has failed too often."""
-        uri = delivery.job.media.uri
-        try:
-            with self._sources.open(delivery.job) as source:
-                return JobUnits(self._tools, delivery, source).failure(first, error, "generate")
-        except TransientError as lost:
-            source = failed_input(uri, lost)
-            return JobUnits(self._tools, delivery, source).failure(first, lost, "consume")
+    def failure(self, error: ReelpageError) -> Part:
+        """The part that ends the job behind the last one that was given.
+
+        Nothing is opened or read for it again: what failed would fail again.
+        """
+        if self._at is not None:
+            return self._at.failure(error)
+        if self._subject is None:
+            source = failed_input(self._delivery.job.media.uri, error)
+            self._subject = Subject.unread(self._delivery, source, self._tools)
+        return failure(self._subject, error, "consume", 0)
+
+    def _is_forgotten(self, subject: Subject) -> bool:
+        return is_forgotten(self._tools.objects, subject.media_id)

@@ -13,7 +13,7 @@ from schemas.jobs import Job
 from services.ingest.keys import identity
 from services.ingest.recipe import parse_sampling
 from services.ingest.work import read_job
-from services.topic.broker import Record
+from services.topic.record import Record
 
 Key = tuple[str, str]
 """Media id, and the first word of its sampling, such as "rate=1"."""

@@ -1,132 +1,30 @@
 """Inspect: what a lake holds, for `status`, `errors`, `show` and `retry`."""
 
-import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from pipeline.land.place import Place
 from pipeline.land.store import read_shard
-from pipeline.query.sql import connect, query, select
+from pipeline.query.sql import connect, select
 from schemas.errors import InputError, SetupError
-from schemas.jobs import Task
-from services.ingest.letters import is_mended
+from services.inspect.failures import open_failures
 
-_OPEN_FAILURES = """
-with known as (
-    select f.* replace (coalesce(f.sampling, r.sampling) as sampling)
-    from failures f left join runs r using (run_id))
-select f.* from known f
-where not exists (
-    select 1 from failures later
-    where later.input_id = f.input_id and later.unit_no = f.unit_no
-      and later.recipe = f.recipe and later.attempt > f.attempt)
-  and (f.unit = 'page' or not exists (
-    select 1 from media m where m.uri = f.uri and m.indexed_at > f.failed_at))
-  and (f.unit <> 'page' or not exists (
-    select 1 from pages p where p.media_id = f.input_id and p.page_no = f.unit_no
-      and p.sampling = f.sampling))
-order by f.failed_at, f.uri, f.unit_no
-"""
 _TABLES = ("media", "segments", "frames", "pages", "answers", "failures", "runs")
 _SPOT = re.compile(r"^(?P<name>.*?)(?:@(?P<clock>[\d:.]+)|#(?P<page>\d+))?$", re.S)
 
 
 def status(place: Place) -> dict[str, Any]:
-    """Row counts of all tables and the last run."""
+    """Row counts of all tables, the failures that are open, and the last run."""
     with connect(place) as lake:
         counts = {
             name: select(lake, f"select count(*) n from {name}")["n"][0].as_py() for name in _TABLES
         }
         runs = select(lake, "from runs order by started_at desc limit 1").to_pylist()
-        failures = select(lake, _OPEN_FAILURES).num_rows
+    failures = open_failures(place).num_rows
     return {"tables": counts, "open_failures": failures, "last_run": runs[0] if runs else None}
-
-
-def open_failures(place: Place, where: str = "true") -> pa.Table:
-    """Failures that no later attempt has mended and that fit an SQL condition.
-
-    Raises:
-        SetupError: `bad_query`.
-    """
-    found = query(place, f"with open as ({_OPEN_FAILURES}) from open where {where}")
-    # Where prompts failed about a medium that was there, no later row of `media` tells of success.
-    finished = query(
-        place, "select media_id, m.sampling from media m join failures f on media_id = input_id"
-    )
-    there = set(zip(*finished.to_pydict().values(), strict=True))
-    open_ = [
-        (row["input_id"], row["sampling"]) not in there or not is_mended(place.objects, row)
-        for row in found.to_pylist()
-    ]
-    return found.filter(pa.array(open_, pa.bool_()))
-
-
-@dataclass(frozen=True)
-class RetryJob:
-    """Failed inputs of runs with the same recipe.
-
-    Attributes:
-        uris: media that failed as a whole.
-        pages: or the failed pages of finished documents.
-        sample: the run's `--sample`.
-        tasks: what they are to be asked.
-    """
-
-    uris: tuple[str, ...]
-    pages: Mapping[str, tuple[int, ...]]
-    sample: str
-    tasks: tuple[Task, ...]
-
-
-def retry_jobs(place: Place, where: str) -> list[RetryJob]:
-    """Open failures that fit an SQL condition, grouped by their run's recipe."""
-    rows = query(
-        place,
-        f"with open as ({_OPEN_FAILURES})"
-        " select r.sampling, r.tasks, o.unit, o.input_id, o.uri, list(distinct o.unit_no) numbers"
-        f" from (from open where {where}) o join runs r using (run_id) group by all order by all",
-    ).to_pylist()
-    jobs: dict[tuple[str, tuple[Task, ...]], RetryJob] = {}
-    for row in rows:
-        tasks = _tasks(row["tasks"])
-        if row["unit"] == "page":
-            tasks = _asked(place, row["input_id"], row["sampling"]) or tasks
-        sample = _sample_option(row["sampling"])
-        job = jobs.get((row["sampling"], tasks), RetryJob((), {}, sample, tasks))
-        if row["unit"] == "page":
-            job = replace(job, pages={**job.pages, row["uri"]: tuple(sorted(row["numbers"]))})
-        else:
-            job = replace(job, uris=(*job.uris, row["uri"]))
-        jobs[row["sampling"], tasks] = job
-    return list(jobs.values())
-
-
-def _asked(place: Place, media_id: str, sampling: str) -> tuple[Task, ...]:
-    """All tasks whose answers about a medium are in the lake."""
-    asked = query(
-        place,
-        "select distinct prompt_id from answers where media_id = $1 and sampling = $2",
-        [media_id, sampling],
-    )["prompt_id"].to_pylist()
-    runs = query(place, "select distinct tasks from runs order by all")["tasks"].to_pylist()
-    known = {task.prompt_id: task for run in runs for task in _tasks(run)}
-    return tuple(known[prompt_id] for prompt_id in sorted(asked) if prompt_id in known)
-
-
-def _tasks(text: str) -> tuple[Task, ...]:
-    """The tasks of a row of `runs`."""
-    return tuple(Task(**task) for task in json.loads(text))
-
-
-def _sample_option(sampling: str) -> str:
-    """The `--sample` option that gave a sampling's text."""
-    mode, _, value = sampling.split()[0].partition("=")
-    return {"rate": f"{value}fps", "count": f"{value}frames"}.get(mode, "scene")
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from pipeline.land.maintenance.forget import is_forgotten
 from pipeline.land.place import Place
 from pipeline.land.positions import is_rolled_forward, positions
+from pipeline.land.store import is_forgotten
 from pipeline.land.window import LogError, next_offset, seek_to
 from pipeline.query.verify import Problem
 from schemas.jobs import Job

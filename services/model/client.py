@@ -59,7 +59,7 @@ class GraphClient:
         found: dict[str, int] = json.loads(self._ask("GET", "/v1/replicas"))
         return found
 
-    def answers(self, shard: str, tasks: Sequence[Task]) -> list[list[Answer]]:
+    def answers(self, shard: str, tasks: Sequence[Task], revision: str) -> list[list[Answer]]:
         """Answers to all tasks for each picture of a shard that is in the lake.
 
         Raises:

@@ -52,7 +52,7 @@ def set_threads(threads: int) -> None:
         torch.set_num_threads(threads)
 
 
-class Reader:
+class Model:
     """Encodes pictures and answers every task about each of them."""
 
     def __init__(self, facts: ModelFacts, device: str) -> None:

@@ -126,17 +126,26 @@ class Bucket:
         Raises:
             SetupError: `store_unsafe` as well, where the store does not know the condition.
         """
-        key = self._prefix + name
-        url = self._client.get_presigned_url("PUT", self._bucket, key, _SIGNED_FOR)
-        headers = {"If-None-Match": "*"}
+        return self._put_if(name, data, {"If-None-Match": "*"})
 
-        def attempt() -> int:
-            return self._pool.request("PUT", url, body=data, headers=headers).status
+    def get_version(self, name: str) -> tuple[bytes | None, str]:
+        """The bytes of an object and its etag; None and "" if there is none."""
 
-        status = self._try(attempt, attempts=1)
-        if status not in (HTTPStatus.OK, *_IS_THERE):
-            self._fail_create(status)
-        return status == HTTPStatus.OK
+        def attempt() -> tuple[bytes | None, str]:
+            try:
+                with self._client.get_object(self._bucket, self._prefix + name) as reply:
+                    return reply.read(), reply.headers.get("etag", "")
+            except S3Error as error:
+                if error.code == "NoSuchKey":
+                    return None, ""
+                raise
+
+        return self._try(attempt)
+
+    def replace(self, name: str, data: bytes, version: str) -> bool:
+        """Store an object if what is there has an etag, or if nothing is there; one attempt."""
+        condition = {"If-Match": version} if version else {"If-None-Match": "*"}
+        return self._put_if(name, data, condition)
 
     def etags(self, prefix: str) -> Iterator[tuple[str, str]]:
         """Names and versions of the objects whose names begin with a prefix, in order."""
@@ -193,6 +202,19 @@ class Bucket:
                 return "changed"
             raise
 
+    def _put_if(self, name: str, data: bytes, condition: dict[str, str]) -> bool:
+        key = self._prefix + name
+        url = self._client.get_presigned_url("PUT", self._bucket, key, _SIGNED_FOR)
+
+        def attempt() -> int:
+            return self._pool.request("PUT", url, body=data, headers=condition).status
+
+        status = self._try(attempt, attempts=1)
+        gone = status == HTTPStatus.NOT_FOUND and "If-Match" in condition
+        if status not in (HTTPStatus.OK, *_IS_THERE) and not gone:
+            self._fail_put_if(status)
+        return status == HTTPStatus.OK
+
     def _read(self, key: str) -> bytes | None:
         try:
             with self._client.get_object(self._bucket, key) as reply:
@@ -229,7 +251,7 @@ class Bucket:
         message = f"{self._where}: does not answer ({_reason(last)}); is it running and reachable?"
         raise TransientError("store_failed", message) from last
 
-    def _fail_create(self, status: int) -> NoReturn:
+    def _fail_put_if(self, status: int) -> NoReturn:
         message = f"{self._where}: answers a conditional put with HTTP status {status}"
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise SetupError("store_refused", f"{message}; {_KEYS}")

@@ -4,7 +4,6 @@ import hashlib
 import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Any, Final
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
@@ -19,27 +18,12 @@ from kafka.errors import (
 from schemas.errors import SetupError, TransientError
 from schemas.jobs import Job
 from services.settings import Settings
+from services.topic.record import Record
 
 _TIMEOUT_MS: Final = 15_000
 _RECONNECT_MS: Final = 2_000  # 30 s by default: a broker's restart would cost that long
 _BOOTSTRAP_MS: Final = 5_000
 LARGEST: Final = 20 << 20  # bytes of a record; inline payloads are base64
-
-
-@dataclass(frozen=True)
-class Record:
-    """One record of a topic's partition."""
-
-    partition: int
-    offset: int
-    key: str
-    timestamp: int
-    value: bytes
-
-    @property
-    def mark(self) -> str:
-        """What tells this record from one of another log."""
-        return f"{self.key}@{self.timestamp}"
 
 
 def connection(settings: Settings) -> dict[str, Any]:

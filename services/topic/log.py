@@ -10,7 +10,8 @@ from kafka import KafkaConsumer, TopicPartition
 
 from schemas.errors import SetupError, TransientError
 from services.settings import Settings
-from services.topic.broker import LARGEST, Record, broker_errors, connection, records
+from services.topic.broker import LARGEST, broker_errors, connection, records
+from services.topic.record import Record
 
 _POLL_MS: Final = 200
 _PATIENCE_S: Final = 20.0

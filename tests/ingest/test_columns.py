@@ -2,7 +2,7 @@
 
 from pipeline.decode import DecodePlan
 from pipeline.land.protocol import Marker
-from schemas.jobs import Job, MediaReference, Task, UnitRange
+from schemas.jobs import Job, MediaReference, Task, PartRange
 from services.ingest.columns import WHOLE, Columns, look_up, marker_name, range_of
 from services.ingest.recipe import Recipe, parse_sampling
 
@@ -59,7 +59,7 @@ def test_columns_that_stopped_at_different_parts() -> None:
 
 
 def test_a_range_counts_from_its_own_start() -> None:
-    spans = (UnitRange(0, 30), UnitRange(30, WHOLE.stop))
+    spans = (PartRange(0, 30), PartRange(30, WHOLE.stop))
     part = Job("j/30", JOB.media, range=spans[1], ranges=spans, attempt=1)
     name = marker_name("id", RECIPE, spans[1], None)
     found = look_up({name: Marker(name, "failed", 4)}.get, part, "id", RECIPE)

@@ -7,7 +7,7 @@ from benchmarks.stub_worker import MODEL, Stub
 from pipeline.land.store import local_place
 from pipeline.query.sql import query
 from schemas.errors import InputError
-from schemas.jobs import Job, MediaReference, UnitRange
+from schemas.jobs import Job, MediaReference, PartRange
 from services.ingest.sources import Sources
 from services.ingest.units import Delivery, Tools
 from services.ingest.work import Work
@@ -44,7 +44,7 @@ def test_failed_ranges_are_failures_of_their_own(tmp_path: Path) -> None:
     settings = Settings(roots=(tmp_path,))
     objects = local_place(tmp_path / "lake").objects
     work = Work(Sources(settings), Tools(objects, lambda _: None, Stub(0), MODEL))
-    spans = (UnitRange(0, 30), UnitRange(30, 60))
+    spans = (PartRange(0, 30), PartRange(30, 60))
     failed = []
     for span in spans:
         job = Job(f"j/{span.start}", MediaReference(str(path)), range=span, ranges=spans)

@@ -1,4 +1,4 @@
-"""The window: units land in order, each once, however they complete."""
+"""The window: parts land in order, each once, however they complete."""
 
 from random import Random
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.land.window import (
-    FINAL_UNIT,
+    FINAL_PART,
     LogError,
     Start,
     Window,
@@ -35,19 +35,19 @@ def end(offset: int) -> int:
     seed=st.integers(0, 2**32),
 )
 def test_any_order_of_completion_lands_in_order(jobs: list[tuple[int, int]], seed: int) -> None:
-    """`jobs`: the step from the offset before, and the number of units."""
+    """`jobs`: the step from the offset before, and the number of parts."""
     random = Random(seed)
     held, todo, wanted, offset = window(), [], [], -1
-    for step, units in jobs:
+    for step, parts in jobs:
         offset += step
         held.admit(offset, f"{offset}", 1)
-        work = [(offset, unit, unit == units - 1) for unit in range(units)]
-        wanted += [position_of(place, unit, final=final) for place, unit, final in work]
+        work = [(offset, part, part == parts - 1) for part in range(parts)]
+        wanted += [position_of(place, part, final=final) for place, part, final in work]
         todo += work
     random.shuffle(todo)
     landed: list[int] = []
-    for place, unit, final in todo:
-        held.complete(place, unit, "row", 1, final=final)
+    for place, part, final in todo:
+        held.complete(place, part, "row", 1, final=final)
         run = [done.position for done in held.ready()]
         run = run[: random.randint(0, len(run))]
         if run:
@@ -61,9 +61,9 @@ def test_any_order_of_completion_lands_in_order(jobs: list[tuple[int, int]], see
     assert (len(held), held.bytes_held, held.committed) == (0, 0, offset + 1)
 
 
-@given(st.integers(0, 2**42), st.integers(0, FINAL_UNIT - 1), st.booleans())
-def test_positions_keep_offset_and_end(offset: int, unit: int, final: bool) -> None:
-    position = position_of(offset, unit, final=final)
+@given(st.integers(0, 2**42), st.integers(0, FINAL_PART - 1), st.booleans())
+def test_positions_keep_offset_and_end(offset: int, part: int, final: bool) -> None:
+    position = position_of(offset, part, final=final)
     assert position < 2**63
     assert (offset_of(position), is_final(position)) == (offset, final)
     assert position < position_of(offset + 1, 0, final=False)
@@ -71,7 +71,7 @@ def test_positions_keep_offset_and_end(offset: int, unit: int, final: bool) -> N
 
 def test_a_job_of_too_many_units_is_refused() -> None:
     with pytest.raises(ValueError, match="split it"):
-        position_of(0, FINAL_UNIT, final=False)
+        position_of(0, FINAL_PART, final=False)
 
 
 def test_a_job_goes_on_where_it_landed() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import schemas
 from schemas.errors import CODES, InputError, ReelpageError
-from schemas.jobs import JOB_VERSION, Job, MediaReference, Task, UnitRange
+from schemas.jobs import JOB_VERSION, Job, MediaReference, Task, PartRange
 from schemas.shards import FRAMES, PAGES, SHARD_VERSION, MediaInfo
 from schemas.tables import KEYS, LAKE_VERSION, TABLES
 
@@ -50,7 +50,7 @@ def test_the_same_tables_exist() -> None:
     assert set(frozen("tables.v1.json")) <= set(TABLES) == set(KEYS)
 
 
-@pytest.mark.parametrize("kind", [Job, MediaReference, Task, UnitRange])
+@pytest.mark.parametrize("kind", [Job, MediaReference, Task, PartRange])
 def test_jobs_only_gain_optional_fields(kind: type) -> None:
     assert JOB_VERSION == 1
     was, now = frozen("job.v1.json")[kind.__name__], members(kind)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import InputError
-from schemas.jobs import Job, MediaReference, StreamChunk, Task, UnitRange
+from schemas.jobs import Job, MediaReference, StreamChunk, Task, PartRange
 from schemas.shards import FRAMES, PAGES, MediaInfo, Shard, info_from_json, info_to_json
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -17,7 +17,7 @@ jobs = st.builds(
     id=texts,
     media=references,
     tasks=st.lists(st.builds(Task, texts, texts, st.integers(1, 4096)), max_size=3).map(tuple),
-    range=st.none() | st.builds(UnitRange, longs, longs),
+    range=st.none() | st.builds(PartRange, longs, longs),
     deadline_us=st.none() | longs,
     trace=st.none() | texts,
     payload=st.none() | texts,
@@ -27,7 +27,7 @@ jobs = st.builds(
 
 
 def test_a_range_of_several_comes_back() -> None:
-    ranges = (UnitRange(0, 30), UnitRange(30, 60))
+    ranges = (PartRange(0, 30), PartRange(30, 60))
     job = Job("a", MediaReference("u"), range=ranges[1], ranges=ranges)
     assert Job.from_json(job.to_json()) == job
 

@@ -11,14 +11,12 @@ from typing import Final
 
 from deltalake import DeltaTable
 
-from pipeline.land.lake import Lake
+from pipeline.land.lake import open_lake
 from pipeline.land.maintenance.compact import sweep_folder
 from pipeline.land.maintenance.rewrite import attempt, erase
 from pipeline.land.maintenance.traces import (
     COLUMNS,
-    FORGOTTEN,
     LETTERS,
-    RECORDS,
     file_holds,
     file_names,
     mentions,
@@ -28,8 +26,9 @@ from pipeline.land.maintenance.traces import (
     without,
 )
 from pipeline.land.place import Objects, Place
-from pipeline.land.protocol import Batch
-from pipeline.land.records import from_bytes, to_bytes
+from pipeline.land.protocol import RECORDS
+from pipeline.land.records import batch_at, to_bytes
+from pipeline.land.store import FORGOTTEN, is_forgotten
 from pipeline.land.tables import check_version, is_written
 from pipeline.query.sql import query
 from schemas.errors import InputError, TransientError
@@ -55,11 +54,6 @@ class Forgotten:
     objects: dict[str, int] = field(default_factory=dict)
 
 
-def is_forgotten(objects: Objects, media_id: str) -> bool:
-    """Whether a medium must not be indexed again."""
-    return objects.get(FORGOTTEN + media_id) is not None
-
-
 def forget(place: Place, media_id: str) -> Forgotten:
     """Remove a medium from tables, files and objects, and see to it that it stays away.
 
@@ -76,10 +70,12 @@ def forget(place: Place, media_id: str) -> Forgotten:
         SetupError: `lake_missing`, `lake_newer`, `lake_corrupt`; `lake_locked` for a folder that
             a process is indexing into.
     """
-    check_version(place)
+    check_version(place, write=True)
     with ExitStack() as stack:
         if place.is_folder:
-            stack.enter_context(Lake(Path(place.uri)))  # nobody indexes into the folder meanwhile
+            stack.enter_context(
+                open_lake(Path(place.uri))
+            )  # nobody indexes into the folder meanwhile
         again = _MEDIA_ID.fullmatch(media_id) is not None and is_forgotten(place.objects, media_id)
         if not again and next(_known(place, media_id), None) is None:
             message = f"{media_id}: the lake has nothing of such a medium; give its media_id"
@@ -144,8 +140,8 @@ def _records(objects: Objects, media_id: str) -> int:
     rewritten = 0
     for name in list(objects.names(RECORDS)):
         data = objects.get(name)
-        batch = None if data is None else from_bytes(data)
-        if isinstance(batch, Batch) and (rest := without(batch, media_id)) != batch:
+        batch = None if data is None else batch_at(name, data)
+        if batch is not None and (rest := without(batch, media_id)) != batch:
             objects.put(name, to_bytes(rest))
             rewritten += 1
     return rewritten

@@ -11,8 +11,9 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from pipeline.land.place import Place
-from pipeline.land.protocol import Batch, Marker
-from pipeline.land.records import from_bytes
+from pipeline.land.protocol import RECORDS, Batch
+from pipeline.land.records import batch_at
+from pipeline.land.store import FORGOTTEN
 from pipeline.land.tables import is_written, open_table
 from schemas.tables import KEYS
 
@@ -20,8 +21,6 @@ COLUMNS: Final = {table: keys[0] for table, keys in KEYS.items() if table != "ru
 """Tables with rows of media, and the column that names the medium."""
 
 LETTERS: Final = "dead/"
-RECORDS: Final = "landings/"
-FORGOTTEN: Final = "forgotten/"
 
 
 def prefixes(media_id: str) -> tuple[str, ...]:
@@ -116,5 +115,5 @@ def _object_holds(place: Place, name: str, media_id: str) -> bool:
         return False
     if name.startswith(LETTERS):
         return mentions(json.loads(data), {media_id})
-    batch = from_bytes(data)
-    return not isinstance(batch, Marker) and without(batch, media_id) != batch
+    batch = batch_at(name, data)
+    return without(batch, media_id) != batch

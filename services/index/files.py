@@ -1,0 +1,33 @@
+"""Files: the inputs of a run as jobs with their media at hand, one at a time."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.consume import Input, failed_input, find_files, open_input
+from schemas.errors import ReelpageError
+from schemas.jobs import Job
+from services.ingest.fetch import is_url
+from services.ingest.sources import Sources, address
+
+Given = tuple[Job, Input]
+"""A job and its medium, which may be its error."""
+
+
+def found(arguments: Iterable[str]) -> Iterator[str | Input]:
+    """Addresses below paths, folders and URLs, in a stable order; an empty folder is an input."""
+    for argument in arguments:
+        if is_url(argument):
+            yield argument
+            continue
+        for one in find_files([Path(argument)]):
+            yield one if isinstance(one, Input) else address(one)
+
+
+def opened(job: Job, sources: Sources, target: Path) -> Input:
+    """The medium of a job; never raises for one that cannot be had."""
+    try:
+        path = sources.local(job, target)
+    except ReelpageError as error:
+        return failed_input(job.media.uri, error)
+    return replace(open_input(path, job.media.uri), is_temporary=path == target)

@@ -1,0 +1,103 @@
+"""Failing: the rows of what could not be indexed, and the letters by which it is tried again."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pipeline.land.batch import Part
+from pipeline.land.protocol import Letter, Marker
+from pipeline.land.rows import Row, failure_row
+from schemas.errors import InputError, ReelpageError, TransientError
+from schemas.jobs import Job
+from schemas.shards import PageFailure
+from services.ingest.letters import letter, letter_name
+from services.ingest.subject import Subject
+
+
+def failure(
+    subject: Subject,
+    error: ReelpageError,
+    stage: str,
+    parts: int,
+    pages: Sequence[PageFailure] = (),
+) -> Part:
+    """The last part of a job, which says that the rest is lost.
+
+    Args:
+        subject: the job.
+        error: why.
+        stage: where.
+        parts: of the job's span that have landed, or land before this.
+        pages: that failed behind the last part.
+    """
+    job, columns = subject.delivery.job, subject.columns
+    error = _named(subject, error)
+    stage = "consume" if isinstance(error, TransientError) else stage
+    markers = columns.markers("failed", parts, {"pictures": columns.pictures}, job.attempt)
+    rows, letters = page_failures(subject, pages)
+    return Part(
+        {"failures": [*rows, _row(subject, error, stage)]},
+        "failed",
+        markers,
+        letters=(*letters, _letter(subject, job, error, stage, markers)),
+    )
+
+
+def page_failures(
+    subject: Subject, pages: Sequence[PageFailure]
+) -> tuple[list[Row], tuple[Letter, ...]]:
+    """Rows of pages that failed while the rest of their document did not, and a letter for each."""
+    rows, letters = [], []
+    for page in pages:
+        message = f"{subject.source.name!r}: {page.message}"
+        error = InputError(page.code, message)
+        rows.append(_row(subject, error, "decode", page.page_no))
+        job = replace(subject.delivery.job, pages=(page.page_no,))
+        letters.append(_letter(subject, job, error, "decode", (), page.page_no))
+    return rows, tuple(letters)
+
+
+def _named(subject: Subject, error: ReelpageError) -> ReelpageError:
+    """The error with the medium's address in place of a temporary file's."""
+    message = error.message.replace(str(subject.source.path), subject.source.uri)
+    return type(error)(error.code, message)
+
+
+def _row(subject: Subject, error: ReelpageError, stage: str, page_no: int = 0) -> Row:
+    job = subject.delivery.job
+    return failure_row(
+        input_id=subject.media_id,
+        uri=subject.medium.uri,
+        recipe=subject.recipe.id,
+        stage=stage,
+        error=error,
+        run_id=subject.delivery.run_id,
+        attempt=job.attempt,
+        page_no=page_no,
+        size=subject.source.size,
+        sampling=subject.recipe.sampling,
+        first_segment=None if job.range is None else job.range.start,
+    )
+
+
+def _letter(
+    subject: Subject,
+    job: Job,
+    error: ReelpageError,
+    stage: str,
+    markers: Sequence[Marker],
+    page_no: int = 0,
+) -> Letter:
+    delivery = subject.delivery
+    name = letter_name(subject.media_id, delivery.run_id, job.attempt, page_no)
+    columns = [(one.name, one.column) for one in markers]
+    facts = {
+        "media_id": subject.media_id,
+        "uri": subject.medium.uri,
+        "code": error.code,
+        "message": error.message,
+        "stage": stage,
+        "topic": delivery.topic,
+        "partition": delivery.partition,
+        "offset": delivery.offset,
+    }
+    return letter(name, delivery.key, job, columns, facts)

@@ -1,0 +1,98 @@
+"""Mending: pages that failed while the rest of their document did not, tried again."""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.land.batch import Part
+from pipeline.land.protocol import Marker
+from pipeline.land.rows import Row, answer_rows
+from schemas.errors import InputError, ReelpageError
+from schemas.shards import MediaInfo, PageFailure, Shard
+from services.ingest.failing import failure, page_failures
+from services.ingest.parts import structure_rows
+from services.ingest.subject import Subject, Tools
+
+
+class PageParts:
+    """One job of pages; the parts that they belong to are decoded anew."""
+
+    def __init__(self, subject: Subject, tools: Tools) -> None:
+        self._subject, self._tools = subject, tools
+        self._wanted = frozenset(int(column.name) for column in subject.columns.missing)
+
+    def parts(self) -> Iterator[Part]:
+        """A part for each part of the document that has wanted pages.
+
+        Raises:
+            TransientError: the next part cannot be made now.
+        """
+        mended = False
+        try:
+            for part in self._numbers():
+                made = self._part(part)
+                mended = mended or "pages" in made.rows
+                yield made
+        except InputError as error:
+            yield self.failure(error)
+            return
+        yield Part(outcome="indexed" if mended else "failed")
+
+    def failure(self, error: ReelpageError) -> Part:
+        """The last part, which says that what `parts` has not given is lost."""
+        return failure(self._subject, error, "decode", 0)
+
+    def _numbers(self) -> list[int]:
+        each = self._subject.recipe.plan.pages_per_part
+        return sorted({(page - 1) // each for page in self._wanted})
+
+    def _part(self, number: int) -> Part:
+        subject, info = self._subject, self._subject.columns.info
+        if info is None:
+            message = f"{subject.source.name!r}: has changed since its pages failed; index it again"
+            raise InputError("media_changed", message)
+        plan = replace(subject.recipe.plan, first_part=number, stop_part=number + 1)
+        rows: dict[str, list[Row]] = {}
+        markers: list[Marker] = []
+        failed: list[PageFailure] = []
+        for item in self._tools.decode(subject.source.path, plan):
+            if isinstance(item, Shard):
+                pages = _only(item, self._wanted)
+                rows |= self._rows(info, pages)
+                markers += self._markers("indexed", pages.rows.column("page_no").to_pylist())
+            elif isinstance(item, PageFailure) and item.page_no in self._wanted:
+                failed.append(item)
+        markers += self._markers("failed", [page.page_no for page in failed])
+        rows["failures"], letters = page_failures(subject, failed)
+        made = {table: some for table, some in rows.items() if some}
+        return Part(made, markers=tuple(markers), letters=letters, pictures=len(markers))
+
+    def _rows(self, info: MediaInfo, pages: Shard) -> dict[str, list[Row]]:
+        """Rows of pages that are there now, which go behind those of their shard."""
+        subject = self._subject
+        if not pages.rows.num_rows:
+            return {}
+        name, kept = subject.store.name(pages.part), subject.store.extend(pages)
+        rows = structure_rows(subject, info, kept, name)
+        if tasks := subject.delivery.job.tasks:
+            given = self._tools.answerer.answers(name, kept, tasks, subject.recipe.revision)
+            rows["answers"] = answer_rows(subject.medium, info.kind, kept, given, subject.model)
+        return {
+            "pages": [row for row in rows["pages"] if row["page_no"] in self._wanted],
+            "answers": [row for row in rows.get("answers", ()) if row["unit_no"] in self._wanted],
+        }
+
+    def _markers(self, outcome: Literal["indexed", "failed"], pages: Iterable[int]) -> list[Marker]:
+        name, attempt = self._subject.columns.name, self._subject.delivery.job.attempt
+        return [
+            Marker(name, str(page), outcome, int(outcome == "indexed"), attempt=attempt)
+            for page in pages
+        ]
+
+
+def _only(shard: Shard, numbers: Collection[int]) -> Shard:
+    wanted = pc.is_in(shard.rows.column("page_no"), pa.array(sorted(numbers), pa.int32()))
+    return replace(shard, rows=shard.rows.filter(wanted))

@@ -1,0 +1,204 @@
+"""Parts: the one way of a medium from its bytes to rows, part by part.
+
+A plain generator over plain data: bytes come from `Subject.source`, pictures go to shards and to
+the model, rows come out. It knows no log, no threads and no table.
+"""
+
+from collections.abc import Generator, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from pipeline.land.batch import Part, media_of
+from pipeline.land.protocol import Range
+from pipeline.land.rows import Row, answer_rows, frame_rows, page_rows, segment_rows
+from pipeline.land.store import read_shard
+from schemas.errors import InputError, ReelpageError
+from schemas.shards import MediaInfo, PageFailure, Shard, info_to_json
+from services.ingest.columns import range_of
+from services.ingest.failing import failure, page_failures
+from services.ingest.keys import FanOut, fan_out
+from services.ingest.subject import Decoded, Subject, Tools
+
+
+@dataclass
+class Tally:
+    """What has been seen of a medium, or of its range.
+
+    Attributes:
+        parts: number of the part behind the last one that was made.
+        pictures: in the parts before it whose structure has landed or lands.
+        stage: where the work is.
+        info: the medium's facts.
+        pages: failed ones behind the last part.
+    """
+
+    parts: int
+    pictures: int
+    stage: str = "decode"
+    info: MediaInfo | None = None
+    pages: list[PageFailure] = field(default_factory=list)
+
+
+class JobParts:
+    """One job with something left to do."""
+
+    def __init__(self, subject: Subject, tools: Tools) -> None:
+        self._subject, self._tools = subject, tools
+        columns = subject.columns
+        self._tally = Tally(columns.first, columns.pictures)
+        self._given = columns.first  # number of the part behind the last one that was given
+
+    def parts(self) -> Generator[Part | FanOut]:
+        """Every part with its rows; the last one is final.
+
+        A part is held back until it is known whether another one follows.
+
+        Raises:
+            TransientError: the next part cannot be made now.
+        """
+        tally = self._tally
+        held: Part | None = None
+        try:
+            for item in self._items():
+                if isinstance(item, MediaInfo):
+                    tally.info = item
+                    if jobs := self._ranges(item):
+                        yield FanOut(jobs)
+                        return
+                elif isinstance(item, PageFailure):
+                    self._note(item)
+                else:
+                    yield from self._give(held)
+                    held = None  # given, whatever becomes of the next one
+                    held = self._part(item)
+        except InputError as error:
+            yield from self._give(held)
+            yield self.failure(error)
+            return
+        yield self._end(held or Part())
+
+    def _give(self, held: Part | None) -> Iterator[Part]:
+        if held is not None:
+            behind = self._tally.parts
+            yield held
+            self._given = behind  # whoever took it has come back for more
+
+    def failure(self, error: ReelpageError) -> Part:
+        """The last part, which says that what `parts` has not given is lost."""
+        tally, span = self._tally, self._subject.columns.span
+        return failure(self._subject, error, tally.stage, self._given - span.start, tally.pages)
+
+    def _items(self) -> Decoded:
+        """Parts from the lake's own shards where all are kept, else decoded."""
+        columns, store = self._subject.columns, self._subject.store
+        first = columns.first
+        stop = columns.span.start + columns.kept
+        if columns.info is not None and store.has(first, stop):
+            yield columns.info
+            for part in range(first, stop):
+                yield read_shard(self._tools.objects, store.name(part))
+            return
+        plan = replace(self._subject.recipe.plan_from(first), stop_part=columns.span.stop)
+        yield from self._tools.decode(self._subject.source.path, plan)
+
+    def _ranges(self, info: MediaInfo) -> tuple[tuple[str, Any], ...]:
+        job, recipe = self._subject.delivery.job, self._subject.recipe
+        return fan_out(job, self._subject.media_id, info, recipe.plan.segment_us)
+
+    def _note(self, page: PageFailure) -> None:
+        """Keep a failed page for the rows of its part, unless these have landed."""
+        structure = self._subject.columns.structure
+        if structure is not None and page.part >= structure.first:
+            self._tally.pages.append(page)
+
+    def _part(self, shard: Shard) -> Part:
+        """Keep the shard, ask the model, and make the rows of one part."""
+        subject, tally = self._subject, self._tally
+        columns, info, name = subject.columns, tally.info, subject.store.name(shard.part)
+        assert info is not None
+        failed, letters = page_failures(subject, tally.pages)
+        rows: dict[str, list[Row]] = {"failures": failed}
+        pictures = 0
+        if columns.structure is not None:
+            tally.stage = "land"
+            subject.store.write(shard)
+            if shard.part >= columns.structure.first:
+                rows |= structure_rows(subject, info, shard, name)
+                pictures = shard.rows.num_rows
+        if tasks := columns.tasks(shard.part):
+            tally.stage = "generate"
+            given = self._tools.answerer.answers(name, shard, tasks, subject.recipe.revision)
+            rows["answers"] = answer_rows(subject.medium, info.kind, shard, given, subject.model)
+        tally.stage, tally.pages = "decode", []
+        tally.parts = shard.part + 1
+        tally.pictures += pictures
+        facts = {"pictures": tally.pictures}
+        return Part(
+            {table: some for table, some in rows.items() if some},
+            markers=columns.markers(
+                "partial",
+                tally.parts - columns.span.start,
+                facts,
+                subject.delivery.job.attempt,
+            ),
+            letters=letters,
+            pictures=shard.rows.num_rows,
+            share=_share(info, shard),
+        )
+
+    def _end(self, last: Part) -> Part:
+        """The last part, with what follows from the end of the job."""
+        subject, tally = self._subject, self._tally
+        columns, job = subject.columns, subject.delivery.job
+        failed, letters = page_failures(subject, tally.pages)
+        rows = dict(last.rows)
+        if failed:
+            rows["failures"] = [*rows.get("failures", ()), *failed]
+        parts = tally.parts - columns.span.start
+        facts = self._facts(parts) if columns.structure is not None else {}
+        markers = columns.markers("indexed", parts, facts, job.attempt)
+        ranges: tuple[Range, ...] = ()
+        if columns.structure is not None:
+            ranges = range_of(job, subject.media_id, subject.recipe)
+            if not ranges:
+                rows["media"] = [media_of(markers[:1])]
+        return replace(
+            last,
+            rows=rows,
+            outcome="indexed",
+            markers=markers,
+            ranges=ranges,
+            letters=(*last.letters, *letters),
+        )
+
+    def _facts(self, parts: int) -> dict[str, Any]:
+        """What the row of `media` is made of; see `media_of`."""
+        subject, tally, job = self._subject, self._tally, self._subject.delivery.job
+        assert tally.info is not None
+        return {
+            "medium": asdict(subject.medium),
+            "info": info_to_json(tally.info),
+            "name": subject.source.name,
+            "size": subject.source.size,
+            "parts": parts,
+            "pictures": tally.pictures,
+            "chunk": None if job.chunk is None else asdict(job.chunk),
+        }
+
+
+def structure_rows(
+    subject: Subject, info: MediaInfo, shard: Shard, name: str
+) -> dict[str, list[Row]]:
+    """Rows that no prompt asks for, of one part whose shard has a name."""
+    if info.kind != "video":
+        return {"pages": page_rows(subject.medium, shard, name)}
+    return {
+        "segments": segment_rows(subject.medium, shard),
+        "frames": frame_rows(subject.medium, shard, name),
+    }
+
+
+def _share(info: MediaInfo, shard: Shard) -> float:
+    """Share of the medium that a part is, by its declared length."""
+    whole = info.duration_us if info.kind == "video" else info.pages
+    return min((shard.end - shard.start) / whole, 1.0) if whole else 0.0

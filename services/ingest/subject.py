@@ -1,0 +1,147 @@
+"""Subject: what a job is about, its medium at hand, and what the work on it goes through."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from pipeline.consume import Input
+from pipeline.decode import DecodePlan
+from pipeline.land.place import Objects
+from pipeline.land.rows import Answer, Medium
+from pipeline.land.store import ShardStore
+from schemas.jobs import Job, Task
+from schemas.shards import MediaInfo, PageFailure, Shard
+from services.ingest.columns import WHOLE, Columns, ReadMarkers, look_up, look_up_pages
+from services.ingest.keys import identity
+from services.ingest.recipe import Recipe, parse_sampling
+from services.model.wire import ServedModel
+
+Decoded = Iterator[MediaInfo | Shard | PageFailure]
+
+
+class Answerer(Protocol):
+    """Whoever asks the model about the pictures of a shard: this process, or Ray Serve."""
+
+    def model(self) -> ServedModel:
+        """The model that is asked, as it was last read."""
+
+    def read_model(self) -> None:
+        """Read anew which model there is.
+
+        Raises:
+            TransientError: a later attempt may succeed.
+        """
+
+    def answers(
+        self, name: str, shard: Shard, tasks: Sequence[Task], revision: str
+    ) -> list[list[Answer]]:
+        """One list a picture, one answer a task.
+
+        Args:
+            name: of the shard's object.
+            shard: the same shard.
+            tasks: what to ask.
+            revision: of the model that is to answer.
+
+        Raises:
+            TransientError: a later attempt may succeed; `model_changed`: after `read_model`.
+            InputError: none will.
+        """
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the work goes through.
+
+    Attributes:
+        objects: the lake's; shards go there.
+        markers: reads the markers of an object.
+        answerer: asks the model.
+        decode: a medium's facts, then its parts with failed pages between.
+    """
+
+    objects: Objects
+    markers: ReadMarkers
+    answerer: Answerer
+    decode: Callable[[Path, DecodePlan], Decoded]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A job as it came from its log.
+
+    Attributes:
+        job: what to do.
+        topic: where it came from ...
+        partition: ... for its dead letter ...
+        offset: ... and its failures.
+        key: of its record.
+        run_id: what its rows say they came by.
+    """
+
+    job: Job
+    topic: str
+    partition: int
+    offset: int
+    key: str
+    run_id: str
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A job whose medium is at hand, or is known not to be.
+
+    Attributes:
+        delivery: the job.
+        source: its medium.
+        recipe: sampling, model and tasks.
+        medium: what its rows carry.
+        store: its shards.
+        columns: what is left to do.
+    """
+
+    delivery: Delivery
+    source: Input
+    recipe: Recipe
+    medium: Medium
+    store: ShardStore
+    columns: Columns
+
+    @classmethod
+    def of(cls, delivery: Delivery, source: Input, tools: Tools) -> "Subject":
+        """Find out what is left to do for a medium.
+
+        Raises:
+            TransientError, SetupError: what reading the markers raises.
+        """
+        bare = cls.unread(delivery, source, tools)
+        job = delivery.job
+        find = look_up_pages if job.pages else look_up
+        return replace(bare, columns=find(tools.markers, job, bare.media_id, bare.recipe))
+
+    @classmethod
+    def unread(cls, delivery: Delivery, source: Input, tools: Tools) -> "Subject":
+        """The same without a look at the markers: it has no columns, so that none is written."""
+        job, model = delivery.job, tools.answerer.model()
+        media_id = identity(job, source.input_id)
+        plan = DecodePlan(parse_sampling(job.sample), model.min_pixels, model.max_pixels)
+        recipe = Recipe(plan, job.tasks, model.name, model.revision)
+        return cls(
+            delivery,
+            replace(source, input_id=media_id),
+            recipe,
+            Medium(media_id, recipe.sampling, job.media.uri, delivery.run_id),
+            ShardStore(tools.objects, media_id, recipe.sampling_id),
+            Columns("", job.range or WHOLE, ()),
+        )
+
+    @property
+    def media_id(self) -> str:
+        """Identity of the medium."""
+        return self.medium.media_id
+
+    @property
+    def model(self) -> tuple[str, str]:
+        """Name and revision of the model."""
+        return self.recipe.model, self.recipe.revision
