@@ -61,7 +61,7 @@ def index(path: Path, root: Path, sample: str, reader: SilentReader) -> int:
     ):
         files = FileLog(board, iter([(job, opened(job, sources, Path(folder) / "medium"))]))
         watch = RunWatch(files, progress, summary)
-        jobs = Jobs(GROUP, TOPIC, board, files, files.send, run_of=lambda _: summary.run_id)
+        jobs = Jobs(GROUP, TOPIC, board, files, files.send, lambda *_: 0, lambda _: summary.run_id)
         compose(jobs, Lake(place, tables, 1.0), files, reader, 2, watch).run()
     if summary.indexed != 1:
         message = f"indexing failed: {summary.errors}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.land.place import Place
 from pipeline.land.store import disk_errors, local_place
 from pipeline.land.tables import check_version
-from schemas.errors import SetupError
+from schemas.errors import SetupError, TransientError
 
 
 @contextmanager
@@ -35,13 +35,16 @@ def open_lake(root: Path) -> Iterator[Place]:
         os.close(lock)
 
 
-def share(root: Path) -> int:
-    """Keep out who wants a lake's folder alone, until the descriptor that this gives is closed.
+def share(root: Path) -> None:
+    """Keep out who wants a lake's folder alone, for as long as this process lives.
 
     Raises:
-        SetupError: `lake_locked`, if one of them has it.
+        TransientError: `lake_locked`, while one of them has it.
     """
-    return _lock(root, fcntl.LOCK_SH)
+    try:
+        _lock(root, fcntl.LOCK_SH)
+    except SetupError as error:
+        raise TransientError(error.code, error.message) from error
 
 
 def _lock(root: Path, kind: int) -> int:

@@ -8,8 +8,16 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from pipeline.land.place import Place
-from pipeline.land.protocol import FOLLOWERS, LEDGER, RECORD, record_name
-from pipeline.land.records import batch_at
+from pipeline.land.protocol import (
+    FOLLOWERS,
+    LEDGER,
+    RECORD,
+    Batch,
+    Marker,
+    advanced,
+    record_name,
+)
+from pipeline.land.records import batch_at, markers_of
 from pipeline.land.tables import is_written, open_table
 
 Positions = dict[str, int | None]
@@ -65,7 +73,12 @@ def progress(place: Place, apps: Sequence[str], since_s: float) -> Progress:
 
 
 def is_rolled_forward(place: Place, app: str) -> bool:
-    """Whether all rows that were decided for an application id are in their tables.
+    """Whether all that was decided for an application id has landed; raises as `unsettled`."""
+    return unsettled(place, app) is None
+
+
+def unsettled(place: Place, app: str) -> Batch | None:
+    """The batch that was decided last for an application id, if not all of it has landed.
 
     A worker that was killed in between leaves this to the next one.
 
@@ -75,14 +88,15 @@ def is_rolled_forward(place: Place, app: str) -> bool:
     """
     number = positions(place, [app + RECORD])[app + RECORD]
     if number is None:
-        return True
+        return None
     name = record_name(app, number)
     data = place.objects.get(name)
     if data is None:
-        return True  # gone on since
+        return None  # gone on since
     batch = batch_at(name, data)
-    wanted = {table: (app, batch.last) for table in FOLLOWERS if table in batch.rows}
-    return all(_has(place, table, *there) for table, there in wanted.items())
+    tables = [table for table in FOLLOWERS if table in batch.rows]
+    has_rows = all(_has(place, table, app, batch.last) for table in tables)
+    return None if has_rows and all(_says(place, one) for one in batch.markers) else batch
 
 
 def _has(place: Place, table: str, app: str, position: int) -> bool:
@@ -90,6 +104,13 @@ def _has(place: Place, table: str, app: str, position: int) -> bool:
         return False
     found = open_table(place, table).transaction_version(app)
     return found is not None and found >= position
+
+
+def _says(place: Place, marker: Marker) -> bool:
+    """Whether the object of a marker says at least as much."""
+    data = place.objects.get(marker.name)
+    held = {} if data is None else markers_of(marker.name, data)
+    return advanced(held, [marker]) == held
 
 
 def _of(handle: DeltaTable, apps: Sequence[str]) -> Positions:

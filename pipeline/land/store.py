@@ -123,9 +123,15 @@ class Folder:
 @contextmanager
 def _alone(root: Path) -> Iterator[None]:
     """No other process is in this block for the same folder, nor another thread of this one."""
+    root.mkdir(parents=True, exist_ok=True)
     with (root / ".replace.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def is_half_written(name: str) -> bool:
+    """Whether a name is that of an object which a killed process has left half written."""
+    return _HALF_WRITTEN.fullmatch(PurePosixPath(name).name) is not None
 
 
 def sweep(root: Path, age_s: float) -> list[str]:
@@ -137,7 +143,7 @@ def sweep(root: Path, age_s: float) -> list[str]:
     """
     removed = []
     for path in root.rglob(".*"):
-        if _HALF_WRITTEN.fullmatch(path.name) and time.time() - path.stat().st_mtime > age_s:
+        if is_half_written(path.name) and time.time() - path.stat().st_mtime > age_s:
             path.unlink(missing_ok=True)
             removed.append(path.relative_to(root).as_posix())
     return removed
@@ -151,6 +157,11 @@ def local_place(root: Path) -> Place:
 def is_forgotten(objects: Objects, media_id: str) -> bool:
     """Whether a medium was removed on request and must not be indexed again."""
     return objects.get(FORGOTTEN + media_id) is not None
+
+
+def sampling_id(sampling: str) -> str:
+    """A sampling, as it stands in the tables, as a name for folders: 12 hex digits."""
+    return hashlib.sha256(sampling.encode()).hexdigest()[:12]
 
 
 class ShardStore:

@@ -28,10 +28,13 @@ _REFUSED: Final = "lacked the necessary privileges"
 _DECORATION: Final = re.compile(r"\x1b\[\d+m|↳")
 
 
-def check_version(place: Place, *, write: bool = False) -> None:
+def check_version(place: Place, *, write: bool = False) -> int:
     """Check that this reelpage can use the lake; one that is to be written is made if missing.
 
     Lakes of version 1 are read. They are not gone on with: they do not say how far each medium is.
+
+    Returns:
+        The lake's version.
 
     Raises:
         SetupError: `lake_missing`, `lake_newer`, `lake_older` or `lake_corrupt`.
@@ -40,21 +43,23 @@ def check_version(place: Place, *, write: bool = False) -> None:
     if found is None and write:
         version = json.dumps({"lake_version": LAKE_VERSION})
         place.objects.put(_VERSION, version.encode() + b"\n")
-    elif found is None:
+        return LAKE_VERSION
+    if found is None:
         message = f"{place.uri}: there is no lake here; make one with `reelpage index ... --to`"
         raise SetupError("lake_missing", message)
-    elif found > LAKE_VERSION:
+    if found > LAKE_VERSION:
         message = (
             f"{place.uri}: the lake has version {found}, this reelpage writes {LAKE_VERSION}; "
             "upgrade reelpage or choose another --to folder"
         )
         raise SetupError("lake_newer", message)
-    elif found < LAKE_VERSION and write:
+    if found < LAKE_VERSION and write:
         message = (
             f"{place.uri}: the lake has version {found}, and this reelpage goes on with "
             f"{LAKE_VERSION} alone; read it as before, and index into a new one"
         )
         raise SetupError("lake_older", message)
+    return found
 
 
 def _version(place: Place) -> int | None:

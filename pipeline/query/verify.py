@@ -6,14 +6,17 @@ from pathlib import PurePosixPath
 from typing import Final
 
 import duckdb
-from deltalake import DeltaTable
 
 from pipeline.land.place import Place
+from pipeline.land.store import is_forgotten
 from pipeline.land.tables import check_version, is_written, open_table
 from pipeline.query.sql import connect
-from schemas.tables import KEYS, TABLES
+from pipeline.query.standing import Standing, key_of
+from schemas.tables import KEYS, LAKE_VERSION, TABLES
 
-_HARMLESS: Final = frozenset({"orphan_file", "orphan_shard", "unfinished"})
+_HARMLESS: Final = frozenset({"orphan_file", "orphan_marker", "orphan_shard", "unfinished"})
+_OF_MEDIA: Final = ("media", "segments", "frames", "pages", "answers")
+_RESTORE: Final = "restore the tables from a backup"
 _AGAIN: Final = "run the same index command again, or wait for the stream's workers"
 _UNITS: Final = {"segments": "segment_no", "frames": "frame_no"}
 
@@ -23,9 +26,9 @@ class Problem:
     """One finding.
 
     Attributes:
-        kind: duplicate, gap, unfinished, missing_shard, orphan_shard, missing_file, orphan_file
-            or count.
-        table: name of the table, or "shards".
+        kind: duplicate, gap, unfinished, count, missing_shard, orphan_shard, missing_file,
+            orphan_file, missing_marker or orphan_marker.
+        table: name of the table, or "shards" or "markers".
         message: one line with the remedy.
     """
 
@@ -45,17 +48,22 @@ def verify(place: Place) -> list[Problem]:
     Raises:
         SetupError: `lake_missing`, `lake_newer` or `lake_corrupt`.
     """
-    check_version(place)
+    version = check_version(place)
     problems = [problem for table in TABLES for problem in _files(place, table)]
     if any(problem.kind == "missing_file" for problem in problems):
         return problems  # its rows cannot be read
+    standing = (
+        Standing(place) if version == LAKE_VERSION else None
+    )  # before the rows: they come first
     with connect(place) as lake:
         for table in TABLES:
             problems += _duplicates(lake, table)
         for table in _UNITS:
             problems += _unit_gaps(lake, table)
-        problems += [*_page_gaps(lake), *_answer_gaps(lake, place), *_strangers(lake)]
-        problems += [*_unfinished(lake), *_run_counts(lake), *_shards(lake, place)]
+        problems += [*_page_gaps(lake), *_answer_gaps(lake, standing), *_strangers(lake)]
+        problems += [*_unfinished(lake, standing), *_run_counts(lake), *_shards(lake, place)]
+        if standing is not None:
+            problems += [*_missing_markers(lake, standing), *_stray_markers(lake, place, standing)]
     return problems
 
 
@@ -112,8 +120,8 @@ def _page_gaps(lake: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
         yield Problem("gap", "pages", f"{name}: neither a row nor a failure")
 
 
-def _answer_gaps(lake: duckdb.DuckDBPyConnection, place: Place) -> Iterator[Problem]:
-    """Prompts that some pictures of a finished medium were not asked."""
+def _answer_gaps(lake: duckdb.DuckDBPyConnection, standing: Standing | None) -> Iterator[Problem]:
+    """Prompts that some pictures of a finished medium were not asked, and no failure says so."""
     sql = """
         with have as (
             select media_id, sampling, model_revision, prompt_id, count(distinct unit_no) n
@@ -126,25 +134,15 @@ def _answer_gaps(lake: duckdb.DuckDBPyConnection, place: Place) -> Iterator[Prob
         from media semi join have using (media_id, sampling)
         join have using (media_id, sampling) join wanted using (media_id, sampling)
         where n <> pictures order by all"""
-    rows = lake.execute(sql).fetchall()
-    handle = open_table(place, "answers") if rows else None
-    for media_id, sampling, revision, prompt, count, pictures in rows:
-        app = f"local/{media_id}/{sampling}/{revision}/{prompt}"
+    for media_id, sampling, revision, prompt, count, pictures in lake.execute(sql).fetchall():
         name = _named(("media_id", "sampling", "prompt_id"), (media_id, sampling, prompt))
         message = f"{name}: {count} answers to {pictures} pictures"
-        if handle is not None and _is_begun(handle, app):
+        key = key_of(media_id, sampling)
+        said = "nothing" if standing is None else standing.said(key, f"{revision}-{prompt}")
+        if said == "partial" or (standing is not None and standing.is_pending(key)):
             yield Problem("unfinished", "answers", f"{message}; {_AGAIN}")
-        else:
+        elif said != "failed":
             yield Problem("gap", "answers", message)
-
-
-def _is_begun(handle: DeltaTable, app: str) -> bool:
-    """Whether a local run has begun to land under an id and not finished.
-
-    What a stream lands has the ids of its partitions, and an answer that it left out is lost.
-    """
-    begun = handle.transaction_version(app) is not None
-    return begun and handle.transaction_version(f"{app}#final") is None
 
 
 def _strangers(lake: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
@@ -161,9 +159,9 @@ def _strangers(lake: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
         yield Problem("gap", f"{unit}s", f"{name}: {count} answers about a {unit} without a row")
 
 
-def _unfinished(lake: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
+def _unfinished(lake: duckdb.DuckDBPyConnection, standing: Standing | None) -> Iterator[Problem]:
     """Media with rows that neither finished nor failed."""
-    for table in ("segments", "frames", "pages", "answers"):
+    for table in _OF_MEDIA[1:]:
         sql = f"""
             select media_id, sampling, count(*) from {table}
             anti join media using (media_id, sampling)
@@ -171,8 +169,44 @@ def _unfinished(lake: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
             group by all order by all"""
         for media_id, sampling, count in lake.execute(sql).fetchall():
             name = _named(("media_id", "sampling"), (media_id, sampling))
-            message = f"{name}: {count} rows of a medium that is not finished; {_AGAIN}"
-            yield Problem("unfinished", table, message)
+            if standing is not None and standing.is_finished(key_of(media_id, sampling)):
+                yield Problem("gap", "media", f"{name}: is finished by its markers; {_RESTORE}")
+            else:
+                message = f"{name}: {count} rows of a medium that is not finished; {_AGAIN}"
+                yield Problem("unfinished", table, message)
+
+
+def _missing_markers(lake: duckdb.DuckDBPyConnection, standing: Standing) -> Iterator[Problem]:
+    """Finished media of which the next job would not know it."""
+    sql = "select media_id, sampling from media order by all"
+    for media_id, sampling in lake.execute(sql).fetchall():
+        key = key_of(media_id, sampling)
+        if standing.is_whole(key):
+            continue
+        name = _named(("media_id", "sampling"), (media_id, sampling))
+        if standing.is_pending(key):
+            yield Problem("unfinished", "markers", f"{name}: has no markers yet; {_AGAIN}")
+        else:
+            message = f"{name}: has lost its markers, and would land twice; restore them"
+            yield Problem("missing_marker", "markers", message)
+
+
+def _stray_markers(
+    lake: duckdb.DuckDBPyConnection, place: Place, standing: Standing
+) -> Iterator[Problem]:
+    """Media that have markers and no rows at all."""
+    tables = " union ".join(f"select media_id, sampling from {table}" for table in _OF_MEDIA)
+    sql = f"{tables} union select input_id, sampling from failures where sampling is not null"
+    known = {key_of(*row) for row in lake.execute(sql).fetchall()}
+    for media_id, sampling in standing.begun():
+        if (media_id, sampling) in known:
+            continue
+        name = f"markers/{media_id}/{sampling}/"
+        if is_forgotten(place.objects, media_id):
+            message = f"{name}: of a medium that is forgotten; forget it once more"
+            yield Problem("orphan_marker", "markers", message)
+        else:
+            yield Problem("gap", "media", f"{name}: has no rows; {_RESTORE}, or delete it")
 
 
 def _run_counts(lake: duckdb.DuckDBPyConnection) -> Iterator[Problem]:

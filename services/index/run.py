@@ -94,7 +94,7 @@ def index(request: Request, settings: Settings, console: Console) -> Summary:
         progress, board = Progress(total_inputs=len(given)), Board()
         files = FileLog(board, _opened(given, settings, Path(folder)))
         watch = RunWatch(files, progress, summary)
-        jobs = Jobs(GROUP, TOPIC, board, files, files.send, run_of=lambda _: summary.run_id)
+        jobs = Jobs(GROUP, TOPIC, board, files, files.send, lambda *_: 0, lambda _: summary.run_id)
         lake = Lake(place, tables, _LINGER_S, watch.landed)
         worker = compose(jobs, lake, files, model, settings.slots, watch)
         with live(progress, console, quiet=request.quiet):

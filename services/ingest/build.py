@@ -2,9 +2,11 @@
 
 import logging
 from collections import Counter
+from pathlib import Path
 
 from pipeline.land.batch import Part
 from pipeline.land.commit import GroupCommitter, Tables
+from pipeline.land.lake import share
 from pipeline.land.place import Place
 from pipeline.land.tables import check_version
 from schemas.errors import SetupError
@@ -27,12 +29,15 @@ def build(settings: Settings) -> Worker:
     """A worker, ready to run.
 
     Where the settings name a graph, that runs the model and commits for many workers; else this
-    process does both. Waits while the store or the graph do not answer.
+    process does both. Waits while the store or the graph do not answer, and
+    while another process has the lake's folder alone.
 
     Raises:
         SetupError: `usage`, `store_unsafe`, or what the store or the model say.
     """
     place = patiently(lambda: open_lake(settings))
+    if place.is_folder:
+        patiently(lambda: share(Path(place.uri)))
     make = _served if settings.graph else _in_process
     answerer, tables = patiently(lambda: make(settings, place))
     return patiently(lambda: of_topic(settings, place, answerer, tables))
@@ -45,8 +50,10 @@ def of_topic(settings: Settings, place: Place, answerer: Answerer, tables: Table
         TransientError, SetupError: what the lake raises.
     """
     board = Board()
-    topic = TopicLog(settings, board)
-    jobs = Jobs(settings.group, settings.topic, board, topic, topic.send, lambda job: job.id)
+    topic = TopicLog(settings, board, place.objects)
+    jobs = Jobs(
+        settings.group, settings.topic, board, topic, topic.send, topic.home, lambda job: job.id
+    )
     lake = Lake(place, tables)
     return compose(jobs, lake, Sources(settings), answerer, settings.slots, Outcomes())
 

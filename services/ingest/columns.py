@@ -50,6 +50,7 @@ class Columns:
         span: parts of the medium that the job is about.
         missing: structure first; empty if nothing is left to do.
         known_failure: whether that is because an earlier attempt has recorded a failure.
+        attempt: the job's, or a higher one that has begun what is missing: markers go on from it.
         pictures: in the parts whose structure has landed.
         kept: parts of the span whose shards are kept, because its structure has landed whole ...
         info: ... and then the facts of the medium.
@@ -59,6 +60,7 @@ class Columns:
     span: PartRange
     missing: tuple[Column, ...]
     known_failure: bool = False
+    attempt: int = 0
     pictures: int = 0
     kept: int = 0
     info: MediaInfo | None = None
@@ -113,7 +115,7 @@ def look_up(read: ReadMarkers, job: Job, media_id: str, recipe: Recipe) -> Colum
     name = markers_name(media_id, recipe, span)
     markers = read(name)
     structure = markers.get(STRUCTURE)
-    missing = []
+    attempt, missing = job.attempt, []
     for task in (None, *job.tasks):
         column = column_name(recipe, task)
         marker = markers.get(column)
@@ -122,13 +124,14 @@ def look_up(read: ReadMarkers, job: Job, media_id: str, recipe: Recipe) -> Colum
         elif marker.outcome == "failed" and marker.attempt >= job.attempt:
             return Columns(name, span, (), known_failure=True)
         elif marker.outcome != "indexed":
+            attempt = max(attempt, marker.attempt)
             missing.append(Column(column, span.start + marker.parts, task))
     if structure is None:
-        return Columns(name, span, tuple(missing))
+        return Columns(name, span, tuple(missing), attempt=attempt)
     info = _info(structure)
     pictures = structure.facts.get("pictures", 0)
     kept = 0 if info is None else structure.parts
-    return Columns(name, span, tuple(missing), pictures=pictures, kept=kept, info=info)
+    return Columns(name, span, tuple(missing), False, attempt, pictures, kept, info)
 
 
 def look_up_pages(read: ReadMarkers, job: Job, media_id: str, recipe: Recipe) -> Columns:
@@ -148,6 +151,7 @@ def look_up_pages(read: ReadMarkers, job: Job, media_id: str, recipe: Recipe) ->
         WHOLE,
         tuple(Column(page, 0) for page in left),
         known_failure=not left and any(marker.outcome == "failed" for marker in known),
+        attempt=job.attempt,
         info=None if structure is None else _info(structure),
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.decode import decode
+from pipeline.decode import decode as sandboxed
 from pipeline.land.batch import join_ranges
 from pipeline.land.commit import Tables
 from pipeline.land.perform import Performer
@@ -19,7 +19,7 @@ from services.ingest.board import Board
 from services.ingest.landing import LandingThread
 from services.ingest.settle import settle
 from services.ingest.slots import Hands, Slots, Watch
-from services.ingest.subject import Answerer, Tools
+from services.ingest.subject import Answerer, Decode, Tools
 from services.ingest.work import Source, Work
 from services.ingest.worker import Log, Worker
 from services.topic.record import Record
@@ -37,6 +37,7 @@ class Jobs:
         board: what the log lets its jobs into.
         log: gives them.
         send: puts the jobs that a job becomes on the log, behind its record.
+        home: the partition in which a job of a key is worked on.
         run_of: what the rows of a job say they came by.
     """
 
@@ -45,6 +46,7 @@ class Jobs:
     board: Board
     log: Log
     send: Callable[[Record, Iterable[tuple[str, Job]]], Any]
+    home: Callable[[str, Job], int]
     run_of: Callable[[Job], str]
 
 
@@ -66,7 +68,13 @@ class Lake:
 
 
 def compose(
-    jobs: Jobs, lake: Lake, source: Source, answerer: Answerer, slots: int, watch: Watch
+    jobs: Jobs,
+    lake: Lake,
+    source: Source,
+    answerer: Answerer,
+    slots: int,
+    watch: Watch,
+    decode: Decode = sandboxed,
 ) -> Worker:
     """A worker, ready to run; what others had decided to land is landed first.
 
@@ -83,6 +91,7 @@ def compose(
         topic=jobs.topic,
         begin=lambda delivery: Work(delivery, source, tools),
         send=jobs.send,
+        home=jobs.home,
         run_of=jobs.run_of,
         check=lambda: _check(objects, answerer),
         watch=watch,

@@ -28,7 +28,7 @@ _SERVED_S: Final = 15.0
 
 
 class Poller:
-    """The consumer; used by one thread.
+    """The consumer; used by one thread. `partitions` is how many the topic has.
 
     It never leaves the group with a word: the process ends, and its partitions move when its
     session does. So a worker that starts again soon causes one rebalance, not two; and some
@@ -54,6 +54,7 @@ class Poller:
                 "`reelpage submit` make it"
             )
             raise SetupError("topic_missing", message)
+        self.partitions = len(partitions)
         self._consumer.subscribe([settings.topic], listener=self._changes)
         self._committed: dict[int, int] = {}
         self._commit_at = 0.0

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from pipeline.decode import DecodePlan, Sampling
+from pipeline.land.store import sampling_id
 from schemas.errors import SetupError
 from schemas.jobs import Task
 
@@ -51,7 +52,7 @@ class Recipe:
     @property
     def sampling_id(self) -> str:
         """The sampling as a name for folders: 12 hex digits."""
-        return hashlib.sha256(self.sampling.encode()).hexdigest()[:12]
+        return sampling_id(self.sampling)
 
     def plan_from(self, part: int) -> DecodePlan:
         """The plan that leaves out the parts before `part`."""

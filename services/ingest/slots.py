@@ -8,7 +8,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -50,6 +50,7 @@ class Hands:
         topic: name of the log.
         begin: an attempt at a job.
         send: puts the jobs that a job becomes on the log, behind its record.
+        home: the partition in which a job of a key is worked on.
         run_of: what the rows of a job say they came by.
         check: asks the services that all jobs need; raises TransientError while one is away.
         watch: told of every part.
@@ -58,6 +59,7 @@ class Hands:
     topic: str
     begin: Callable[[Delivery], Work]
     send: Callable[[Record, Iterable[tuple[str, Job]]], Any]
+    home: Callable[[str, Job], int]
     run_of: Callable[[Job], str]
     check: Callable[[], object]
     watch: Watch
@@ -123,19 +125,10 @@ class Slots:
         except InputError as error:
             self._give(ticket, ticket.first, None, _bad_job(self._hands.topic, record, error))
             return
-        work = self._hands.begin(
-            Delivery(
-                job,
-                self._hands.topic,
-                record.partition,
-                record.offset,
-                record.key,
-                self._hands.run_of(job),
-            )
-        )
+        work = self._begin(record, job)
         number = ticket.first
         try:
-            with closing(work.parts()) as parts:
+            with closing(self._parts(record, job, work)) as parts:
                 for made in parts:
                     part = self._sent(record, made) if isinstance(made, FanOut) else made
                     self._give(ticket, number, job, part)
@@ -145,6 +138,18 @@ class Slots:
         except Exception as fault:  # noqa: BLE001 - one job must not hold the others up
             failed = 1 + (ticket.failed if number == ticket.first else 0)
             self._end_of(ticket, number, job, work, fault, failed)
+
+    def _begin(self, record: Record, job: Job) -> Work:
+        topic, run_id = self._hands.topic, self._hands.run_of(job)
+        place = (record.partition, record.offset, record.key)
+        return self._hands.begin(Delivery(job, topic, *place, run_id))
+
+    def _parts(self, record: Record, job: Job, work: Work) -> Generator[Part | FanOut]:
+        """What to give: a job that is not at home goes there."""
+        if self._hands.home(record.key, job) != record.partition:
+            yield FanOut(((record.key, job),))
+        else:
+            yield from work.parts()
 
     def _sent(self, record: Record, made: FanOut) -> Part:
         self._hands.send(record, made.jobs)

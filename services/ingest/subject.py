@@ -18,6 +18,8 @@ from services.ingest.recipe import Recipe, parse_sampling
 from services.model.wire import ServedModel
 
 Decoded = Iterator[MediaInfo | Shard | PageFailure]
+Decode = Callable[[Path, DecodePlan], Decoded]
+"""Gives a medium's facts, then its parts with failed pages between."""
 
 
 class Answerer(Protocol):
@@ -58,13 +60,13 @@ class Tools:
         objects: the lake's; shards go there.
         markers: reads the markers of an object.
         answerer: asks the model.
-        decode: a medium's facts, then its parts with failed pages between.
+        decode: media.
     """
 
     objects: Objects
     markers: ReadMarkers
     answerer: Answerer
-    decode: Callable[[Path, DecodePlan], Decoded]
+    decode: Decode
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,9 @@ class Subject:
         bare = cls.unread(delivery, source, tools)
         job = delivery.job
         find = look_up_pages if job.pages else look_up
-        return replace(bare, columns=find(tools.markers, job, bare.media_id, bare.recipe))
+        columns = find(tools.markers, job, bare.media_id, bare.recipe)
+        begun = replace(delivery, job=replace(job, attempt=columns.attempt))
+        return replace(bare, delivery=begun, columns=columns)
 
     @classmethod
     def unread(cls, delivery: Delivery, source: Input, tools: Tools) -> "Subject":

@@ -1,6 +1,5 @@
 """Failures: those that nothing has mended since, and the jobs that try them again."""
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -9,6 +8,7 @@ import pyarrow as pa
 
 from pipeline.land.place import Objects, Place
 from pipeline.land.records import markers_of
+from pipeline.land.store import sampling_id
 from pipeline.query.sql import query
 from schemas.jobs import Job, Task
 from services.ingest.letters import is_mended, letter_of
@@ -74,8 +74,7 @@ def _is_mended(objects: Objects, failure: Mapping[str, Any]) -> bool:
 
 def _asked(objects: Objects, failure: Mapping[str, Any]) -> tuple[Task, ...]:
     """All that a document has been asked, by its markers."""
-    sampling_id = hashlib.sha256(failure["sampling"].encode()).hexdigest()[:12]
-    name = f"markers/{failure['input_id']}/{sampling_id}/whole.json"
+    name = f"markers/{failure['input_id']}/{sampling_id(failure['sampling'])}/whole.json"
     data = objects.get(name)
     markers = {} if data is None else markers_of(name, data)
     asked: Iterator[dict[str, Any]] = (

@@ -1,7 +1,6 @@
 """Topic: jobs on Kafka, by kafka-python; positions live in the tables, Kafka's offset is a hint."""
 
 import hashlib
-import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from typing import Any, Final
@@ -18,6 +17,7 @@ from kafka.errors import (
 from schemas.errors import SetupError, TransientError
 from schemas.jobs import Job
 from services.settings import Settings
+from services.topic.homes import home
 from services.topic.record import Record
 
 _TIMEOUT_MS: Final = 15_000
@@ -118,19 +118,24 @@ class Sender:
                 linger_ms=5,
             )
 
-    def send(self, jobs: Iterable[tuple[str, Job]]) -> int:
+    def send(self, jobs: Iterable[tuple[str, Job]], partitions: int = 0) -> int:
         """Send jobs with their keys and wait until the broker has them all; returns how many.
+
+        Args:
+            jobs: each goes to its home.
+            partitions: that homes are counted by; 0 for all that the topic has.
 
         Raises:
             TransientError: `broker_failed`; some may have been stored.
         """
         with broker_errors(self._settings):
+            count = partitions or len(self._producer.partitions_for(self._settings.topic))
             sent = [
                 self._producer.send(
                     self._settings.topic,
                     job.to_json().encode(),
                     key=key.encode(),
-                    partition=self._partition(key, job),
+                    partition=home(key, job, count),
                 )
                 for key, job in jobs
             ]
@@ -138,14 +143,6 @@ class Sender:
             for one in sent:
                 one.get(timeout=_TIMEOUT_MS / 1000)
         return len(sent)
-
-    def _partition(self, key: str, job: Job) -> int | None:
-        """Ranges of a video go to all partitions in turn; None leaves it to the key."""
-        if job.range not in job.ranges:
-            return None
-        numbers = sorted(self._producer.partitions_for(self._settings.topic))
-        first = zlib.crc32(key.partition("/")[0].encode())
-        return int(numbers[(first + job.ranges.index(job.range)) % len(numbers)])
 
     def close(self) -> None:
         """Let the broker go."""

@@ -1,4 +1,4 @@
-"""Maintain: small files made into larger ones, and files that no commit names removed."""
+"""Maintain: small files made into larger ones, and what no commit names removed."""
 
 from collections import Counter
 from pathlib import Path
@@ -8,7 +8,10 @@ from deltalake import DeltaTable
 
 from pipeline.land.maintenance.rewrite import attempt, merge
 from pipeline.land.place import Place
-from pipeline.land.store import sweep
+from pipeline.land.positions import positions
+from pipeline.land.protocol import RECORD, RECORDS
+from pipeline.land.records import batch_at
+from pipeline.land.store import is_half_written, sweep
 from pipeline.land.tables import check_version, is_written
 from schemas.errors import SetupError
 from schemas.tables import TABLES
@@ -41,6 +44,8 @@ def compact(place: Place) -> dict[str, tuple[int, int]]:
 def vacuum(place: Place, hours: int) -> dict[str, int]:
     """Remove data files that no commit names, or that only old versions name.
 
+    Also records of batches that were not decided and never will be, as a killed worker leaves them.
+
     Args:
         place: of the lake.
         hours: only files that are older; a file is written before the commit that names it, and
@@ -61,13 +66,32 @@ def vacuum(place: Place, hours: int) -> dict[str, int]:
     for table in TABLES:
         if is_written(place, table):
             removed[table] = attempt(place, table, lambda handle: _vacuum(handle, hours))
-    removed.update(name.partition("/")[0] for name in sweep_folder(place, hours))
+    for name in [*sweep_folder(place, hours), *_sweep_records(place)]:
+        removed[name.partition("/")[0]] += 1
     return dict(removed)
 
 
 def sweep_folder(place: Place, hours: int) -> list[str]:
     """Remove what killed writers left half written, which only folders have; returns its names."""
     return sweep(Path(place.uri), hours * 3600) if place.is_folder else []
+
+
+def _sweep_records(place: Place) -> list[str]:
+    records = [name for name in place.objects.names(RECORDS) if not is_half_written(name)]
+    useless = [name for name in records if _is_useless(place, name)]
+    for name in useless:
+        place.objects.delete(name)
+    return useless
+
+
+def _is_useless(place: Place, name: str) -> bool:
+    """Whether a record is not the last decision, and continues what others have gone on from."""
+    data = place.objects.get(name)
+    if data is None:
+        return False
+    batch = batch_at(name, data)
+    now = positions(place, (batch.app, batch.app + RECORD))  # behind the record: they only grow
+    return batch.number != now[batch.app + RECORD] and batch.before != now[batch.app]
 
 
 def _vacuum(handle: DeltaTable, hours: int) -> int:

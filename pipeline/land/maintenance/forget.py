@@ -23,14 +23,14 @@ from pipeline.land.maintenance.traces import (
     prefixes,
     rows_of,
     traces,
+    values_of,
     without,
 )
 from pipeline.land.place import Objects, Place
 from pipeline.land.protocol import RECORDS
 from pipeline.land.records import batch_at, to_bytes
-from pipeline.land.store import FORGOTTEN, is_forgotten
+from pipeline.land.store import FORGOTTEN, is_forgotten, is_half_written
 from pipeline.land.tables import check_version, is_written
-from pipeline.query.sql import query
 from schemas.errors import InputError, TransientError
 
 _MEDIA_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,200}")
@@ -67,15 +67,14 @@ def forget(place: Place, media_id: str) -> Forgotten:
     Raises:
         InputError: `unknown_media`, if nothing of it is there.
         TransientError: `not_forgotten`, naming what is left; `store_failed`, `commit_conflict`.
-        SetupError: `lake_missing`, `lake_newer`, `lake_corrupt`; `lake_locked` for a folder that
-            a process is indexing into.
+        SetupError: `lake_missing`, `lake_newer`, `lake_older`, `lake_corrupt`; `lake_locked` for a
+            folder that a process is indexing into.
     """
+    check_version(place)  # before the other, which would make a lake
     check_version(place, write=True)
     with ExitStack() as stack:
-        if place.is_folder:
-            stack.enter_context(
-                open_lake(Path(place.uri))
-            )  # nobody indexes into the folder meanwhile
+        if place.is_folder:  # nobody indexes into it meanwhile
+            stack.enter_context(open_lake(Path(place.uri)))
         again = _MEDIA_ID.fullmatch(media_id) is not None and is_forgotten(place.objects, media_id)
         if not again and next(_known(place, media_id), None) is None:
             message = f"{media_id}: the lake has nothing of such a medium; give its media_id"
@@ -100,8 +99,9 @@ def _remove(place: Place, media_id: str) -> Forgotten:
     place.objects.put(FORGOTTEN + media_id, now.encode())
     done = Forgotten(media_id)
     sweep_folder(place, _YOUNG_HOURS)
-    done.objects["dead"] = _letters(place.objects, {media_id, *_addresses(place, media_id)})
-    done.objects["landings"] = _records(place.objects, media_id)
+    addresses = _addresses(place, media_id)
+    done.objects["dead"] = _letters(place.objects, {media_id, *addresses})
+    done.objects["landings"] = _records(place.objects, media_id, addresses)
     for table, column in COLUMNS.items():
         if is_written(place, table):
             # Counted before: an attempt whose reply is lost is made again, and finds nothing then.
@@ -118,16 +118,13 @@ def _remove(place: Place, media_id: str) -> Forgotten:
 
 def _addresses(place: Place, media_id: str) -> list[str]:
     """Where the medium came from: what a letter knows of a medium that could not be read."""
-    known = [
-        query(place, f"select uri from {table} where {COLUMNS[table]} = $1", [media_id])["uri"]
-        for table in ("media", "failures")
-    ]
-    return [uri for column in known for uri in column.to_pylist() if uri]
+    tables = [table for table in ("media", "failures") if is_written(place, table)]
+    return [uri for table in tables for uri in values_of(place, table, media_id, "uri") if uri]
 
 
 def _letters(objects: Objects, words: Collection[str]) -> int:
     removed = 0
-    for name in list(objects.names(LETTERS)):
+    for name in _whole(objects, LETTERS):
         data = objects.get(name)
         if data is not None and mentions(json.loads(data), words):
             objects.delete(name)
@@ -135,16 +132,20 @@ def _letters(objects: Objects, words: Collection[str]) -> int:
     return removed
 
 
-def _records(objects: Objects, media_id: str) -> int:
+def _records(objects: Objects, media_id: str, addresses: Collection[str]) -> int:
     """Rewrite landing records: the last one of a partition must stay."""
     rewritten = 0
-    for name in list(objects.names(RECORDS)):
+    for name in _whole(objects, RECORDS):
         data = objects.get(name)
         batch = None if data is None else batch_at(name, data)
-        if batch is not None and (rest := without(batch, media_id)) != batch:
+        if batch is not None and (rest := without(batch, media_id, addresses)) != batch:
             objects.put(name, to_bytes(rest))
             rewritten += 1
     return rewritten
+
+
+def _whole(objects: Objects, prefix: str) -> list[str]:
+    return [name for name in objects.names(prefix) if not is_half_written(name)]
 
 
 def _files(place: Place, table: str, media_id: str) -> int:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from pipeline.land.place import Place
 from pipeline.land.protocol import RECORDS, Batch
 from pipeline.land.records import batch_at
-from pipeline.land.store import FORGOTTEN
+from pipeline.land.store import FORGOTTEN, is_half_written
 from pipeline.land.tables import is_written, open_table
 from schemas.tables import KEYS
 
@@ -53,6 +53,14 @@ def rows_of(place: Place, table: str, media_id: str) -> int:
     return int(found.count_rows(filter=ds.field(COLUMNS[table]) == media_id))
 
 
+def values_of(place: Place, table: str, media_id: str, column: str) -> list[Any]:
+    """A column of the rows of a medium."""
+    dataset = open_table(place, table).to_pyarrow_dataset()
+    wanted = ds.field(COLUMNS[table]) == media_id
+    values: list[Any] = dataset.to_table(columns=[column], filter=wanted)[column].to_pylist()
+    return values
+
+
 def file_names(place: Place, table: str) -> list[str]:
     """Names of a table's data files, those too that no commit names or that are half written."""
     names = place.objects.names(f"{table}/")
@@ -72,9 +80,15 @@ def file_holds(place: Place, name: str, column: str, media_id: str) -> bool:
     return bool(pc.any(pc.equal(values.cast(pa.string()), media_id)).as_py())
 
 
-def without(batch: Batch, media_id: str) -> Batch:
-    """A batch without the rows, markers, ranges and letters of a medium; equal if it has none."""
-    markers = prefixes(media_id)[1]
+def without(batch: Batch, media_id: str, addresses: Collection[str] = ()) -> Batch:
+    """A batch without the rows, markers, ranges and letters of a medium; equal if it has none.
+
+    Args:
+        batch: of any media.
+        media_id: of the medium.
+        addresses: where it came from: what a letter knows of a medium that could not be read.
+    """
+    markers, words = prefixes(media_id)[1], {media_id, *addresses}
     rows = {table: _without_rows(table, rows, media_id) for table, rows in batch.rows.items()}
     return replace(
         batch,
@@ -86,7 +100,7 @@ def without(batch: Batch, media_id: str) -> Batch:
             if not any(name.startswith(markers) for name in part.markers)
         ),
         letters=tuple(
-            letter for letter in batch.letters if not mentions(dict(letter.value), {media_id})
+            letter for letter in batch.letters if not mentions(dict(letter.value), words)
         ),
     )
 
@@ -113,6 +127,8 @@ def _object_holds(place: Place, name: str, media_id: str) -> bool:
     data = place.objects.get(name)
     if data is None:
         return False
+    if is_half_written(name):
+        return True  # nobody can say
     if name.startswith(LETTERS):
         return mentions(json.loads(data), {media_id})
     batch = batch_at(name, data)
