@@ -170,6 +170,11 @@ class Window(Generic[T]):
         """Kafka's committed offset: every record before it has landed to its end."""
         return self._jobs[0].offset if self._jobs else self._admitted + 1
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether every job has made its last part."""
+        return all(job.last is not None for job in self._jobs)
+
     def has_landed(self, offset: int) -> bool:
         """Whether a record needs no more work."""
         return offset < next_offset(self.position)

@@ -13,6 +13,7 @@ from pipeline.land.protocol import RECORDS, STRUCTURE
 from pipeline.land.records import markers_of
 from pipeline.land.store import sampling_id
 from schemas.jobs import PARTS
+from schemas.tables import LAKE_VERSION
 
 _MARKERS: Final = "markers/"
 _NAME: Final = re.compile(r"markers/([^/]+)/([^/]+)/(whole|pages|\d+-\d+)\.json")
@@ -30,10 +31,13 @@ def key_of(media_id: str, sampling: str) -> Key:
 
 
 class Standing:
-    """The markers of a lake: their names as they were at first, what they say when it is asked."""
+    """The markers of a lake: their names as they were at first, what they say when it is asked.
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
+    A lake of version 1 has others, which say nothing here, and none of them is missed.
+    """
+
+    def __init__(self, place: Place, version: int) -> None:
+        self._place, self._is_kept = place, version == LAKE_VERSION
         self._spans: dict[Key, set[str]] = defaultdict(set)
         for key, span in _named(place, _MARKERS):
             self._spans[key].add(span)
@@ -45,11 +49,11 @@ class Standing:
     def is_whole(self, key: Key) -> bool:
         """Whether there are markers for all parts of a medium."""
         now = (span for _, span in _named(self._place, _folder(key)))
-        return _covers(self._spans.get(key, ())) or _covers(set(now))
+        return not self._is_kept or _covers(self._spans.get(key, ())) or _covers(set(now))
 
     def is_finished(self, key: Key) -> bool:
         """Whether the marker of a whole medium says that its row has landed."""
-        return self._said(f"{_folder(key)}{_WHOLE}.json", STRUCTURE) == "indexed"
+        return _WHOLE in self._spans.get(key, ()) and self.said(key, STRUCTURE) == "indexed"
 
     def said(self, key: Key, column: str) -> Said:
         """How far a column is: the least that the markers of a medium, or of its ranges, say."""
@@ -63,7 +67,7 @@ class Standing:
 
     def is_pending(self, key: Key) -> bool:
         """Whether something is decided about a medium that a worker has still to land."""
-        return any(name.startswith(_folder(key)) for name in self._pending)
+        return self._is_kept and any(name.startswith(_folder(key)) for name in self._pending)
 
     @cached_property
     def _pending(self) -> list[str]:

@@ -12,7 +12,7 @@ from pipeline.land.store import is_forgotten
 from pipeline.land.tables import check_version, is_written, open_table
 from pipeline.query.sql import connect
 from pipeline.query.standing import Standing, key_of
-from schemas.tables import KEYS, LAKE_VERSION, TABLES
+from schemas.tables import KEYS, TABLES
 
 _HARMLESS: Final = frozenset({"orphan_file", "orphan_marker", "orphan_shard", "unfinished"})
 _OF_MEDIA: Final = ("media", "segments", "frames", "pages", "answers")
@@ -52,9 +52,7 @@ def verify(place: Place) -> list[Problem]:
     problems = [problem for table in TABLES for problem in _files(place, table)]
     if any(problem.kind == "missing_file" for problem in problems):
         return problems  # its rows cannot be read
-    standing = (
-        Standing(place) if version == LAKE_VERSION else None
-    )  # before the rows: they come first
+    standing = Standing(place, version)  # before the rows are read: they land before their markers
     with connect(place) as lake:
         for table in TABLES:
             problems += _duplicates(lake, table)
@@ -62,9 +60,8 @@ def verify(place: Place) -> list[Problem]:
             problems += _unit_gaps(lake, table)
         problems += [*_page_gaps(lake), *_answer_gaps(lake, standing), *_strangers(lake)]
         problems += [*_unfinished(lake, standing), *_run_counts(lake), *_shards(lake, place)]
-        if standing is not None:
-            problems += [*_missing_markers(lake, standing), *_stray_markers(lake, place, standing)]
-    return problems
+        problems += [*_missing_markers(lake, standing), *_stray_markers(lake, place, standing)]
+    return list(dict.fromkeys(problems))
 
 
 def _files(place: Place, table: str) -> Iterator[Problem]:
@@ -120,7 +117,7 @@ def _page_gaps(lake: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
         yield Problem("gap", "pages", f"{name}: neither a row nor a failure")
 
 
-def _answer_gaps(lake: duckdb.DuckDBPyConnection, standing: Standing | None) -> Iterator[Problem]:
+def _answer_gaps(lake: duckdb.DuckDBPyConnection, standing: Standing) -> Iterator[Problem]:
     """Prompts that some pictures of a finished medium were not asked, and no failure says so."""
     sql = """
         with have as (
@@ -138,8 +135,8 @@ def _answer_gaps(lake: duckdb.DuckDBPyConnection, standing: Standing | None) -> 
         name = _named(("media_id", "sampling", "prompt_id"), (media_id, sampling, prompt))
         message = f"{name}: {count} answers to {pictures} pictures"
         key = key_of(media_id, sampling)
-        said = "nothing" if standing is None else standing.said(key, f"{revision}-{prompt}")
-        if said == "partial" or (standing is not None and standing.is_pending(key)):
+        said = standing.said(key, f"{revision}-{prompt}")
+        if said == "partial" or standing.is_pending(key):
             yield Problem("unfinished", "answers", f"{message}; {_AGAIN}")
         elif said != "failed":
             yield Problem("gap", "answers", message)
@@ -159,7 +156,7 @@ def _strangers(lake: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
         yield Problem("gap", f"{unit}s", f"{name}: {count} answers about a {unit} without a row")
 
 
-def _unfinished(lake: duckdb.DuckDBPyConnection, standing: Standing | None) -> Iterator[Problem]:
+def _unfinished(lake: duckdb.DuckDBPyConnection, standing: Standing) -> Iterator[Problem]:
     """Media with rows that neither finished nor failed."""
     for table in _OF_MEDIA[1:]:
         sql = f"""
@@ -169,7 +166,7 @@ def _unfinished(lake: duckdb.DuckDBPyConnection, standing: Standing | None) -> I
             group by all order by all"""
         for media_id, sampling, count in lake.execute(sql).fetchall():
             name = _named(("media_id", "sampling"), (media_id, sampling))
-            if standing is not None and standing.is_finished(key_of(media_id, sampling)):
+            if standing.is_finished(key_of(media_id, sampling)):
                 yield Problem("gap", "media", f"{name}: is finished by its markers; {_RESTORE}")
             else:
                 message = f"{name}: {count} rows of a medium that is not finished; {_AGAIN}"

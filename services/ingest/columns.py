@@ -71,6 +71,11 @@ class Columns:
         return min((column.first for column in self.missing), default=self.span.start)
 
     @property
+    def done(self) -> tuple[int, int]:
+        """Parts of the span that need no work, and pictures in those with structure."""
+        return self.first - self.span.start, self.pictures
+
+    @property
     def structure(self) -> Column | None:
         """The column of structure, if it is missing."""
         return next((column for column in self.missing if column.task is None), None)

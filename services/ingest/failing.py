@@ -17,7 +17,7 @@ def failure(
     subject: Subject,
     error: ReelpageError,
     stage: str,
-    parts: int,
+    done: tuple[int, int],
     pages: Sequence[PageFailure] = (),
 ) -> Part:
     """The last part of a job, which says that the rest is lost.
@@ -26,13 +26,14 @@ def failure(
         subject: the job.
         error: why.
         stage: where.
-        parts: of the job's span that have landed, or land before this.
+        done: parts of the job's span, and pictures in them, that land before this.
         pages: that failed behind the last part.
     """
     job, columns = subject.delivery.job, subject.columns
     error = _named(subject, error)
     stage = "consume" if isinstance(error, TransientError) else stage
-    markers = columns.markers("failed", parts, {"pictures": columns.pictures}, job.attempt)
+    parts, pictures = done
+    markers = columns.markers("failed", parts, {"pictures": pictures}, job.attempt)
     rows, letters = page_failures(subject, pages)
     return Part(
         {"failures": [*rows, _row(subject, error, stage)]},

@@ -42,24 +42,20 @@ class LandingThread:
             performer: of the protocol's effects.
             protocol: of landing.
             group: what application ids of partitions begin with.
-            linger_s: least time between two landings of a partition, so that they are fewer.
+            linger_s: least time between two landings of a partition while jobs are in work, so
+                that they are fewer.
             told: of each batch that has landed.
         """
         self._board, self._performer, self._protocol = board, performer, protocol
         self._group, self._linger_s, self._told = group, linger_s, told
         self._landed_at: dict[int, float] = {}
         self._done = threading.Event()
-        self._hurry = threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="landing", daemon=True)
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
-
-    def hurry(self) -> None:
-        """Linger no more: little follows."""
-        self._hurry.set()
 
     def stop(self, within_s: float) -> None:
         """End behind the landing in work, if it takes no longer; another worker finishes it."""
@@ -99,8 +95,9 @@ class LandingThread:
 
     def _is_due(self, partition: Partition, run: list[Done[Marked]]) -> bool:
         since = time.monotonic() - self._landed_at.get(partition.number, 0.0)
-        much = len(run) >= PARTS or partition.window.full
-        return since >= self._linger_s or much or self._hurry.is_set()
+        window = partition.window
+        worth = len(run) >= PARTS or window.full or window.at_rest
+        return worth or since >= self._linger_s
 
     def _land(self, partition: Partition, run: list[Done[Marked]]) -> None:
         """Land the parts whose turn has come; the same batch again after every error."""

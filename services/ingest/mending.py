@@ -43,7 +43,7 @@ class PageParts:
 
     def failure(self, error: ReelpageError) -> Part:
         """The last part, which says that what `parts` has not given is lost."""
-        return failure(self._subject, error, "decode", 0)
+        return failure(self._subject, error, "decode", (0, 0))
 
     def _numbers(self) -> list[int]:
         each = self._subject.recipe.plan.pages_per_part

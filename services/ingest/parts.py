@@ -46,7 +46,7 @@ class JobParts:
         self._subject, self._tools = subject, tools
         columns = subject.columns
         self._tally = Tally(columns.first, columns.pictures)
-        self._given = columns.first  # number of the part behind the last one that was given
+        self._given = (columns.first, columns.pictures)  # as in the tally, of what was given
 
     def parts(self) -> Generator[Part | FanOut]:
         """Every part with its rows; the last one is final.
@@ -79,14 +79,17 @@ class JobParts:
 
     def _give(self, held: Part | None) -> Iterator[Part]:
         if held is not None:
-            behind = self._tally.parts
+            behind = self._tally.parts, self._tally.pictures
             yield held
             self._given = behind  # whoever took it has come back for more
 
     def failure(self, error: ReelpageError) -> Part:
         """The last part, which says that what `parts` has not given is lost."""
         tally, span = self._tally, self._subject.columns.span
-        return failure(self._subject, error, tally.stage, self._given - span.start, tally.pages)
+        parts, pictures = self._given
+        return failure(
+            self._subject, error, tally.stage, (parts - span.start, pictures), tally.pages
+        )
 
     def _items(self) -> Decoded:
         """Parts from the lake's own shards where all are kept, else decoded."""

@@ -42,6 +42,11 @@ class Watch(Protocol):
         """A part of a job is there; the job is None where the record holds none."""
 
 
+def _later(seconds: float) -> float:
+    """Monotonic seconds; not the same for all who wait."""
+    return time.monotonic() + random.uniform(0.5, 1) * seconds
+
+
 @dataclass(frozen=True)
 class Hands:
     """What the slots of a worker need.
@@ -54,6 +59,7 @@ class Hands:
         run_of: what the rows of a job say they came by.
         check: asks the services that all jobs need; raises TransientError while one is away.
         watch: told of every part.
+        later: the moment some seconds from now, by the clock of the slots.
     """
 
     topic: str
@@ -63,6 +69,7 @@ class Hands:
     run_of: Callable[[Job], str]
     check: Callable[[], object]
     watch: Watch
+    later: Callable[[float], float] = _later
 
 
 class Slots:
@@ -111,14 +118,19 @@ class Slots:
                     self._board.wait(_IDLE_S)
                     continue
                 self._busy.add(number)
-                self._attempt(ticket)
+                self.attempt(ticket)
                 self._busy.discard(number)
         except BaseException as error:  # noqa: BLE001 - raised in the worker's main thread
             self._error = error
         finally:
             self._busy.discard(number)
 
-    def _attempt(self, ticket: Ticket) -> None:
+    def attempt(self, ticket: Ticket) -> None:
+        """Work on a job until it ends, has to stop or fails; the simulator runs this too.
+
+        Raises:
+            Exception: what ends the worker.
+        """
         record = ticket.record
         try:
             job = read_job(record.value)
@@ -202,8 +214,7 @@ class Slots:
         return True
 
     def _put_back(self, ticket: Ticket, failed: int, seconds: float) -> None:
-        not_before = time.monotonic() + random.uniform(0.5, 1) * seconds
-        self._board.put_back(ticket, Tries(failed, not_before))
+        self._board.put_back(ticket, Tries(failed, self._hands.later(seconds)))
 
 
 def _named(fault: Exception, job: Job) -> ReelpageError:

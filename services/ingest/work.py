@@ -66,7 +66,7 @@ class Work:
             elif not subject.columns.missing or self._is_forgotten(subject):
                 yield Part(outcome="skipped")
             elif source.error is not None:
-                yield failure(subject, source.error, "consume", 0)
+                yield failure(subject, source.error, "consume", subject.columns.done)
             else:
                 make = PageParts if self._delivery.job.pages else JobParts
                 self._at = make(subject, self._tools)
@@ -82,7 +82,7 @@ class Work:
         if self._subject is None:
             source = failed_input(self._delivery.job.media.uri, error)
             self._subject = Subject.unread(self._delivery, source, self._tools)
-        return failure(self._subject, error, "consume", 0)
+        return failure(self._subject, error, "consume", self._subject.columns.done)
 
     def _is_forgotten(self, subject: Subject) -> bool:
         return is_forgotten(self._tools.objects, subject.media_id)

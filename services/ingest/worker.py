@@ -91,7 +91,6 @@ class Worker:
     def _finish(self) -> None:
         give_up = time.monotonic() + DRAIN_S - _LANDING_S
         self.slots.stop()
-        self._landing.hurry()
         while (self.slots.busy or self._board.ready()) and time.monotonic() < give_up:
             self._poll(fetch=False)
         with suppress(TransientError):

@@ -257,7 +257,8 @@ class Bucket:
             raise SetupError("store_refused", f"{message}; {_KEYS}")
         if status in _TRANSIENT:
             raise TransientError("store_failed", f"{message}; try again")
-        raise SetupError("store_unsafe", f"{message}; use a store that honours If-None-Match")
+        message += "; use a store that honours If-None-Match and If-Match"
+        raise SetupError("store_unsafe", message)
 
     def _refuse(self, error: MinioException) -> NoReturn:
         if isinstance(error, S3Error) and error.code == "NoSuchBucket":

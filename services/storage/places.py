@@ -4,6 +4,7 @@ import re
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from threading import Barrier
 from typing import TYPE_CHECKING, Final
@@ -70,8 +71,9 @@ def local_folder(location: str) -> Path:
 def probe(place: Place) -> None:
     """Check that a store keeps several writers apart.
 
-    A table's log is safe if of several who put one new object exactly one succeeds. Some stores
-    take the condition and ignore it. Folders pass: there, the kernel keeps the promise.
+    A table's log is safe if of several who put one new object exactly one succeeds, and markers are
+    if the same holds for those who replace one version of an object. Some stores take these
+    conditions and ignore them. Folders pass: there, the kernel keeps the promise.
 
     Raises:
         SetupError: `store_unsafe`, or that the store refuses.
@@ -85,8 +87,11 @@ def probe(place: Place) -> None:
     store.get("probe/none")  # a bucket that is missing or refuses says so in its own words
     if (found := _again(lambda: _one_by_one(store))) != [True, False]:
         _refuse(place, f"two puts of one new object were answered {_words(found)}")
-    if sum(found := _again(lambda: _at_once(store))) != 1:
-        _refuse(place, f"{_RIVALS} puts of one new object at once were answered {_words(found)}")
+    if (found := _again(lambda: _over_versions(store))) != [False, True]:
+        _refuse(place, f"puts over a former and the present version were answered {_words(found)}")
+    for what, old in (("of one new object", None), ("over one object", b"old")):
+        if sum(found := _again(partial(_at_once, store, old))) != 1:
+            _refuse(place, f"{_RIVALS} puts {what} at once were answered {_words(found)}")
 
 
 def _again(puts: Callable[[], list[bool]]) -> list[bool]:
@@ -107,14 +112,29 @@ def _one_by_one(store: "Bucket") -> list[bool]:
         store.delete(name)
 
 
-def _at_once(store: "Bucket") -> list[bool]:
+def _over_versions(store: "Bucket") -> list[bool]:
+    name = f"probe/{secrets.token_hex(8)}"
+    try:
+        versions = [_put(store, name, data) for data in (b"first", b"second")]
+        return [store.replace(name, b"third", version) for version in versions]
+    finally:
+        store.delete(name)
+
+
+def _put(store: "Bucket", name: str, data: bytes) -> str:
+    store.put(name, data)
+    return store.get_version(name)[1]
+
+
+def _at_once(store: "Bucket", old: bytes | None) -> list[bool]:
     name, start = f"probe/{secrets.token_hex(8)}", Barrier(_RIVALS)
 
     def rival(number: int) -> bool:
         start.wait()
-        return store.create(name, b"%d" % number)
+        return store.replace(name, b"%d" % number, version)
 
     try:
+        version = "" if old is None else _put(store, name, old)
         with ThreadPoolExecutor(_RIVALS) as pool:
             return list(pool.map(rival, range(_RIVALS)))
     finally:
@@ -127,8 +147,8 @@ def _words(found: list[bool]) -> str:
 
 def _refuse(place: Place, what: str) -> None:
     message = (
-        f"{place.uri}: the store ignores conditional puts ({what}), so that workers would lose "
-        "each other's rows; use a store that honours If-None-Match, or upgrade this one"
+        f"{place.uri}: the store ignores conditional puts ({what}), so that workers lose each "
+        "other's rows; use a store that honours If-None-Match and If-Match, or upgrade this one"
     )
     raise SetupError("store_unsafe", message)
 
