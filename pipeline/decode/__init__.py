@@ -2,6 +2,6 @@
 
 from pipeline.decode.picture import pixels
 from pipeline.decode.plan import DecodePlan, Limits, Sampling
-from pipeline.decode.sandbox import decode, probe
+from pipeline.decode.sandbox import decode, examine, probe
 
-__all__ = ["DecodePlan", "Limits", "Sampling", "decode", "pixels", "probe"]
+__all__ = ["DecodePlan", "Limits", "Sampling", "decode", "examine", "pixels", "probe"]
