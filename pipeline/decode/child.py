@@ -1,12 +1,12 @@
 """Child: what a confined process does with its medium. Forked by `zygote`, never by hand."""
 
 import socket
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+from pipeline.decode.confine import Confinement
 from pipeline.decode.confine.limits import allow_cpu
 from pipeline.decode.images import open_picture
 from pipeline.decode.messages import Message, write_message
@@ -17,15 +17,13 @@ from pipeline.decode.video import Video
 from pipeline.decode.zygote import Task
 from schemas.errors import InputError
 
-NETWORK: Final = "the network"
-
 
 def work(task: Task) -> None:
     """Do what is ordered: try the walls, or decode the medium; send what comes of it."""
     if "trial" in task.order:
-        reached = tuple(_reached(task.order["trial"]))
-        write_message(task.output, replace(task.confinement, reached=reached))
-    write_message(task.output, None if "trial" in task.order else _run(task))
+        write_message(task.output, _try(task.confinement, task.order["trial"]))
+    else:
+        write_message(task.output, _run(task))
 
 
 def _run(task: Task) -> InputError | None:
@@ -64,12 +62,20 @@ def _messages(task: Task) -> Iterator[Message]:
         yield from medium.shards(plan)
 
 
-def _reached(paths: Iterable[str]) -> Iterator[str]:
-    """What can be reached of these files and the network."""
-    for path in paths:
-        with suppress(OSError):
-            Path(path).read_bytes()
-            yield path
-    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+def _try(confinement: Confinement, paths: Iterable[str]) -> Confinement:
+    """Try to read files and to reach the network."""
+    reads = tuple(path for path in paths if _works(Path(path).read_bytes))
+    return replace(confinement, reads=reads, network=_works(_connect))
+
+
+def _works(attempt: Callable[[], object]) -> bool:
+    try:
+        attempt()
+    except OSError:
+        return False
+    return True
+
+
+def _connect() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("127.0.0.1", 9))  # sends nothing
-        yield NETWORK

@@ -49,7 +49,7 @@ class Zygote:
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-B", "-c", _START, module, "\n".join(search)],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 env=_ENVIRONMENT,
@@ -60,7 +60,7 @@ class Zygote:
     @property
     def pid(self) -> int:
         """Its process number."""
-        return self._process.pid
+        return int(self._process.pid)
 
     def is_alive(self) -> bool:
         """Whether it has not ended."""
@@ -124,7 +124,7 @@ class _Keeper:
         """In a process just forked: the lock may be held by a thread that is not here."""
         if self._zygote is not None:
             self._zygote.disown()
-        self.__init__()  # type: ignore[misc]
+        self._lock, self._zygote = threading.Lock(), None
 
 
 _KEEPER: Final = _Keeper()

@@ -3,7 +3,6 @@
 import os
 import select
 import signal
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict

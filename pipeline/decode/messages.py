@@ -66,12 +66,17 @@ def _shard(payload: bytes) -> Shard:
     return shard
 
 
+def _confinement(payload: bytes) -> Confinement:
+    facts = json.loads(payload)
+    return Confinement(**(facts | {"reads": tuple(facts["reads"])}))
+
+
 _READERS: Final[dict[bytes, Callable[[bytes], Message]]] = {
     b"i": info_from_json,
     b"s": _shard,
     b"f": lambda payload: UnitFailure(**json.loads(payload)),
     b"x": lambda payload: InputError(*json.loads(payload)),
-    b"w": lambda payload: Confinement(**json.loads(payload)),
+    b"w": _confinement,
     b"p": int,
     b"e": lambda _: None,
 }

@@ -52,23 +52,21 @@ def decode(
     yield from _Work(path, plan, limits or Limits()).messages()
 
 
-def examine() -> Confinement:
-    """Ask a child what holds it on this machine; it tries to reach what it must not.
+def confinement() -> Confinement:
+    """What holds a child on this machine, as a real one finds that tries to get out.
 
     It tries to read the environment of this process and a file that only its user may read.
 
     Raises:
         InputError: `decoder_crashed`, no child works here.
     """
-    with tempfile.NamedTemporaryFile() as private:
-        secrets = [f"/proc/{os.getpid()}/environ", private.name]
-        with Child(
-            Path(private.name), private.fileno(), {"trial": secrets}, Limits(), zygote()
-        ) as child:
-            try:
+    with tempfile.NamedTemporaryFile() as file:
+        order = {"trial": [f"/proc/{os.getpid()}/environ", file.name]}
+        try:
+            with Child(Path(file.name), file.fileno(), order, Limits(), zygote()) as child:
                 found = next(child.messages())
-            except DiedError as died:
-                raise InputError(died.code, died.reason) from died
+        except DiedError as died:
+            raise InputError(died.code, died.reason) from died
     assert isinstance(found, Confinement)
     return found
 

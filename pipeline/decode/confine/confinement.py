@@ -34,14 +34,16 @@ class Confinement:
         own_user: it runs as a user to whom nothing belongs.
         landlock: version of Landlock that refuses it all files but fonts; 0 if none does.
         seccomp: it is refused all system calls but those that decoding needs.
-        reached: what it was asked to reach, for a trial, and could.
+        reads: files that it was asked to read, for a trial, and could.
+        network: whether, in a trial, it could reach the network.
     """
 
     own_network: bool
     own_user: bool
     landlock: int
     seccomp: bool
-    reached: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    network: bool = False
 
 
 def prepare() -> bool:
