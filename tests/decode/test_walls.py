@@ -53,7 +53,7 @@ def booty(tmp_path: Path) -> Iterator[dict[str, Any]]:
         }
 
 
-def ask(zygote: Zygote, order: dict[str, Any]) -> Any:
+def ask(zygote: Zygote, order: dict[str, Any]) -> object:
     """What a child of this zygote answers."""
     with Path(os.devnull).open("rb") as medium:
         output, control = zygote.fork(medium.fileno(), {**order, "limits": asdict(Limits())})

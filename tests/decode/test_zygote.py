@@ -53,7 +53,9 @@ def test_a_zygote_that_dies_is_started_anew_and_the_medium_goes_on(pages: Path) 
     whole = list(decode(pages, PLAN))
     items = decode(pages, PLAN)
     found = [next(items), next(items)]
+    (child,) = children(zygote().pid)
     os.kill(zygote().pid, signal.SIGKILL)
+    wait_for(lambda: not is_alive(child), "the end of its child")
     assert found + list(items) == whole
 
 
@@ -77,19 +79,22 @@ def test_closing_ends_the_child(pages: Path) -> None:
 
 
 def test_none_outlives_a_parent_that_is_killed(pages: Path) -> None:
+    """Not even while a process lives on that the parent has forked."""
     code = (
         "import sys; from pathlib import Path; from tests.decode.test_zygote import *\n"
         "items = decode(Path(sys.argv[1]), PLAN); next(items)\n"
-        "print(zygote().pid, *children(zygote().pid), flush=True); signal.pause()"
+        "print(zygote().pid, *children(zygote().pid), flush=True)\n"
+        "os.fork() and signal.pause(); sys.stdin.read()"
     )
-    command = [sys.executable, "-c", code, str(pages)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+    command, pipe = [sys.executable, "-c", code, str(pages)], subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as parent:
         assert parent.stdout is not None
         processes = [int(word) for word in parent.stdout.readline().split()]
         assert len(processes) == 2
         assert all(map(is_alive, processes))
+        wait_for(lambda: children(parent.pid) - {*processes}, "the process that it forks")
         parent.kill()
-    wait_for(lambda: not any(map(is_alive, processes)), "the end of zygote and child")
+        wait_for(lambda: not any(map(is_alive, processes)), "the end of zygote and child")
 
 
 def test_a_process_that_was_forked_has_a_zygote_of_its_own(pages: Path) -> None:

@@ -6,7 +6,6 @@
 import ctypes
 import json
 import os
-import signal
 import socket
 import sys
 import time
@@ -78,7 +77,7 @@ def reached(booty: dict[str, Any]) -> list[str]:
     """Names of what could be had."""
     acts: dict[str, Callable[[], object]] = {
         **{path: Path(path).read_bytes for path in booty["files"]},
-        "list": lambda: os.listdir(booty["folder"]),
+        "list": lambda: list(Path(booty["folder"]).iterdir()),
         "write": lambda: Path(booty["folder"], "left").write_bytes(b"x"),
         "remove": lambda: Path(booty["spare"]).unlink(),
         "connect": lambda: socket.socket().connect(("127.0.0.1", booty["port"])),
@@ -121,7 +120,7 @@ def _read_memory(process: int, address: int) -> None:
 
 
 def alone(walls: Iterable[str], booty: dict[str, Any]) -> None:
-    """Print what can be reached behind these walls only."""
+    """Write what can be reached behind these walls only."""
     call("prctl", NO_NEW_PRIVS, 1, 0, 0, 0)
     for wall in walls:
         assert {
@@ -130,9 +129,8 @@ def alone(walls: Iterable[str], booty: dict[str, Any]) -> None:
             "seccomp, opening": lambda: refuse_calls(opening=True),
             "user": become_own_user,
         }[wall](), f"no {wall} on this machine"
-    print(json.dumps(reached(booty)))
+    sys.stdout.write(json.dumps(reached(booty)))
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     alone(json.loads(sys.argv[1]), json.loads(sys.argv[2]))
