@@ -28,6 +28,7 @@ STATUS: Final = struct.Struct("<i")
 
 _ORDERS: Final = 0
 _MESSAGES: Final = 3
+_NO_DESCRIPTOR: Final = 1 << 16  # the zygote has one a child, and two
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ class _Zygote:
         with os.fdopen(control, "rb", closefd=False) as line:
             order = json.loads(line.readline())
         os.dup2(output, _MESSAGES)
-        os.closerange(_MESSAGES + 1, os.sysconf("SC_OPEN_MAX"))
+        os.closerange(_MESSAGES + 1, _NO_DESCRIPTOR)
         file, messages = os.fdopen(0, "rb"), os.fdopen(_MESSAGES, "wb")
         limits = Limits(**order["limits"])
         limit_resources(limits, os.fstat(0).st_size, self._inherited)

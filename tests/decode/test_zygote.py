@@ -43,7 +43,7 @@ def pages(tmp_path: Path) -> Path:
 
 
 def test_eight_threads_read_what_one_reads(pages: Path) -> None:
-    paths = [pages, *sorted(SAMPLES.glob("*.p[dn][fg]")), SAMPLES / "scenes.mkv"] * 4
+    paths = [pages, *sorted(SAMPLES.glob("*.p[dn][fg]")), SAMPLES / "scenes.mkv"] * 2
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(lambda path: list(decode(path, PLAN)), paths))
     assert together == [list(decode(path, PLAN)) for path in paths]

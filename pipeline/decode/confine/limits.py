@@ -16,12 +16,14 @@ def limit_resources(limits: Limits, medium_bytes: int, inherited_bytes: int) -> 
     Args:
         limits: what a medium may cost.
         medium_bytes: its size.
-        inherited_bytes: address space that the process had before it saw the medium.
+        inherited_bytes: address space that the process has taken before it sees the medium; 0
+            if the kernel does not say, then memory cannot be limited.
     """
     total = limits.total_cpu_s + (medium_bytes >> 20) * limits.cpu_s_per_mib
-    memory = inherited_bytes + limits.memory_bytes
     resource.setrlimit(resource.RLIMIT_CPU, (min(limits.cpu_s, total), total))
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    if inherited_bytes:
+        memory = inherited_bytes + limits.memory_bytes
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES, _FILES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
