@@ -71,7 +71,7 @@ def examine(settings: Settings) -> Iterator[Check]:
     )
     for check in checks:
         yield check()
-    yield from _sandbox()
+    yield from _walls()
 
 
 def _version() -> Check:
@@ -157,19 +157,20 @@ def _disk() -> Check:
     return Check("disk", free > 1 << 30, f"{free / 2**30:.1f} GiB free here, 1 is wanted")
 
 
-def _sandbox() -> Iterator[Check]:
+def _walls() -> Iterator[Check]:
     """What a real child could reach, and each wall that should have stopped it."""
     try:
         found = confinement()
     except InputError as error:
         yield Check("sandbox", False, f"no decoder starts here: {error.message}")
         return
-    yield _outcome(found)
+    yield sandbox(found)
     for attribute, name, holds, lacks in _WALLS:
         yield Check(name, True, holds if getattr(found, attribute) else lacks)
 
 
-def _outcome(found: Confinement) -> Check:
+def sandbox(found: Confinement) -> Check:
+    """Whether a child is kept from secrets, whatever it is that keeps it."""
     if found.reads:
         text = f"a decoder can read {', '.join(found.reads)}; index only media that you trust"
         return Check("sandbox", False, text)

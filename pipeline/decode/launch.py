@@ -77,8 +77,8 @@ class Zygote:
             The end of the pipe from which to read, and the control socket: it tells the child's
             exit code, and closing it kills the child. If the zygote is gone both are at their end.
         """
-        output, their_output = os.pipe()
         control, their_control = socket.socketpair()
+        output, their_output = os.pipe()
         with suppress(OSError), their_control:
             descriptors = [medium, their_output, their_control.fileno()]
             socket.send_fds(self._orders, [b"\0"], descriptors)

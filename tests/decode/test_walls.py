@@ -7,15 +7,16 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.decode import Limits, confinement
+from pipeline.decode import Confinement, Limits, confinement
 from pipeline.decode.confine.user import become_own_user
 from pipeline.decode.launch import Zygote
+from services.doctor import sandbox
 from tests.conftest import ROOT
 
 HAVING_ROOT = os.geteuid() == 0
@@ -129,6 +130,14 @@ def test_the_zygote_has_one_thread_and_no_secret(
     assert len(list(Path(f"/proc/{thief.pid}/task").iterdir())) == 1
     if HAVING_ROOT:  # nobody else may look
         assert b"REELPAGE" not in Path(f"/proc/{thief.pid}/environ").read_bytes()
+
+
+def test_the_doctor_looks_at_what_can_be_read_not_at_what_holds() -> None:
+    only_seccomp = Confinement(own_network=False, own_user=False, landlock=0, seccomp=True)
+    assert sandbox(only_seccomp).ok
+    leaking = sandbox(replace(only_seccomp, reads=("/proc/1/environ",)))
+    assert not leaking.ok
+    assert "/proc/1/environ" in leaking.found
 
 
 def test_the_doctor_asks_a_real_child() -> None:
