@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -125,19 +124,20 @@ def shards(path: Path, limits: Limits) -> int:
 
 
 @pytest.mark.parametrize(
-    ("act", "code", "reason"),
+    ("act", "limits", "code", "reason"),
     [
-        ("abort", "decoder_crashed", "SIGABRT"),
-        ("burn", "decoder_timeout", "SIGXCPU"),
-        ("hide", "decoder_timeout", "silent for 2 s"),
+        ("abort", Limits(), "decoder_crashed", "SIGABRT"),
+        ("burn", Limits(cpu_s=1), "decoder_timeout", "SIGXCPU"),
+        ("hide", Limits(silence_s=2.0), "decoder_timeout", "silent for 2 s"),
     ],
 )
-def test_how_a_child_ended_is_told(thief: Zygote, act: str, code: str, reason: str) -> None:
-    order: dict[str, Any] = {"act": act}
+def test_how_a_child_ended_is_told(
+    thief: Zygote, act: str, limits: Limits, code: str, reason: str
+) -> None:
     path = SAMPLES / "phone.png"
     with (
         path.open("rb") as medium,
-        Child(path, medium.fileno(), order, Limits(silence_s=2.0, cpu_s=1), thief) as child,
+        Child(path, medium.fileno(), {"act": act}, limits, thief) as child,
         pytest.raises(DiedError, match=reason) as caught,
     ):
         next(child.messages())
