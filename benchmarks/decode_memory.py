@@ -21,6 +21,7 @@ from typing import Final
 from benchmarks.clips import clip
 from benchmarks.common import ROOT, Report, note, parser, show, watch
 from pipeline.decode import DecodePlan, Sampling, decode
+from pipeline.decode.launch import zygote
 from schemas.shards import Shard
 
 MINUTES: Final = 3
@@ -33,23 +34,21 @@ _STILL_S: Final = 5.0
 
 
 class _Children:
-    """The highest resident size of the decoding children of this process, KiB."""
+    """The highest resident size of the decoding children of this process, KiB.
+
+    What a child shares with its zygote is in it.
+    """
 
     def __init__(self) -> None:
         self.peak = 0
 
     def look(self) -> None:
         """Update the peak: the kernel's own high-water mark, so that looking seldom is enough."""
-        own = str(next(iter(_status("self", "Pid")), ""))
+        parent = zygote().pid
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                if own in map(str, _status(folder.name, "PPid")) and _is_child(folder):
+                if parent in _status(folder.name, "PPid"):
                     self.peak = max(self.peak, *_status(folder.name, "VmHWM"))
-
-
-def _is_child(folder: Path) -> bool:
-    """Between fork and exec a child still has its parent's memory, and its command line."""
-    return b"pipeline.decode.child" in (folder / "cmdline").read_bytes()
 
 
 def _status(process: str, key: str) -> list[int]:

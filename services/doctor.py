@@ -9,14 +9,42 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pipeline.decode import Confinement, confinement
 from schemas import __version__
-from schemas.errors import ReelpageError
+from schemas.errors import InputError, ReelpageError
 from services.model.reader import model_facts
 from services.settings import Settings
 
 PACKAGES: Final = ("pipeline", "services", "schemas")
 _LEAST_FFMPEG: Final = (62, 12)
 _LEAST_MEMORY: Final = 4 << 30
+# What a decoding child is held by: attribute, name, what it means if it holds, and if not.
+_WALLS: Final = (
+    (
+        "landlock",
+        "landlock",
+        "no file but fonts can be opened",
+        "not in this kernel, Linux 5.13 brings it; documents go without the fonts of the system",
+    ),
+    (
+        "seccomp",
+        "seccomp",
+        "no system call but those of decoding",
+        "not on this kernel or machine; a decoder that was taken over could start programs",
+    ),
+    (
+        "own_user",
+        "own user",
+        "nothing belongs to the user of the decoder",
+        "only root can give one; the decoder has your user, and the other walls hold it",
+    ),
+    (
+        "own_network",
+        "own network",
+        "no interface in the decoder's network",
+        "not allowed here; seccomp alone keeps the decoder from the network",
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +71,7 @@ def examine(settings: Settings) -> Iterator[Check]:
     )
     for check in checks:
         yield check()
+    yield from _walls()
 
 
 def _version() -> Check:
@@ -126,3 +155,24 @@ def _memory() -> Check:
 def _disk() -> Check:
     free = shutil.disk_usage(Path.cwd()).free
     return Check("disk", free > 1 << 30, f"{free / 2**30:.1f} GiB free here, 1 is wanted")
+
+
+def _walls() -> Iterator[Check]:
+    """What a real child could reach, and each wall that should have stopped it."""
+    try:
+        found = confinement()
+    except InputError as error:
+        yield Check("sandbox", False, f"no decoder starts here: {error.message}")
+        return
+    yield sandbox(found)
+    for attribute, name, holds, lacks in _WALLS:
+        yield Check(name, True, holds if getattr(found, attribute) else lacks)
+
+
+def sandbox(found: Confinement) -> Check:
+    """Whether a child is kept from secrets, whatever it is that keeps it."""
+    if found.reads:
+        text = f"a decoder can read {', '.join(found.reads)}; index only media that you trust"
+        return Check("sandbox", False, text)
+    network = "and reach no network" if not found.network else "but could reach the network"
+    return Check("sandbox", True, f"a decoder can read no secret {network}")

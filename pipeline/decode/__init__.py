@@ -1,7 +1,17 @@
 """Decode: media files to shards of frames and pages, in a sandboxed child process."""
 
+from pipeline.decode.confine import Confinement
 from pipeline.decode.picture import pixels
 from pipeline.decode.plan import DecodePlan, Limits, Sampling
-from pipeline.decode.sandbox import decode, probe
+from pipeline.decode.sandbox import confinement, decode, probe
 
-__all__ = ["DecodePlan", "Limits", "Sampling", "decode", "pixels", "probe"]
+__all__ = [
+    "Confinement",
+    "DecodePlan",
+    "Limits",
+    "Sampling",
+    "confinement",
+    "decode",
+    "pixels",
+    "probe",
+]

@@ -1,50 +1,38 @@
-"""Child: the process in which media are parsed. Started by `sandbox`, never by hand.
+"""Child: what a confined process does with its medium. Forked by `zygote`, never by hand."""
 
-Reads the medium from descriptor 0 and writes messages to descriptor 1.
-"""
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-import ctypes
-import json
-import os
-import resource
-import signal
-import sys
-from collections.abc import Iterator
-from typing import Any, BinaryIO
-
+from pipeline.decode.confine import Confinement
+from pipeline.decode.confine.limits import allow_cpu
+from pipeline.decode.images import open_picture
 from pipeline.decode.messages import Message, write_message
-from pipeline.decode.plan import DecodePlan, Limits, Sampling
+from pipeline.decode.pages import Document
+from pipeline.decode.plan import DecodePlan, Sampling
 from pipeline.decode.sniff import HEAD_BYTES, sniff
+from pipeline.decode.video import Video
+from pipeline.decode.zygote import Task
 from schemas.errors import InputError
 
-_CLONE_NEWNET = 0x40000000
-_CLONE_NEWUSER = 0x10000000
-_PR_SET_PDEATHSIG = 1
-_PR_SET_NO_NEW_PRIVS = 38
-_FILES = 64
+
+def work(task: Task) -> None:
+    """Do what is ordered: try the walls, or decode the medium; send what comes of it."""
+    if "trial" in task.order:
+        write_message(task.output, _try(task.confinement, task.order["trial"]))
+    else:
+        write_message(task.output, _run(task))
 
 
-def main() -> None:
-    """Decode one medium as the first argument, JSON, says."""
-    job = json.loads(sys.argv[1])
-    limits = Limits(**job["limits"])
-    _confine(limits, os.fstat(0).st_size)
-    output = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints must not become a message
-    with os.fdopen(0, "rb") as file:
-        write_message(output, _run(output, file, job, limits))
-    output.flush()
-    os._exit(0)  # no clean-up code of a library that hostile bytes have passed through
-
-
-def _run(
-    output: BinaryIO, file: BinaryIO, job: dict[str, Any], limits: Limits
-) -> InputError | None:
+def _run(task: Task) -> InputError | None:
     """Send all messages but the last, and return that."""
+    limits = task.limits
     try:
-        for message in _messages(file, job, limits):
-            write_message(output, message)
-            _allow_cpu(limits.cpu_s)
+        for message in _messages(task):
+            write_message(task.output, message)
+            allow_cpu(limits.cpu_s)
     except InputError as error:
         return error
     except MemoryError:
@@ -56,48 +44,38 @@ def _run(
     return None
 
 
-def _messages(file: BinaryIO, job: dict[str, Any], limits: Limits) -> Iterator[Message]:
-    plan = DecodePlan(**(job["plan"] | {"sampling": Sampling(**job["plan"]["sampling"])}))
+def _messages(task: Task) -> Iterator[Message]:
+    file, order, limits = task.medium, task.order, task.limits
+    plan = DecodePlan(**(order["plan"] | {"sampling": Sampling(**order["plan"]["sampling"])}))
     head = file.read(HEAD_BYTES)
     file.seek(0)
     content = sniff(head)
-    # Each library is imported only for its own kind: a child starts in a third of the time.
     medium: Any
     if content == "document":
-        from pipeline.decode.pages import Document
-
-        medium = Document(file, limits, job["skip"])
+        medium = Document(file, limits, order["skip"])
     elif content == "image":
-        from pipeline.decode.images import open_picture
-
-        medium = open_picture(file, limits, job["skip"])
+        medium = open_picture(file, limits, order["skip"])
     else:
-        from pipeline.decode.video import Video
-
         medium = Video(file, limits)
     yield medium.info()
-    if not job["probe"]:
+    if not order["probe"]:
         yield from medium.shards(plan)
 
 
-def _confine(limits: Limits, size: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    total = limits.total_cpu_s + (size >> 20) * limits.cpu_s_per_mib
-    resource.setrlimit(resource.RLIMIT_CPU, (min(limits.cpu_s, total), total))
-    resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES, _FILES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # none outlives a killed worker
-    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    if libc.unshare(_CLONE_NEWNET) != 0:  # where the kernel allows it: no network at all
-        libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
+def _try(confinement: Confinement, paths: Iterable[str]) -> Confinement:
+    """Try to read files and to reach the network."""
+    reads = tuple(path for path in paths if _works(Path(path).read_bytes))
+    return replace(confinement, reads=reads, network=_works(_connect))
 
 
-def _allow_cpu(seconds: int) -> None:
-    """Give the child this much more CPU time; beyond it the kernel sends SIGXCPU."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
-    used = int(usage.ru_utime + usage.ru_stime) + 1
-    resource.setrlimit(resource.RLIMIT_CPU, (min(used + seconds, hard), hard))
+def _works(attempt: Callable[[], object]) -> bool:
+    try:
+        attempt()
+    except OSError:
+        return False
+    return True
+
+
+def _connect() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("127.0.0.1", 9))  # sends nothing

@@ -8,6 +8,7 @@ from typing import BinaryIO, Final
 
 import pyarrow as pa
 
+from pipeline.decode.confine import Confinement
 from schemas.errors import InputError
 from schemas.shards import (
     FRAMES,
@@ -19,8 +20,8 @@ from schemas.shards import (
     info_to_json,
 )
 
-Message = MediaInfo | Shard | PageFailure | InputError | int | None
-"""Facts, a part, a failed page, an error that ends the medium, progress, or the end.
+Message = MediaInfo | Shard | PageFailure | InputError | Confinement | int | None
+"""Facts, a part, a failed page, an error that ends the medium, walls, progress, or the end.
 
 Progress is the number of the page that comes next, or 0."""
 
@@ -44,6 +45,8 @@ def _pack(message: Message) -> tuple[bytes, bytes]:
         return b"f", json.dumps(asdict(message)).encode()
     if isinstance(message, InputError):
         return b"x", json.dumps([message.code, message.message]).encode()
+    if isinstance(message, Confinement):
+        return b"w", json.dumps(asdict(message)).encode()
     if isinstance(message, int):
         return b"p", str(message).encode()
     return b"e", b""
@@ -63,11 +66,17 @@ def _shard(payload: bytes) -> Shard:
     return shard
 
 
+def _confinement(payload: bytes) -> Confinement:
+    facts = json.loads(payload)
+    return Confinement(**(facts | {"reads": tuple(facts["reads"])}))
+
+
 _READERS: Final[dict[bytes, Callable[[bytes], Message]]] = {
     b"i": info_from_json,
     b"s": _shard,
     b"f": lambda payload: PageFailure(**json.loads(payload)),
     b"x": lambda payload: InputError(*json.loads(payload)),
+    b"w": _confinement,
     b"p": int,
     b"e": lambda _: None,
 }

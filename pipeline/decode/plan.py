@@ -48,7 +48,7 @@ class Limits:
     """Limits of the child and of what it may read.
 
     Attributes:
-        memory_bytes: address space.
+        memory_bytes: address space, beside that of the parsing libraries.
         silence_s: wall-clock seconds without a sign of progress (a page, 32 frames), after which
             the child is killed.
         cpu_s: CPU seconds between two signs of progress.
