@@ -1,4 +1,4 @@
-"""A worker in ten lines, and what its rows came to."""
+"""A worker in ten lines, and what its rows came to; rows that land as those of a worker do."""
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -7,13 +7,23 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from pipeline.land.commit import Tables
+from pipeline.land.batch import join_ranges
+from pipeline.land.commit import GroupCommitter, Tables
 from pipeline.land.parquet import DataFile, write_file
+from pipeline.land.perform import Performer
 from pipeline.land.place import Place
+from pipeline.land.protocol import Protocol
 from schemas.errors import TransientError
 from schemas.tables import FRAMES
 
+PROTOCOL = Protocol(join_ranges, pa.table({}))
 _ATTEMPTS = 40
+
+
+def append(place: Place, table: str, app: str, position: int, rows: pa.Table) -> None:
+    """Land rows at a position by a committer of its own, as a process that ends behind them."""
+    with GroupCommitter(place, 0) as tables:
+        Performer(tables, place.objects).run(PROTOCOL.append(table, app, position, rows))
 
 
 def store(place: Place, app: str, number: int, who: str = "") -> DataFile:

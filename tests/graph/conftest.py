@@ -17,7 +17,7 @@ from schemas.shards import Shard
 from services.ingest.recipe import STANDARD_TASKS, parse_sampling
 from services.model.asking import shard_answers
 from services.model.client import GraphClient
-from services.model.reader import ModelFacts, Reader, model_facts, set_threads
+from services.model.reader import Model, ModelFacts, model_facts, set_threads
 from services.settings import Settings
 from services.stack.ports import Ports
 from tests.conftest import SAMPLES, environment
@@ -45,10 +45,10 @@ class Lake:
     folder: Path
     facts: ModelFacts
     shards: dict[str, Shard]
-    reader: Reader
+    model: Model
 
     def expected(self, name: str, tasks: Sequence[Task] = TASKS) -> list[list[Answer]]:
-        return compared(shard_answers(self.shards[name], tasks, self.reader.read))
+        return compared(shard_answers(self.shards[name], tasks, self.model.read))
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +63,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
         for item in decode(SAMPLES / sample, plan):
             if isinstance(item, Shard):
                 shards[store.write(item)] = item
-    return Lake(folder, facts, shards, Reader(facts, "cpu"))
+    return Lake(folder, facts, shards, Model(facts, "cpu"))
 
 
 @dataclass(frozen=True)

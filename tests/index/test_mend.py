@@ -1,103 +1,226 @@
 """Failed pages of a finished document are tried again, and every question finds them then."""
 
-import uuid
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from PIL import Image, ImageDraw
 
 import pipeline.vlm
-from pipeline.decode import DecodePlan, Limits, Sampling
-from pipeline.land.lake import Lake
+from benchmarks.stub_worker import Stub
+from pipeline.consume import open_input
+from pipeline.decode import Limits, decode
+from pipeline.land.commit import GroupCommitter
 from pipeline.land.store import local_place
 from pipeline.query.sql import query
 from pipeline.query.verify import verify
-from schemas.jobs import Task
-from services.index.local import LocalRun
-from services.index.mend import Mend
-from services.index.progress import Progress
-from services.index.summary import Summary, land_run
-from services.ingest.recipe import Recipe, parse_tasks
-from services.inspect.lake import open_failures, retry_jobs
-from services.model.reader import Reader, model_facts
+from schemas.jobs import Job, Task
+from services.index.summary import Summary
+from services.ingest.board import Board
+from services.ingest.build import Outcomes, open_lake
+from services.ingest.compose import Jobs, Lake, compose
+from services.ingest.recipe import parse_tasks
+from services.ingest.sources import Sources
+from services.ingest.subject import Answerer, Decode
+from services.ingest.topic_log import TopicLog
+from services.inspect.failures import open_failures, retries
+from services.model.in_process import InProcess
+from tests.composed import given, index
 from tests.conftest import rows, run
+from tests.ingest.conftest import StubStream
+from tests.streams import StreamFactory
 
 TINY = Path(pipeline.vlm.__file__).parent / "tiny"
-NARROW = Limits(image_pixels=300 * 300)
-LARGE_PAGE = 2
+PAGES = 10
+LARGE = {2: 400, 10: 500}
+"""Sides of two pages that are larger than the others, in parts of their own."""
+CAPTION = parse_tasks("caption", ())
+COLOUR = parse_tasks("", ("What colour is the shape?",))
+
+
+def within(side: int) -> Decode:
+    """The decoder, which refuses pictures of longer sides."""
+    return partial(decode, limits=Limits(image_pixels=side * side))
+
+
+NARROW = within(300)
+"""Refuses both of the large pages."""
+
+
+@pytest.fixture(scope="module")
+def model() -> InProcess:
+    return InProcess(TINY, "cpu", 1)
 
 
 @pytest.fixture
 def document(tmp_path: Path) -> Path:
-    """Three pages; the second is too large for `NARROW`."""
     pages = []
-    for number, side in enumerate((200, 400, 240), start=1):
+    for number in range(1, PAGES + 1):
+        side = LARGE.get(number, 200 + 4 * number)
         page = Image.new("RGB", (side, side), "white")
-        ImageDraw.Draw(page).ellipse([20, 20, 20 + 40 * number, 20 + 40 * number], fill="red")
+        ImageDraw.Draw(page).ellipse([20, 20, 40 + 10 * number, 40 + 10 * number], fill="red")
         pages.append(page)
     path = tmp_path / "pages.tif"
     pages[0].save(path, save_all=True, append_images=pages[1:])
     return path
 
 
-def recipe(tasks: tuple[Task, ...]) -> Recipe:
-    facts = model_facts(TINY)
-    plan = DecodePlan(Sampling("rate", 1.0), facts.min_pixels, facts.max_pixels)
-    return Recipe(plan, tasks, facts.name, facts.revision)
+def ask(root: Path, path: Path, tasks: tuple[Task, ...], model: Answerer, how: Decode) -> Summary:
+    return index(root, given([open_input(path)], tasks), model, how)
 
 
-def index(lake: Lake, path: Path, how: Recipe, limits: Limits | None) -> Summary:
-    reader = Reader(model_facts(TINY), "cpu")
-    one = LocalRun(lake, how, reader, Progress(), uuid.uuid4().hex, limits=limits)
-    summary = one.run([path])
-    land_run(lake, how, summary, datetime.now(UTC), "index")
-    return summary
+def failed(root: Path) -> list[tuple[int, int]]:
+    """Pages that are open, and the attempt at which they failed last."""
+    found = open_failures(local_place(root)).to_pylist()
+    return [(row["unit_no"], row["attempt"]) for row in found]
 
 
-def test_a_page_that_failed_lands_with_all_its_answers(document: Path, tmp_path: Path) -> None:
-    first, later = parse_tasks("caption", ()), parse_tasks("", ("What colour is the shape?",))
-    with Lake(tmp_path / "whole") as lake:
-        index(lake, document, recipe((*first, *later)), None)
-    root = tmp_path / "lake"
-    with Lake(root) as lake:
-        failed = index(lake, document, recipe(first), NARROW)
-        assert (failed.indexed, failed.failed_pages, failed.exit_code) == (1, 1, 1)
-        index(lake, document, recipe(later), None)  # asked of the kept pages alone
-    (job,) = retry_jobs(local_place(root), "true")
-    assert job.pages == {str(document): (LARGE_PAGE,)}
-    assert set(job.tasks) == {*first, *later}
-    again = run("retry", root, "--json")
-    assert (again.code, again.json["indexed"], again.json["failed_pages"]) == (0, 1, 0)
-    assert open_failures(local_place(root)).num_rows == 0
+def again(root: Path) -> Job:
+    """The job that `retry` would work on."""
+    place = local_place(root)
+    ((_, job),), left = retries(place, open_failures(place).to_pylist())
+    assert left == 0
+    return job
+
+
+def pages_of(lake: Path) -> dict[str, list[dict[str, object]]]:
+    """Rows, but for where a picture is in its shard: pages that come late go to its end."""
+    tables = ("media", "pages", "answers")
+    return {name: [row | {"shard_row": 0} for row in rows(lake, name)] for name in tables}
+
+
+def test_pages_that_failed_land_with_all_their_answers(
+    document: Path, tmp_path: Path, model: InProcess
+) -> None:
+    whole, root = tmp_path / "whole", tmp_path / "lake"
+    ask(whole, document, (*CAPTION, *COLOUR), model, decode)
+    first = ask(root, document, CAPTION, model, NARROW)
+    assert (first.indexed, first.failed_pages, first.exit_code) == (1, 2, 1)
+    later = ask(root, document, COLOUR, model, decode)  # of the pages that were kept
+    assert (later.indexed, later.failed_pages) == (1, 0)
+    assert failed(root) == [(2, 0), (10, 0)]
+    job = again(root)
+    assert (job.pages, set(job.tasks)) == ((2, 10), {*CAPTION, *COLOUR})
+    done = run("retry", root, "--json")
+    assert (done.code, done.json["inputs"], done.json["failed_pages"]) == (0, 1, 0)
+    assert done.json["indexed"] == 1
+    assert failed(root) == []
     assert verify(local_place(root)) == []
-    assert run("show", root, f"pages.tif#{LARGE_PAGE}", "--json").json["picture"]["page_no"] == 2
-    for table in ("pages", "answers"):
-        expected = [one | {"shard_row": 0} for one in rows(tmp_path / "whole", table)]
-        assert [one | {"shard_row": 0} for one in rows(root, table)] == expected
+    assert run("show", root, "pages.tif#10", "--json").json["picture"]["page_no"] == 10
+    wanted = pages_of(whole)
+    wanted["media"] = [row | {"segments": None} for row in wanted["media"]]
+    assert pages_of(root)["pages"] == wanted["pages"]
+    assert pages_of(root)["answers"] == wanted["answers"]
     assert run("retry", root).out.startswith("nothing to retry")
 
 
-def test_a_page_that_fails_again_stays_open(document: Path, tmp_path: Path) -> None:
-    how = recipe(parse_tasks("caption", ()))
-    with Lake(tmp_path / "lake") as lake:
-        index(lake, document, how, NARROW)
-        reader = Reader(model_facts(TINY), "cpu")
-        mend = Mend(lake, how, reader, Progress(), uuid.uuid4().hex, limits=NARROW)
-        summary = mend.run({document: (LARGE_PAGE,)})
-    assert (summary.failed_pages, summary.exit_code) == (1, 1)
-    attempts = query(
-        local_place(tmp_path / "lake"), "select attempt from failures order by attempt"
-    )
-    assert attempts["attempt"].to_pylist() == [0, 1]
+def test_a_page_that_fails_again_stays_open(
+    document: Path, tmp_path: Path, model: InProcess
+) -> None:
+    root = tmp_path / "lake"
+    ask(root, document, CAPTION, model, NARROW)
+    summary = index(root, [(again(root), open_input(document))], model, within(450))
+    assert (summary.indexed, summary.failed_pages, summary.exit_code) == (1, 1, 1)
+    assert failed(root) == [(10, 1)]
+    summary = index(root, [(again(root), open_input(document))], model, NARROW)
+    assert (summary.failed, summary.failed_pages, summary.exit_code) == (1, 1, 1)
+    assert failed(root) == [(10, 2)]
+    attempts = query(local_place(root), "from failures order by unit_no, attempt").to_pylist()
+    assert [(row["unit_no"], row["attempt"]) for row in attempts] == [
+        (2, 0),
+        (10, 0),
+        (10, 1),
+        (10, 2),
+    ]
+    assert run("retry", root).code == 0
+    assert failed(root) == []
+    assert verify(local_place(root)) == []
 
 
-def test_a_file_that_has_changed_is_named(document: Path, tmp_path: Path) -> None:
-    how = recipe(parse_tasks("caption", ()))
-    with Lake(tmp_path / "lake") as lake:
-        index(lake, document, how, NARROW)
-        Image.new("RGB", (90, 90)).save(document)
-        reader = Reader(model_facts(TINY), "cpu")
-        summary = Mend(lake, how, reader, Progress(), "run").run({document: (LARGE_PAGE,)})
-    assert summary.failed == 1
-    assert "has changed" in summary.errors[0][1]
+def test_the_same_attempt_again_finds_it_known(
+    document: Path, tmp_path: Path, model: InProcess
+) -> None:
+    root = tmp_path / "lake"
+    ask(root, document, CAPTION, model, NARROW)
+    job = again(root)
+    for known in (0, 2):
+        summary = index(root, [(job, open_input(document))], model, NARROW)
+        assert (summary.failed, summary.failed_pages) == (1, 2 - known)
+    assert failed(root) == [(2, 1), (10, 1)]
+
+
+def test_a_file_that_has_changed_is_named(document: Path, tmp_path: Path, model: InProcess) -> None:
+    root = tmp_path / "lake"
+    ask(root, document, CAPTION, model, NARROW)
+    before = pages_of(root)
+    Image.new("RGB", (90, 90)).save(document)
+    done = run("retry", root)
+    assert done.code == 1
+    assert "media_changed" in done.err
+    assert "pages.tif" in done.err
+    assert pages_of(root) == before
+    codes = query(local_place(root), "select code from failures order by code")["code"]
+    assert codes.to_pylist() == ["media_changed", "too_large", "too_large"]
+    assert {(2, 0), (10, 0)} < set(failed(root))
+
+
+@pytest.fixture
+def stream(streams: StreamFactory) -> Iterator[StubStream]:
+    made = streams("test-mend")
+    yield StubStream(made.environment, made.logs, made.processes)
+
+
+@contextmanager
+def narrow_worker(stream: StubStream) -> Iterator[None]:
+    """Works on the topic while the block runs."""
+    settings, board, place = stream.settings, Board(), open_lake(stream.settings)
+    with GroupCommitter(place) as tables:
+        topic = TopicLog(settings, board, place.objects)
+        jobs = Jobs(
+            group=settings.group,
+            topic=settings.topic,
+            board=board,
+            log=topic,
+            send=topic.send,
+            home=topic.home,
+            run_of=lambda job: job.id,
+        )
+        lake = Lake(place, tables)
+        worker = compose(jobs, lake, Sources(settings), Stub(0), 1, Outcomes(), NARROW)
+        thread = Thread(target=worker.run)
+        thread.start()
+        try:
+            yield
+        finally:
+            worker.drain()
+            thread.join()
+
+
+def test_pages_of_a_stream_are_sent_again(
+    document: Path, tmp_path: Path, stream: StubStream
+) -> None:
+    path = document.rename(stream.logs / document.name)
+    whole = tmp_path / "whole"
+    ask(whole, path, (*CAPTION, *COLOUR), Stub(0), decode)
+    with narrow_worker(stream):
+        stream.submit(path, "--tasks", "caption")
+        stream.wait()
+        stream.submit(path, "--tasks", "", "--ask", COLOUR[0].prompt)
+        stream.wait()
+        assert [row["unit_no"] for row in rows(stream.place, "failures")] == [2, 10]
+        assert stream.run("retry", stream.location, "--json").json == {"retried": 1, "left": 0}
+        stream.wait()
+        (*attempts,) = [row["attempt"] for row in rows(stream.place, "failures")]
+        assert sorted(attempts) == [0, 0, 1, 1]
+    stream.start_worker()
+    assert stream.run("retry", stream.location, "--json").json == {"retried": 1, "left": 0}
+    stream.wait()
+    assert stream.run("errors", stream.location, "--json").json == []
+    for table in ("pages", "answers"):
+        found = [row | {"shard_row": 0} for row in rows(stream.place, table)]
+        assert found == pages_of(whole)[table]
+    assert stream.run("verify", stream.location, "--topic").code == 0
+    assert stream.run("retry", stream.location, "--json").json == {"retried": 0, "left": 0}

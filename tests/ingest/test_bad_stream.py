@@ -157,7 +157,7 @@ def test_nothing_was_doubled(stream: Stream, worker: Member) -> None:
 def test_a_topic_that_is_missing(stream: Stream) -> None:
     nowhere = replace(stream.settings, topic="nowhere")
     with pytest.raises(SetupError) as caught:
-        Poller(nowhere, Board(lambda ticket: None))
+        Poller(nowhere, Board())
     assert caught.value.code == "topic_missing"
     assert "nowhere" in caught.value.message
 

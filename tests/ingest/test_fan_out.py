@@ -3,13 +3,14 @@
 from fractions import Fraction
 from pathlib import Path
 
-from benchmarks.stub_worker import MODEL, Stub
+from benchmarks.stub_worker import Stub
+from pipeline.decode import decode
 from pipeline.land.store import local_place
 from pipeline.query.sql import query
 from schemas.errors import InputError
 from schemas.jobs import Job, MediaReference, PartRange
 from services.ingest.sources import Sources
-from services.ingest.units import Delivery, Tools
+from services.ingest.subject import Delivery, Tools
 from services.ingest.work import Work
 from services.settings import Settings
 from services.topic.log import open_log
@@ -43,13 +44,13 @@ def test_failed_ranges_are_failures_of_their_own(tmp_path: Path) -> None:
     path = video(tmp_path / "a.mp4", 4)
     settings = Settings(roots=(tmp_path,))
     objects = local_place(tmp_path / "lake").objects
-    work = Work(Sources(settings), Tools(objects, lambda _: None, Stub(0), MODEL))
+    tools = Tools(objects, lambda _: {}, Stub(0), decode)
     spans = (PartRange(0, 30), PartRange(30, 60))
     failed = []
     for span in spans:
         job = Job(f"j/{span.start}", MediaReference(str(path)), range=span, ranges=spans)
-        delivery = Delivery(job, "t", 0, 0, f"id/{span.start}")
-        made = work.failure(delivery, 0, InputError("corrupt", "x"))
-        failed += made.rows["failures"].to_pylist()
+        delivery = Delivery(job, "t", 0, 0, f"id/{span.start}", "run")
+        made = Work(delivery, Sources(settings), tools).failure(InputError("corrupt", "x"))
+        failed += made.sealed().rows["failures"].to_pylist()
         assert made.letters[0].value["key"] == f"id/{span.start}"
     assert [(row["unit"], row["unit_no"]) for row in failed] == [("range", 0), ("range", 30)]

@@ -10,7 +10,7 @@ from deltalake import DeltaTable
 from pipeline.query.sql import query
 from pipeline.query.verify import verify
 from schemas.jobs import Job, MediaReference
-from services.ingest.letters import replays
+from services.inspect.failures import retries
 from services.inspect.proof import prove
 from services.topic.broker import Sender
 from tests.conftest import SAMPLES, rows
@@ -64,7 +64,7 @@ def test_a_failed_job_is_listed_and_sent_again(filled: StubStream) -> None:
     (second,) = filled.run("errors", filled.location, "--json").json
     assert (first["attempt"], second["attempt"]) == (0, 1)
     # What was sent again twice finds nothing left to do.
-    ((key, job),) = [one for one in replays(filled.place.objects, [first]) if one]
+    ((key, job),), _ = retries(filled.place, [first])
     send(filled, key, job)
     filled.wait()
     assert filled.run("errors", filled.location, "--json").json == [second]

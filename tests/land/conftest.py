@@ -6,31 +6,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pipeline.land.lake import Lake
+from pipeline.land.lake import open_lake
+from pipeline.land.place import Place
 from schemas.tables import FRAMES
+from tests.conftest import environment
 
 REPOSITORY = Path(__file__).parents[2]
-
-_CHILD = """
-import sys
-from pathlib import Path
-import pyarrow as pa
-from pipeline.land.lake import Lake, Landing
-from schemas.tables import FRAMES
-
-root, app, stop = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-if "bypass" in sys.argv:
-    (root / ".lock").unlink(missing_ok=True)
-lake = Lake(root)
-print("ready", flush=True)
-sys.stdin.readline()
-position = -1 if "bypass" in sys.argv else lake.position("frames", app)
-for part in range(0 if position is None else position + 1, stop):
-    row = {"media_id": app, "sampling": "s", "frame_no": part, "run_id": sys.argv[4]}
-    rows = pa.Table.from_pylist([row] * 1, schema=FRAMES)
-    lake.land("frames", [Landing(app, part, rows, part == stop - 1)])
-    print(part, flush=True)
-"""
 
 Child = subprocess.Popen[str]
 
@@ -45,26 +26,46 @@ def frames() -> Callable[[str, list[int]], pa.Table]:
 
 
 @pytest.fixture
-def lake(tmp_path: Path) -> Iterator[Lake]:
-    with Lake(tmp_path / "a lake, é") as opened:
+def place(tmp_path: Path) -> Iterator[Place]:
+    """A lake in a folder, for this process alone."""
+    with open_lake(tmp_path / "a lake, é") as opened:
         yield opened
 
 
 @pytest.fixture
-def lander() -> Iterator[Callable[..., Child]]:
-    """Starts a process that lands one row a position; it waits for a line before it begins."""
+def child() -> Iterator[Callable[..., Child]]:
+    """Starts a module of this folder as a process; it waits for a line before it begins."""
     started: list[Child] = []
 
-    def start(root: Path, app: str, stop: int, run: str, *options: str) -> Child:
-        command = [sys.executable, "-c", _CHILD, str(root), app, str(stop), run, *options]
+    def start(module: str, *arguments: object, **settings: str) -> Child:
+        command = [sys.executable, "-m", f"tests.land.{module}", *map(str, arguments)]
         pipe = subprocess.PIPE
-        child = subprocess.Popen(
-            command, cwd=REPOSITORY, stdin=pipe, stdout=pipe, stderr=pipe, text=True
+        process = subprocess.Popen(
+            command,
+            cwd=REPOSITORY,
+            env=environment(**settings),
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
         )
-        started.append(child)
-        return child
+        started.append(process)
+        return process
 
     yield start
-    for child in started:
-        child.kill()
-        child.communicate()
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def wait_ready(process: Child) -> None:
+    """Wait until a child waits for its line."""
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n", process.communicate()[1]
+
+
+def begin(process: Child) -> None:
+    """Give a child its line."""
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()

@@ -1,8 +1,9 @@
 """The landing rule: what has landed lands once, whatever is repeated, refused or lost."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars
@@ -13,103 +14,138 @@ from deltalake.schema import PrimitiveType
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.land.lake import Lake, Landing
+from pipeline.land.batch import Part
+from pipeline.land.commit import GroupCommitter
+from pipeline.land.lake import open_lake
+from pipeline.land.perform import Performer
+from pipeline.land.place import Place
+from pipeline.land.positions import positions
+from pipeline.land.protocol import Batch, Effect, Resumed, Steps
 from pipeline.land.store import local_place
+from pipeline.land.window import FINAL_PART, position_of
 from pipeline.query.sql import open_dataset, query
 from schemas.tables import FRAMES, TABLES
+from tests.tables import PROTOCOL, append
 
 Frames = Callable[[str, list[int]], pa.Table]
 
 
-def numbers(root: Path, app: str) -> list[int]:
-    table = open_dataset(local_place(root), "frames").to_table(columns=["media_id", "frame_no"])
+def numbers(place: Place, app: str) -> list[int]:
+    table = open_dataset(place, "frames").to_table(columns=["media_id", "frame_no"])
     return sorted(row["frame_no"] for row in table.to_pylist() if row["media_id"] == app)
 
 
-def test_a_replay_lands_nothing(lake: Lake, frames: Frames) -> None:
-    landing = Landing("a", 0, frames("a", [0, 1]), final=True)
-    assert lake.position("frames", "a") is None
-    assert lake.land("frames", [landing]) == 2
-    assert lake.land("frames", [landing]) == 0
-    assert lake.position("frames", "a") == 0
-    assert lake.finished("frames", "a")
-    assert not lake.finished("frames", "b")
-    assert numbers(lake.root, "a") == [0, 1]
+def batch(app: str, before: int | None, last: int, rows: pa.Table) -> Batch:
+    return Batch(app, before, last, 1 + last, {"frames": rows} if rows.num_rows else {})
 
 
-def test_many_applications_land_in_one_commit(lake: Lake, frames: Frames) -> None:
-    lake.land("frames", [])
-    landings = [Landing(app, 0, frames(app, [0])) for app in "abc"]
-    assert lake.land("frames", landings) == 3
-    assert DeltaTable(str(lake.root / "frames")).version() == 1
+def test_a_replay_lands_nothing(place: Place, frames: Frames) -> None:
+    assert positions(place, ["a"]) == {"a": None}
+    with GroupCommitter(place, 0) as tables:
+        worker = Performer(tables, place.objects)
+        for _ in range(2):
+            assert worker.run(PROTOCOL.land(batch("a", None, 0, frames("a", [0, 1]))))
+    for _ in range(2):
+        append(place, "frames", "b", 0, frames("b", [0, 1]))
+    assert positions(place, ["a"]) == {"a": 0}
+    assert numbers(place, "a") == numbers(place, "b") == [0, 1]
 
 
-def test_a_gap_is_refused(lake: Lake, frames: Frames) -> None:
-    with pytest.raises(ValueError, match="position 1 after -1"):
-        lake.land("frames", [Landing("a", 1, frames("a", [0]))])
+def test_a_gap_is_refused(place: Place, frames: Frames) -> None:
+    with GroupCommitter(place, 0) as tables:
+        worker = Performer(tables, place.objects)
+        assert not worker.run(PROTOCOL.land(batch("a", 0, 1, frames("a", [0]))))
+    assert positions(place, ["a"]) == {"a": None}
+    assert list(place.objects.names("frames/")) == []
+    assert list(place.objects.names("landings/")) == []
 
 
-def test_rows_of_another_schema_are_refused(lake: Lake) -> None:
-    with pytest.raises(ValueError, match="another schema"):
-        lake.land("frames", [Landing("a", 0, pa.table({"frame_no": ["zero"]}))])
+@pytest.mark.parametrize(
+    ("row", "error"),
+    [
+        ({"frame_no": "zero"}, pa.ArrowInvalid),
+        ({"frame_no": 2**63}, OverflowError),
+        ({"media_id": "\ud800"}, UnicodeEncodeError),
+    ],
+)
+def test_rows_that_fit_no_column_are_refused(row: dict[str, object], error: type) -> None:
+    with pytest.raises(error):
+        Part({"frames": [{"media_id": "a"}, row]}).sealed()
 
 
-def test_a_part_without_rows_still_moves_the_position(lake: Lake, frames: Frames) -> None:
-    assert lake.land("frames", [Landing("a", 0, frames("a", []), final=True)]) == 0
-    assert lake.position("frames", "a") == 0
-    assert lake.finished("frames", "a")
+def test_parts_without_rows_still_move_the_position(place: Place, frames: Frames) -> None:
+    last = position_of(0, 0, final=True)
+    assert last & FINAL_PART == FINAL_PART
+    with GroupCommitter(place, 0) as tables:
+        worker = Performer(tables, place.objects)
+        assert worker.run(PROTOCOL.land(batch("a", None, last, frames("a", []))))
+        assert worker.run(PROTOCOL.resume("a")) == Resumed(last, "")
+    assert numbers(place, "a") == []
 
 
-def test_a_part_found_to_be_the_last_later_finishes(lake: Lake, frames: Frames) -> None:
-    lake.land("frames", [Landing("a", 0, frames("a", [0]))])
-    lake.land("frames", [Landing("a", 1, frames("a", [1]))])
-    assert lake.land("frames", [Landing("a", 1, frames("a", [1]), final=True)]) == 0
-    assert lake.finished("frames", "a")
-    assert lake.position("frames", "a") == 1
-    assert numbers(lake.root, "a") == [0, 1]
+def killed(steps: Steps[Any], effects: int) -> Generator[Effect, Any, None]:
+    """The same steps by a worker that is killed behind so many effects."""
+    reply: Any = None
+    for _ in range(effects):
+        try:
+            effect = steps.send(reply)
+        except StopIteration:
+            return
+        reply = yield effect
 
 
 @settings(max_examples=15, deadline=None)
 @given(
     st.lists(
-        st.tuples(st.sampled_from("ab"), st.integers(0, 4), st.integers(1, 3), st.booleans()),
+        st.tuples(st.sampled_from("ab"), st.integers(0, 4), st.integers(1, 3), st.integers(0, 12)),
         max_size=8,
     )
 )
-def test_any_interleaving_with_replays_is_exact(steps: list[tuple[str, int, int, bool]]) -> None:
-    """Each step replays from some earlier position, and a process may restart in between."""
-    landed = {"a": 0, "b": 0}
-    with tempfile.TemporaryDirectory() as folder:
-        lake = Lake(Path(folder))
-        for app, back, ahead, restart in steps:
-            if restart:
-                lake.close()
-                lake = Lake(Path(folder))
-            first = max(landed[app] - back, 0)
-            landed[app] = max(landed[app], first + ahead)
-            rows = [
-                pa.Table.from_pylist([{"media_id": app, "frame_no": part}], schema=FRAMES)
-                for part in range(first, first + ahead)
-            ]
-            lake.land("frames", [Landing(app, first + i, table) for i, table in enumerate(rows)])
-        lake.close()
-        for app, count in landed.items():
-            assert numbers(Path(folder), app) == list(range(count))
+def test_any_interleaving_with_replays_is_exact(steps: list[tuple[str, int, int, int]]) -> None:
+    """Each step lands once more from some earlier position on, and its worker is killed in it.
+
+    What others have gone on from is refused; the next worker finishes what was decided.
+    """
+    wanted = {"a": 0, "b": 0}
+    with tempfile.TemporaryDirectory() as folder, open_lake(Path(folder)) as place:
+        for app, back, ahead, effects in steps:
+            wanted[app] = _landed_by(place, app, back, ahead, effects)
+            assert numbers(place, app) == list(range(wanted[app]))
+        assert positions(place, list(wanted)) == {
+            app: count - 1 if count else None for app, count in wanted.items()
+        }
 
 
-def test_two_stale_handles_land_once(tmp_path: Path, frames: Frames) -> None:
+def _landed_by(place: Place, app: str, back: int, ahead: int, effects: int) -> int:
+    """How many rows of an application id are there once a worker was killed and another came."""
+    with GroupCommitter(place, 0) as tables:
+        first = _next(Performer(tables, place.objects), app)
+        start = max(first - back, 0)
+        rows = [{"media_id": app, "frame_no": number} for number in range(start, start + ahead)]
+        table = pa.Table.from_pylist(rows, schema=FRAMES)
+        more = batch(app, start - 1 if start else None, start + ahead - 1, table)
+        Performer(tables, place.objects).run(killed(PROTOCOL.land(more), effects))
+    with GroupCommitter(place, 0) as tables:
+        now = _next(Performer(tables, place.objects), app)
+    assert now in ({first, start + ahead} if start == first else {first})
+    return now
+
+
+def _next(worker: Performer, app: str) -> int:
+    resumed = worker.run(PROTOCOL.resume(app))
+    return 0 if resumed is None else resumed.position + 1
+
+
+def test_two_stale_handles_land_once(place: Place, frames: Frames) -> None:
     """The fence without the lock: both look first, both write, one is refused and looks again."""
-    one = Lake(tmp_path)
-    one.land("frames", [])
-    (tmp_path / ".lock").unlink()
-    other = Lake(tmp_path)
-    assert one.position("frames", "a") is None
-    assert other.position("frames", "a") is None
-    for lake in (one, other):
-        lake.land("frames", [Landing("a", 0, frames("a", [0, 1, 2]))])
-    assert numbers(tmp_path, "a") == [0, 1, 2]
-    one.close()
-    other.close()
+    append(place, "frames", "other", 0, frames("other", [0]))
+    with GroupCommitter(place, 0) as one, GroupCommitter(place, 0) as other:
+        for tables in (one, other):
+            assert tables.look("frames", ["a"], reload=False) == {"a": None}
+        for tables in (one, other):
+            worker = Performer(tables, place.objects)
+            worker.run(PROTOCOL.append("frames", "a", 0, frames("a", [0, 1, 2])))
+    assert numbers(place, "a") == [0, 1, 2]
 
 
 def test_the_naive_protocol_doubles(tmp_path: Path, frames: Frames) -> None:
@@ -125,37 +161,38 @@ def test_the_naive_protocol_doubles(tmp_path: Path, frames: Frames) -> None:
     assert DeltaTable(path).to_pyarrow_dataset().count_rows() == 6
 
 
-def test_a_checkpoint_is_written_every_20_commits(lake: Lake, frames: Frames) -> None:
-    for part in range(21):
-        lake.land("frames", [Landing("a", part, frames("a", [part]))])
-    assert list((lake.root / "frames" / "_delta_log").glob("*.checkpoint.parquet"))
-    assert DeltaTable(str(lake.root / "frames")).transaction_version("a") == 20
-    assert numbers(lake.root, "a") == list(range(21))
+def test_a_checkpoint_is_written_every_20_commits(place: Place, frames: Frames) -> None:
+    with GroupCommitter(place, 0) as tables:
+        worker = Performer(tables, place.objects)
+        for part in range(21):
+            worker.run(PROTOCOL.append("frames", "a", part, frames("a", [part])))
+    names = list(place.objects.names("frames/_delta_log/"))
+    assert [name for name in names if name.endswith(".checkpoint.parquet")]
+    assert DeltaTable(place.table("frames")).transaction_version("a") == 20
+    assert numbers(place, "a") == list(range(21))
 
 
 def test_a_lake_with_fewer_columns_gains_them(tmp_path: Path, frames: Frames) -> None:
     older = pa.schema([field for field in FRAMES if field.name not in ("phash", "run_id")])
     old_rows = pa.Table.from_pylist([{"media_id": "old", "frame_no": 7}], schema=older)
-    Lake(tmp_path).close()
-    DeltaTable.create(str(tmp_path / "frames"), older)
-    write_deltalake(str(tmp_path / "frames"), old_rows, mode="append")
-    before = open_dataset(local_place(tmp_path), "frames").to_table(columns=["frame_no", "phash"])
-    assert before.to_pylist() == [{"frame_no": 7, "phash": None}]
-    with Lake(tmp_path) as lake:
-        lake.land("frames", [Landing("new", 0, frames("new", [0]))])
-    assert numbers(tmp_path, "old") == [7]
-    assert numbers(tmp_path, "new") == [0]
+    with open_lake(tmp_path) as place:
+        DeltaTable.create(str(tmp_path / "frames"), older)
+        write_deltalake(str(tmp_path / "frames"), old_rows, mode="append")
+        before = open_dataset(place, "frames").to_table(columns=["frame_no", "phash"])
+        assert before.to_pylist() == [{"frame_no": 7, "phash": None}]
+        append(place, "frames", "new", 0, frames("new", [0]))
+        assert numbers(place, "old") == [7]
+        assert numbers(place, "new") == [0]
     columns = {field.name for field in DeltaTable(str(tmp_path / "frames")).schema().fields}
     assert columns == set(FRAMES.names)
 
 
 def test_a_lake_with_more_columns_keeps_them(tmp_path: Path, frames: Frames) -> None:
-    Lake(tmp_path).close()
     wider = Schema([*Schema.from_arrow(FRAMES).fields, Field("later", PrimitiveType("string"))])
-    DeltaTable.create(str(tmp_path / "frames"), wider)
-    with Lake(tmp_path) as lake:
-        lake.land("frames", [Landing("a", 0, frames("a", [0]))])
-    assert open_dataset(local_place(tmp_path), "frames").to_table()["later"].to_pylist() == [None]
+    with open_lake(tmp_path) as place:
+        DeltaTable.create(str(tmp_path / "frames"), wider)
+        append(place, "frames", "a", 0, frames("a", [0]))
+        assert open_dataset(place, "frames").to_table()["later"].to_pylist() == [None]
 
 
 @pytest.mark.parametrize("name", sorted(TABLES))
@@ -163,8 +200,7 @@ def test_every_table_reads_the_same_everywhere(tmp_path: Path, name: str) -> Non
     """DuckDB, Polars and pyarrow; nulls, long text in many scripts, times and lists."""
     rows = [{field.name: _value(field.type) for field in TABLES[name]}, {}]
     table = pa.Table.from_pylist(rows, schema=TABLES[name])
-    with Lake(tmp_path) as lake:
-        lake.land(name, [Landing("a", 0, table)])
+    append(local_place(tmp_path), name, "a", 0, table)
     path = str(tmp_path / name)  # plain: Polars 2.1 does not find tables below names with spaces
     dataset = DeltaTable(path).to_pyarrow_dataset()
     assert dataset.to_table().cast(TABLES[name]).equals(table)
@@ -177,7 +213,7 @@ def test_every_table_reads_the_same_everywhere(tmp_path: Path, name: str) -> Non
 
 
 @pytest.mark.parametrize("condition", ["width = 7", "kind <> 'x'", "is_blank", "uri is null"])
-def test_no_filter_loses_rows(tmp_path: Path, condition: str) -> None:
+def test_no_filter_loses_rows(place: Place, condition: str) -> None:
     """Filters are pushed down to the files: on other columns than the keys as well."""
     row = {"media_id": "a", "width": 7, "kind": "video", "is_blank": True}
     name = "pages" if condition == "is_blank" else "media"
@@ -185,12 +221,11 @@ def test_no_filter_loses_rows(tmp_path: Path, condition: str) -> None:
     table = pa.Table.from_pylist(
         [{key: value for key, value in row.items() if key in schema.names}], schema=schema
     )
-    with Lake(tmp_path) as lake:
-        for part in range(2):
-            lake.land(name, [Landing("a", part, table)])
+    for part in range(2):
+        append(place, name, "a", part, table)
     more = pa.Table.from_pylist(table.to_pylist(), schema=schema)
-    write_deltalake(str(tmp_path / name), more, mode="append")  # a file with statistics
-    found = query(local_place(tmp_path), f"select count(*) n from {name} where {condition}")
+    write_deltalake(place.table(name), more, mode="append")  # a file with statistics
+    found = query(place, f"select count(*) n from {name} where {condition}")
     assert found.to_pylist() == [{"n": 3}]
 
 

@@ -19,11 +19,9 @@ from pipeline.land.window import (
     seek_to,
 )
 
-ROOMY = {"records": 1000, "size": 1 << 30}
 
-
-def window(position: int | None = None, **limits: int) -> Window[str]:
-    return Window(position, **(ROOMY | limits))
+def window(position: int | None = None, records: int = 1000) -> Window[str]:
+    return Window(position, records=records)
 
 
 def end(offset: int) -> int:
@@ -69,7 +67,7 @@ def test_positions_keep_offset_and_end(offset: int, part: int, final: bool) -> N
     assert position < position_of(offset + 1, 0, final=False)
 
 
-def test_a_job_of_too_many_units_is_refused() -> None:
+def test_a_job_of_too_many_parts_is_refused() -> None:
     with pytest.raises(ValueError, match="split it"):
         position_of(0, FINAL_PART, final=False)
 
@@ -77,7 +75,7 @@ def test_a_job_of_too_many_units_is_refused() -> None:
 def test_a_job_goes_on_where_it_landed() -> None:
     held = window(position_of(5, 2, final=False))
     held.admit(5, "m", 1)
-    assert held.start() == [Start(5, 3)]
+    assert held.startable() == [Start(5, 3)]
     assert held.committed == 5
     held.complete(5, 3, "row", final=True)
     held.landed(held.ready()[-1].position)
@@ -88,27 +86,56 @@ def test_the_same_key_waits_until_the_first_has_landed() -> None:
     held = window()
     for offset, key in enumerate("aba"):
         held.admit(offset, key, 1)
-    assert held.start() == [Start(0, 0), Start(1, 0)]
+    assert held.startable() == [Start(0, 0), Start(1, 0)]
+    held.start(1)
+    assert held.startable() == [Start(0, 0)]
+    held.start(0)
     held.complete(0, 0, "row", final=True)
-    assert held.start() == []
+    assert held.startable() == []
     held.landed(end(0))
-    assert held.start() == [Start(2, 0)]
+    assert held.startable() == [Start(2, 0)]
 
 
-def test_records_and_bytes_bound_it() -> None:
+def test_a_job_that_was_put_back_starts_behind_what_it_made() -> None:
+    """Only once that has landed: it finds in the markers what it has done."""
+    held = window()
+    held.admit(0, "a", 1)
+    held.admit(1, "a", 1)
+    held.start(0)
+    held.complete(0, 0, "row", final=False)
+    held.put_back(0)
+    assert held.startable() == []
+    held.landed(held.ready()[-1].position)
+    assert held.startable() == [Start(0, 1)]
+    held.start(0)
+    held.put_back(0)
+    assert held.startable() == [Start(0, 1)]
+
+
+def test_records_bound_it() -> None:
     held = window(records=2)
     assert not held.admit(0, "a", 1)
     assert held.admit(1, "b", 1)
-    held = window(size=10)
-    assert not held.admit(0, "a", 4)
-    held.admit(1, "b", 4)
-    held.complete(1, 0, "row", 4, final=False)
     assert held.full
-    assert (held.may_go_on(0), held.may_go_on(1)) == (True, False)
     held.complete(0, 0, "row", final=True)
     held.landed(end(0))
-    assert held.may_go_on(1)
     assert not held.full
+
+
+def test_it_holds_the_bytes_of_records_and_of_parts_that_wait() -> None:
+    held = window()
+    held.admit(0, "a", 4)
+    held.admit(1, "b", 4)
+    held.complete(1, 0, "row", 5, final=False)
+    assert held.bytes_held == 13
+    assert (held.is_oldest(0), held.is_oldest(1)) == (True, False)
+    held.complete(0, 0, "row", 7, final=True)
+    assert held.bytes_held == 20
+    held.landed(end(0))
+    assert (held.is_oldest(0), held.is_oldest(1)) == (False, True)
+    assert held.bytes_held == 9
+    held.landed(held.ready()[-1].position)
+    assert held.bytes_held == 4
 
 
 def test_nothing_completes_or_lands_twice() -> None:

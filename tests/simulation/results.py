@@ -1,104 +1,72 @@
-"""Results: what a unit of work gave, and the batch that a run of them makes."""
+"""Results: parts and batches whose rows stay lists; the real ones are Arrow tables."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Generator, Sequence
+from typing import Any, Final
 
-from pipeline.land.protocol import FOLLOWERS, LEDGER, Batch, Letter, Marker, Range
-from pipeline.land.window import Done, is_final
-from tests.simulation.world import Job, Row, app_of
+from pipeline.land.batch import Part, latest, media_of
+from pipeline.land.protocol import Batch, Marker
+from pipeline.land.window import Done
+from schemas.errors import ReelpageError
+from services.ingest.keys import FanOut
+from services.ingest.partition import Marked
+from services.ingest.work import Work
+from tests.simulation.world import Row
 
-
-@dataclass(frozen=True)
-class Result:
-    """What a unit gave: rows, or the failure that ends its job.
-
-    Attributes:
-        job: it belongs to.
-        unit: number within the job.
-        held: columns that the job is still to make rows of, with the units that have theirs
-            already, from an earlier attempt.
-        failed: whether this unit could not be made.
-    """
-
-    job: Job
-    unit: int
-    held: dict[str, int]
-    failed: bool = False
-
-    def rows(self) -> dict[str, list[Row]]:
-        place = (self.job.media, self.job.first + self.unit)
-        if self.failed:
-            failure = (*self.job.key.split("/"), self.unit, tuple(self.held), self.job.attempt)
-            return {LEDGER: [failure]}
-        rows: dict[str, list[Row]] = {}
-        new = [column for column, units in self.held.items() if units <= self.unit]
-        if "structure" in new:
-            rows = {"segments": [place], "frames": [place]}
-        if asked := [(*place, task) for task in new if task != "structure"]:
-            rows["answers"] = asked
-        return rows
-
-    def markers(self) -> list[Marker]:
-        """What is left of the job, if this unit is its last."""
-        job = self.job
-        outcome: Literal["indexed", "failed"] = "failed" if self.failed else "indexed"
-        return [
-            Marker(
-                marker_name(job.key, column),
-                outcome,
-                max(units, self.unit) if self.failed else self.unit + 1,
-                {"media": job.media, "units": self.unit + 1},
-                job.attempt,
-            )
-            for column, units in self.held.items()
-        ]
+_ROW_BYTES: Final = 100
 
 
-def media_row(markers: Iterable[Marker]) -> list[Row]:
-    facts = [marker.facts for marker in markers]
-    return [(facts[0]["media"], sum(fact["units"] for fact in facts))]
+class Plain(Part):
+    """A part that is never sealed."""
+
+    @classmethod
+    def of(cls, part: Part) -> "Plain":
+        return cls(**vars(part))
+
+    def sealed(self) -> Part:
+        return self
+
+    @property
+    def size(self) -> int:
+        return sum(_ROW_BYTES * len(rows) for rows in self.rows.values())
 
 
-def batch_of(partition: int, before: int | None, run: list[Done[Result]], number: int) -> Batch:
+class PlainWork(Work):
+    """The real work on a job."""
+
+    def parts(self) -> Generator[Part | FanOut]:
+        for made in super().parts():
+            yield made if isinstance(made, FanOut) else Plain.of(made)
+
+    def failure(self, error: ReelpageError) -> Part:
+        return Plain.of(super().failure(error))
+
+
+def batch_of(app: str, before: int | None, run: Sequence[Done[Marked]], number: int) -> Batch:
+    """What `pipeline.land.batch.batch_of` makes of sealed parts."""
+    parts = [done.item[1] for done in run]
     rows: dict[str, list[Row]] = {}
-    markers: list[Marker] = []
-    ranges: list[Range] = []
-    letters: list[Letter] = []
-    for done in run:
-        result = done.item
-        for table, more in result.rows().items():
-            rows.setdefault(table, []).extend(more)
-        if not is_final(done.position) or not result.held:
-            continue
-        job = result.job
-        markers += result.markers()
-        if result.failed:
-            letters.append(Letter(letter_name(job.key, job.attempt), {"unit": result.unit}))
-        elif "structure" in result.held:
-            if job.part == "whole":
-                rows.setdefault("media", []).append((job.media, result.unit + 1))
-            else:
-                names = tuple(marker_name(f"{job.media}/{part}", "structure") for part in job.parts)
-                ranges.append(Range(f"media/{job.media}", names))
-    assert set(rows) <= {LEDGER, *FOLLOWERS}
-    last = run[-1]
+    for part in parts:
+        for table, more in part.rows.items():
+            rows.setdefault(table, []).extend(_listed(more))
     return Batch(
-        app_of(partition),
-        before,
-        last.position,
-        number,
-        rows,
-        tuple(markers),
-        tuple(ranges),
-        last.item.job.mark,
-        tuple(letters),
+        app=app,
+        before=before,
+        last=run[-1].position,
+        number=number,
+        rows=rows,
+        markers=latest(parts),
+        ranges=tuple(one for part in parts for one in part.ranges),
+        letters=tuple(letter for part in parts for letter in part.letters),
+        last_key=run[-1].item[0],
     )
 
 
-def marker_name(key: str, column: str) -> str:
-    return f"markers/{key}/{column}"
+def join_ranges(markers: Sequence[Marker]) -> list[Row]:
+    """The row of `media` from the structure markers of all its ranges."""
+    return [media_of(markers)]
 
 
-def letter_name(key: str, attempt: int) -> str:
-    return f"dead/{key}/{attempt}"
+def _listed(rows: Any) -> list[Row]:  # noqa: ANN401
+    """Rows of a part; that of a record that is no job is sealed."""
+    listed: list[Row] = rows if isinstance(rows, list) else rows.to_pylist()
+    return listed

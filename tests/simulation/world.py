@@ -1,18 +1,22 @@
 """World: models of what workers share: tables, objects, a topic's partitions, a group."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from random import Random
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from pipeline.land.protocol import LEDGER
+from pipeline.land.protocol import FOLLOWERS, LEDGER
 from pipeline.land.window import LogError, offset_of
+from schemas.errors import TransientError
+from services.topic.record import Record
+from tests.simulation.fiber import Process, sleep
 
 if TYPE_CHECKING:
     from tests.simulation.lander import Lander
 
-Row = tuple[Any, ...]
-Process = Generator[float, None, None]
+Row = dict[str, Any]
+GROUP: Final = "g/t"
+TABLES: Final = (LEDGER, *FOLLOWERS)
 
 
 class Owner(Protocol):
@@ -36,11 +40,7 @@ class Clock(Protocol):
 
 def app_of(partition: int) -> str:
     """Application id of a partition."""
-    return f"g/t/{partition}"
-
-
-class StoreError(Exception):
-    """An effect failed; it may have happened or not."""
+    return f"{GROUP}/{partition}"
 
 
 class Table:
@@ -72,66 +72,101 @@ class Table:
         return True
 
 
-@dataclass(frozen=True)
-class Job:
-    """One record: a medium or a range of it.
+class Store:
+    """Objects, each with the number of the put that it comes from. Batches are kept as they are."""
 
-    Attributes:
-        media: medium.
-        part: range of units, "whole" or e.g. "0-3".
-        first: number of its first unit.
-        units: how many.
-        tasks: prompts.
-        parts: all ranges of the medium.
-        stamp: time of the record; no two have the same.
-        poison: unit that fails, or -1.
-        attempt: 0, or one more than that of the failure that it retries.
-        cure: attempt from which on the unit does not fail any more.
-    """
+    def __init__(self) -> None:
+        self._held: dict[str, tuple[Any, int]] = {}
+        self._puts = 0
 
-    media: str
-    part: str
-    first: int
-    units: int
-    tasks: tuple[str, ...]
-    parts: tuple[str, ...]
-    stamp: int
-    poison: int = -1
-    attempt: int = 0
-    cure: int = 99
+    def put(self, name: str, value: Any) -> None:  # noqa: ANN401 - bytes, or a batch
+        self._puts += 1
+        self._held[name] = (value, self._puts)
 
-    @property
-    def key(self) -> str:
-        return f"{self.media}/{self.part}"
+    def get(self, name: str) -> Any:  # noqa: ANN401
+        return self._held.get(name, (None, 0))[0]
 
-    @property
-    def mark(self) -> str:
-        """What tells this record from one of another log."""
-        return f"{self.key}@{self.stamp}"
+    def get_version(self, name: str) -> tuple[Any, str]:
+        value, put = self._held.get(name, (None, 0))
+        return value, str(put or "")
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """What it makes rows of, each with a marker of its own."""
-        return ("structure", *self.tasks)
+    def replace(self, name: str, data: bytes, version: str) -> bool:
+        same = self.get_version(name)[1] == version
+        if same:
+            self.put(name, data)
+        return same
+
+    def delete(self, name: str) -> None:
+        self._held.pop(name, None)
+
+    def names(self, prefix: str) -> Iterator[str]:
+        yield from sorted(name for name in self._held if name.startswith(prefix))
+
+
+class Remote:
+    """The store as a worker has it: calls take time, fail, and lose their replies."""
+
+    def __init__(self, clock: Clock, store: Store) -> None:
+        self._clock, self._store = clock, store
+
+    def put(self, name: str, data: Any) -> None:  # noqa: ANN401
+        self._go()
+        self._store.put(name, data)
+        self._reply()
+
+    def get(self, name: str) -> Any:  # noqa: ANN401
+        self._go()
+        return self._store.get(name)
+
+    def get_version(self, name: str) -> tuple[Any, str]:
+        self._go()
+        return self._store.get_version(name)
+
+    def replace(self, name: str, data: bytes, version: str) -> bool:
+        self._go()
+        same = self._store.replace(name, data, version)
+        self._reply()
+        return same
+
+    def delete(self, name: str) -> None:
+        self._go()
+        self._store.delete(name)
+        self._reply()
+
+    def names(self, prefix: str) -> Iterator[str]:
+        self._go()
+        return self._store.names(prefix)
+
+    def _go(self) -> None:
+        sleep(self._clock.random.expovariate(20.0))
+        if self._clock.fault("error"):
+            raise store_failed()
+
+    def _reply(self) -> None:
+        if self._clock.fault("lost"):
+            raise store_failed()
+
+
+def store_failed() -> TransientError:
+    """An effect failed; it may have happened or not."""
+    return TransientError("store_failed", "the store does not answer")
 
 
 @dataclass
 class Log:
     """One partition of the topic."""
 
-    records: list[Job] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
     start: int = 0
 
     @property
     def end(self) -> int:
         return len(self.records)
 
-    def read(self, offset: int, count: int) -> list[tuple[int, Job]]:
-        if not self.start <= offset <= self.end:
-            message = f"offset {offset} out of range {self.start}..{self.end}"
-            raise LogError("log_behind_table", message)
-        stop = min(offset + count, self.end)
-        return [(place, self.records[place]) for place in range(offset, stop)]
+    def read(self, offset: int, count: int) -> list[Record]:
+        """Records from an offset on; from the first one if that is out of range, as brokers do."""
+        first = offset if self.start <= offset <= self.end else self.start
+        return self.records[first : first + count]
 
 
 class Group:
@@ -200,30 +235,37 @@ class Group:
 
 
 class World:
-    """All that outlives a worker."""
+    """All that outlives a worker.
+
+    Attributes:
+        revision: of the model that is served.
+        stopped: partitions that a worker reads no further, and why.
+        landers: those that ran or run; None where workers commit themselves.
+        shared: commits with the intents of several workers.
+    """
 
     def __init__(self, group: Group, logs: list[Log], *, control: str = "") -> None:
-        names = ("failures", "segments", "frames", "pages", "answers", "media")
-        self.tables = {name: Table() for name in names}
-        self.objects: dict[str, Any] = {}
+        self.tables = {name: Table() for name in TABLES}
+        self.store = Store()
+        self.store.put("lake.json", b"{}")
         self.group, self.logs = group, logs
         self.control = control
+        self.revision = 1
         self.stopped: dict[int, str] = {}
         self.problems: list[str] = []
-        self.landers: list[Lander] | None = (
-            None  # those that ran or run; None where workers commit themselves
-        )
-        self.shared = 0  # commits with the intents of several workers
+        self.landers: list[Lander] | None = None
+        self.shared = 0
 
     def commit(self, name: str, handle: int, positions: Mapping[str, int], rows: list[Row]) -> bool:
         """Commit to a table, and watch that `media` says nothing too early."""
         stored = self.tables[name].commit(handle, positions, rows)
         if stored and name == "media":
-            for media, units in rows:
-                there = sum(row[0] == media for row in self.tables["frames"].rows)
-                if there != units:
-                    self.problems.append(f"media: {media} landed when {there} of {units} had")
+            for row in rows:
+                self._check_whole(row)
         return stored
+
+    def stop(self, partition: int, error: LogError) -> None:
+        self.stopped[partition] = error.code
 
     def unfinished(self, partition: int) -> str:
         """What a partition has left to do, or nothing."""
@@ -235,3 +277,12 @@ class World:
             return f"partition {partition}: the log ends before the position, and it goes on"
         done = max(self.group.committed.get(partition, 0), log.start)
         return "" if done >= log.end else f"partition {partition}: {done} of {log.end} are done"
+
+    def _check_whole(self, row: Row) -> None:
+        table, wanted = ("frames", row["frames"])
+        if row["kind"] != "video":
+            table, wanted = "pages", row["pages"] - row["failed_pages"]
+        there = sum(one["media_id"] == row["media_id"] for one in self.tables[table].rows)
+        if there < wanted:
+            name = row["name"]
+            self.problems.append(f"media: {name} landed when {there} of {wanted} {table} had")

@@ -14,18 +14,26 @@ MODEL = ServedModel("stub", "stub-1", 3136, 12544)
 
 
 class Stub:
-    """An `Answerer`; its `read` stands for a `Reader` as well."""
+    """See `services.ingest.subject.Answerer`."""
 
     def __init__(self, seconds: float = 0.0) -> None:
         """Take how long the answers about a shard take."""
         self._seconds = seconds
 
-    def read(self, pictures: Sequence[Picture], tasks: Sequence[Task]) -> list[list[Answer]]:
+    def model(self) -> ServedModel:
+        return MODEL
+
+    def read_model(self) -> None:
+        pass
+
+    def answers(
+        self, name: str, shard: Shard, tasks: Sequence[Task], revision: str
+    ) -> list[list[Answer]]:
+        return shard_answers(shard, tasks, self._read)
+
+    def _read(self, pictures: Sequence[Picture], tasks: Sequence[Task]) -> list[list[Answer]]:
         time.sleep(self._seconds)
         return [[_answer(picture, task) for task in tasks] for picture in pictures]
-
-    def answers(self, name: str, shard: Shard, tasks: Sequence[Task]) -> list[list[Answer]]:
-        return shard_answers(shard, tasks, self.read)
 
 
 def _answer(picture: Picture, task: Task) -> Answer:

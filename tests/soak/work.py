@@ -2,22 +2,20 @@
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.consume import Input, find_files, open_input
 from pipeline.decode import DecodePlan
-from pipeline.land.lake import Lake
 from pipeline.land.store import local_place
 from pipeline.query.sql import query
 from schemas.errors import ReelpageError
 from schemas.jobs import Job, MediaReference, Task
 from schemas.tables import KEYS
-from services.index.local import LocalRun
-from services.index.progress import Progress
 from services.ingest.recipe import Recipe, parse_sampling
 from services.settings import Settings
 from services.topic.submit import Question, jobs
+from tests.composed import given, index
 from tests.soak.media import make_media
 from tests.soak.stub import MODEL, Stub
 
@@ -75,11 +73,9 @@ def expected(media: Media, folder: Path) -> Rows:
     inputs = list(media.inputs())
     lake_folder = folder / "expected"
     for tasks in TASKS:
-        plan = DecodePlan(parse_sampling(SAMPLE), MODEL.min_pixels, MODEL.max_pixels)
-        recipe = Recipe(plan, tasks, MODEL.name, MODEL.revision)
-        with Lake(lake_folder) as lake:
-            run = LocalRun(lake, recipe, Stub(), Progress(), "expected")  # type: ignore[arg-type]
-            run.run([replace(one) for one in inputs])
+        index(lake_folder, given(inputs, tasks, SAMPLE), Stub())
+    plan = DecodePlan(parse_sampling(SAMPLE), MODEL.min_pixels, MODEL.max_pixels)
+    recipe = Recipe(plan, tasks, MODEL.name, MODEL.revision)
     found = rows(lake_folder)
     missing = {"input_id": _missing_id(), "uri": MISSING, "unit": "media", "unit_no": 0}
     missing |= {"stage": "consume", "code": "not_found", "attempt": 0, "size_bytes": 0}

@@ -11,12 +11,13 @@ import time
 
 from pipeline.land.commit import GroupCommitter, Tables
 from services.ingest import poller
-from services.ingest.build import assemble, open_lake
+from services.ingest.build import of_topic, open_lake
 from services.ingest.patience import patiently
-from services.ingest.worker import Ingest
+from services.ingest.topic_log import TopicLog
+from services.ingest.worker import Worker
 from services.lander.http import LanderClient
 from services.settings import Settings
-from tests.soak.stub import MODEL, Stub
+from tests.soak.stub import Stub
 
 
 def main() -> None:
@@ -38,16 +39,16 @@ def main() -> None:
     tables: Tables = (
         LanderClient(args.lander, timeout_s=5.0) if args.lander else GroupCommitter(place)
     )
-    ingest = assemble(settings, place, Stub(args.service), MODEL, tables)
+    ingest = of_topic(settings, place, Stub(args.service), tables)
     signal.signal(signal.SIGTERM, lambda *_: ingest.drain())
     signal.signal(signal.SIGUSR1, lambda *_: _tell(ingest))
     ingest.run()
-    logging.info("drained: %s", dict(ingest.slots.counts))
+    logging.info("drained")
     if ingest.slots.busy:
         os._exit(0)
 
 
-def _tell(ingest: Ingest) -> None:
+def _tell(ingest: Worker) -> None:
     """How far each partition is, for whoever looks into a soak that does not end."""
     for one in ingest._board.open():
         logging.info(
@@ -55,11 +56,10 @@ def _tell(ingest: Ingest) -> None:
             *(one.number, one.fetch, one.reading, len(one.window), one.window.position),
         )
     logging.info("waiting %s, %d slots busy", ingest._board.waiting(), ingest.slots.busy)
-    if ingest._poller:
-        for place, state in ingest._poller._consumer._subscription.assignment.items():
+    if isinstance(ingest._log, TopicLog) and (poller_ := ingest._log._poller):
+        for place, state in poller_._consumer._subscription.assignment.items():
             logging.info("consumer of %d: %s", place.partition, vars(state))
-        fetcher = ingest._poller._consumer._fetcher
-        logging.info("fetcher %s", vars(fetcher))
+        logging.info("fetcher %s", vars(poller_._consumer._fetcher))
     logging.getLogger("kafka").setLevel(logging.DEBUG)
 
 
