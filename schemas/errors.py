@@ -45,6 +45,7 @@ CODES: Final[Mapping[str, str]] = {
     "store_failed": "the object store did not answer",
     "graph_busy": "the model's service has no room at the moment",
     "graph_failed": "the model's service did not answer",
+    "model_changed": "the model's service has another model than the question is for",
     # set-up
     "usage": "the command was called wrongly",
     "bad_query": "the SQL text could not be run",
@@ -62,6 +63,7 @@ CODES: Final[Mapping[str, str]] = {
     "log_behind_table": "the Kafka log ends before the table's position",
     "retention_gap": "the Kafka log starts behind the table's position",
     "log_replaced": "the Kafka log is not the one that was landed from",
+    "unauthorized": "a service of ours was called without its secret",
     "graph_not_started": "the model's service did not start",
     "server_failed": "a server for development did not start or answer",
     "disk_full": "the disk has no room left",

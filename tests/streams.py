@@ -137,6 +137,7 @@ class StreamFactory:
             "REELPAGE_TOPIC": name,
             "REELPAGE_GROUP": name,
             "REELPAGE_ROOTS": ":".join(map(str, roots)),
+            "REELPAGE_SOURCES": f"s3://{bucket}",
         }
         stream = Stream(values | more, folder)
         make_topic(stream.settings, partitions)
