@@ -149,6 +149,7 @@ class Soak:
             "REELPAGE_LAKE": "s3://lake/soak",
             "REELPAGE_ROOTS": str(media.local),
             "REELPAGE_SOURCES": "s3://media",
+            "REELPAGE_SECRET": "the-secret-of-the-soak",
         }
         direct = {"REELPAGE_S3_ENDPOINT": s3.endpoint, "REELPAGE_KAFKA": broker.bootstrap}
         faulty = {

@@ -36,7 +36,9 @@ def main() -> None:
     settings = Settings.from_environment()
     place = patiently(lambda: open_lake(settings))
     tables: Tables = (
-        LanderClient(args.lander, timeout_s=5.0) if args.lander else GroupCommitter(place)
+        LanderClient(args.lander, settings.secret, timeout_s=5.0)
+        if args.lander
+        else GroupCommitter(place)
     )
     ingest = assemble(settings, place, Stub(args.service), MODEL, tables)
     signal.signal(signal.SIGTERM, lambda *_: ingest.drain())
