@@ -74,6 +74,7 @@ class Graph:
     url: str
     client: GraphClient
     lake: Lake
+    pid: int
 
 
 @pytest.fixture(scope="session")
@@ -87,13 +88,16 @@ def graph(lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grap
     ports.close()
     command = [sys.executable, "-P", "-m", "reelpage", "serve", "--port", str(port)]
     settings = environment(
-        REELPAGE_LAKE=str(lake.folder), REELPAGE_SECRET=SECRET, OMP_NUM_THREADS="1"
+        REELPAGE_LAKE=str(lake.folder),
+        REELPAGE_SECRET=SECRET,
+        OMP_NUM_THREADS="1",
+        RAY_AUTH_MODE="disabled",  # as it may stand in the environment of a user
     )
     with (place / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=place, env=settings, stdout=log, stderr=log)
     try:
         _wait(process, url, place / "log")
-        yield Graph(url, GraphClient(url, SECRET, deadline_s=600), lake)
+        yield Graph(url, GraphClient(url, SECRET, deadline_s=600), lake, process.pid)
     finally:
         process.terminate()
         process.wait(60)
