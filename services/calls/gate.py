@@ -12,16 +12,17 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from schemas.errors import InputError, ReelpageError, SetupError, TransientError
 from services.calls.replies import credentials, status_of
 
 RETRY_AFTER_S: Final = 1
+READING: Final = 64
+"""Bodies that are read at a time."""
 _BODY: Final = 1 << 20
 _BODY_S: Final = 30.0
-_READING: Final = 64
 _FRESH_S: Final = 2.0  # for which an answer of `/readyz` stands: everybody may ask
 _READY_S: Final = 10.0
 _JSON: Final = "application/json"
@@ -90,8 +91,8 @@ class Gate:
         if place not in self._routes:
             message = f"{' '.join(place)}: nothing is here; is the caller of this version?"
             raise InputError("not_found", message)
-        if self._bodies >= _READING:
-            message = f"{_READING} requests are being read"
+        if self._bodies >= READING:
+            message = f"{READING} requests are being read"
             raise TransientError("graph_busy", message)
         self._bodies += 1
         try:
@@ -144,7 +145,7 @@ async def _read(request: Request) -> bytes:
                 if len(body) + len(block) > _BODY:
                     raise _too_large()
                 body += block
-    except TimeoutError as error:
+    except (TimeoutError, ClientDisconnect) as error:
         message = f"the request did not come within {_BODY_S:g} s"
         raise InputError("bad_request", message) from error
     return bytes(body)

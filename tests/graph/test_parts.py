@@ -5,15 +5,17 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from ray.serve.schema import ServeDeploySchema
 
 from pipeline.land.rows import Answer
 from schemas.errors import InputError, SetupError, TransientError
+from schemas.features import Features
 from schemas.jobs import Task
 from services.graph.batches import Batches
 from services.graph.cluster import check_config, deployment_options
@@ -54,6 +56,29 @@ def test_stages_together_and_apart_say_what_the_reader_says(lake: Lake, colocate
     for name, given in zip(names, asyncio.run(answers()), strict=True):
         wanted = [row for row in lake.expected(name) if row[0].finish_reason != "blank"]
         assert compared(given) == wanted
+
+
+def test_damaged_features_cost_their_own_question(lake: Lake) -> None:
+    directory = lake.facts.directory
+    picture = np.full((56, 56, 3), 255, np.uint8)
+
+    async def run() -> list[Any]:
+        decoder = DecodeStage(directory, "cpu")
+        (good,) = await EncodeStage(directory, "cpu").encode([picture])
+        narrow = Features(good.tokens[:, :8], good.grid, "narrow")
+        empty = Features(np.full_like(good.tokens, np.nan), good.grid, "empty")
+        unlike = replace(good)
+        object.__setattr__(unlike, "grid", (1, 2, 200))  # what no check of a message lets through
+        await decoder.answer([good], TASKS[:1])
+        asked = [decoder.answer([one], TASKS[:1]) for one in (good, narrow, empty, unlike, good)]
+        given = await asyncio.gather(*asked, return_exceptions=True)
+        decoder.queue.check()
+        return given
+
+    good, narrow, _, unlike, again = asyncio.run(run())
+    assert compared(good) == compared(again)
+    assert isinstance(narrow, InputError)
+    assert isinstance(unlike, InputError)
 
 
 def test_batches_are_bounded_by_cost_in_order_and_what_is_larger_goes_alone() -> None:
@@ -152,8 +177,6 @@ def test_a_model_that_never_worked_is_noticed() -> None:
 
 
 def test_packs_keep_the_order_and_the_bound(lake: Lake) -> None:
-    import numpy as np
-
     sizes = [(280, 280), (1400, 1400), (2800, 2800), (28, 28), (28, 56)]
     pictures = [np.zeros((*size, 3), np.uint8) for size in sizes]
     cut = list(packs(pictures))

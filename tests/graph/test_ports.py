@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import grpc
+
 from tests.conftest import environment
 from tests.graph.conftest import Graph
 
@@ -63,23 +65,43 @@ def listeners(pid: int) -> list[Listener]:
     return found
 
 
-def test_the_graph_listens_on_loopback_alone(graph: Graph) -> None:
+def test_the_graph_listens_on_loopback_but_for_what_asks_for_a_token(graph: Graph) -> None:
+    """Serve's replicas listen for each other on every address, and no option changes that."""
     found = listeners(graph.pid)
-    names = {one.process for one in found}
-    assert {"gcs_server", "raylet"} <= names
+    assert {"gcs_server", "raylet"} <= {one.process for one in found}
     assert int(graph.url.rpartition(":")[2]) in {one.port for one in found}
-    assert [one for one in found if not one.address.is_loopback] == []
+    outside = [one for one in found if not one.address.is_loopback]
+    assert {one.process for one in outside} <= {"ray::ServeRepli"}
+    for one in outside:
+        assert called(one.port, "") == called(one.port, "0" * 64) == "UNAUTHENTICATED"
+        assert called(one.port, token_of(graph)) not in ("UNAUTHENTICATED", "UNAVAILABLE")
 
 
 def test_ray_lets_nobody_in_without_its_token(graph: Graph, tmp_path: Path) -> None:
     port = next(one.port for one in listeners(graph.pid) if one.process == "gcs_server")
-    server = next(one for one in family(graph.pid) if (one / "comm").read_text() == "gcs_server\n")
-    token = re.search(rb"RAY_AUTH_TOKEN=([0-9a-f]+)", (server / "environ").read_bytes())
-    assert token is not None
-    assert "1 nodes" in joined(port, tmp_path, RAY_AUTH_TOKEN=token[1].decode())
+    assert "1 nodes" in joined(port, tmp_path, RAY_AUTH_TOKEN=token_of(graph))
     for mode in ("token", "disabled"):
         given = {"RAY_AUTH_TOKEN": "0" * 64, "RAY_AUTH_MODE": mode}
         assert "nodes" not in joined(port, tmp_path, **given)
+
+
+def token_of(graph: Graph) -> str:
+    server = next(one for one in family(graph.pid) if (one / "comm").read_text() == "gcs_server\n")
+    token = re.search(rb"RAY_AUTH_TOKEN=([0-9a-f]+)", (server / "environ").read_bytes())
+    assert token is not None
+    return token[1].decode()
+
+
+def called(port: int, token: str) -> str:
+    """The status of a call to a replica, which would unpickle what it is sent."""
+    metadata = (("authorization", f"Bearer {token}"),) if token else ()
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        call = channel.unary_unary("/ray.serve.ASGIService/HandleRequest")
+        try:
+            call(b"", timeout=20, metadata=metadata)
+        except grpc.RpcError as error:
+            return str(error.code().name)  # type: ignore[attr-defined]
+    return "OK"
 
 
 def joined(port: int, home: Path, **more: str) -> str:

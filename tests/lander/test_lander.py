@@ -1,10 +1,11 @@
 """The lander over HTTP: workers' threads in, commits out, replies lost on the way."""
 
+import select
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pipeline.land.commit import GroupCommitter
 from pipeline.land.place import Place
 from pipeline.land.store import local_place
 from schemas.errors import ReelpageError, SetupError, TransientError
+from services.calls.gate import READING
 from services.calls.replies import credentials, to_json
 from services.lander.app import lander_app
 from services.lander.http import LanderClient
@@ -122,6 +124,30 @@ def test_a_large_request_is_cut_off(place: Place) -> None:
         for body in (b" " * ((1 << 20) + 1), iter([b" " * (1 << 20)] * 8)):
             status, said = ask(f"http://{address}/v1/look", body)
             assert (status, said["code"]) == (413, "too_large")
+
+
+def test_who_is_too_many_is_told_so_before_it_is_read(place: Place) -> None:
+    head = f"POST /v1/look HTTP/1.1\r\nHost: lander\r\nAuthorization: Bearer {SECRET}\r\n"
+    with lander(place) as address, ExitStack() as stack:
+        host, _, port = address.partition(":")
+        callers = [
+            stack.enter_context(socket.create_connection((host, int(port))))
+            for _ in range(READING + 9)
+        ]
+        for caller in callers:
+            caller.sendall(f"{head}Content-Length: 999\r\n\r\nthe first bytes".encode())
+        give_up, told = time.monotonic() + 20, set[socket.socket]()
+        while len(told) < 9 and time.monotonic() < give_up:
+            told |= set(select.select(callers, [], [], 1)[0])
+        assert len(told) == 9
+        for caller in told:
+            reply = caller.recv(4096)
+            assert reply.startswith(b"HTTP/1.1 503")
+            assert b"retry-after: 1" in reply
+        stack.close()
+        while (status := ask(f"http://{address}/v1/look", to_json(LOOK))[0]) == 503:
+            assert time.monotonic() < give_up
+        assert status == 200
 
 
 def test_another_version_is_told(place: Place) -> None:
