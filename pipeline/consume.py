@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,15 @@ MEDIA_SUFFIXES: Final = frozenset(_SUFFIXES.split())
 the decoder goes by content."""
 
 _BLOCK: Final = 1 << 20
+_NO_BYTE: Final = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # surrogates that no byte became
+_USER: Final = re.compile(r"(?<=://)[^/?#\s]*(?=@)")
+_PARAMETER: Final = re.compile(r"([?&;#][^?&;#=\s]*)=([^?&;#\s]*)")
+_ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})")
+_SECRET: Final = re.compile(
+    r"token|secret|signature|passw|credential|session.?id|api.?key|access.?key|jwt"
+    r"|(?<![a-z])(sig|key|auth|authorization|pwd|pass|hmac)(?![a-z])",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -118,5 +128,21 @@ def _digest(path: Path) -> tuple[str, int]:
 
 def quoted(path: Path | str) -> str:
     r"""A path on one line: control characters are escaped ("\n"), printable ones stay."""
-    text = str(path).encode(errors="surrogateescape").decode(errors="replace")
+    whole = _NO_BYTE.sub("\N{REPLACEMENT CHARACTER}", str(path))
+    text = whole.encode(errors="surrogateescape").decode(errors="replace")
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def masked(text: str) -> str:
+    """A text with `***` for what addresses in it keep secret, to be stored and shown.
+
+    Secret are the user and password before a host, and the values of parameters that are named
+    like a token, a signature or a key. What has been masked stays as it is.
+    """
+    return _PARAMETER.sub(_masked_parameter, _USER.sub("***", text))
+
+
+def _masked_parameter(found: re.Match[str]) -> str:
+    name, value = found.groups()
+    plain = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), name)
+    return f"{name}=***" if _SECRET.search(plain) else f"{name}={value}"

@@ -38,7 +38,10 @@ class Settings:
         group: consumer group of the workers.
         instance: this worker's name in the group, for static membership; empty for none.
         graph: URL of the model's service.
+        secret: what the model's service and the lander ask of whoever calls them.
         roots: folders that jobs may name files of.
+        sources: buckets, or prefixes in them, that jobs may name objects of.
+        max_bytes: of a medium that is downloaded.
         slots: media that a worker decodes at a time.
     """
 
@@ -63,7 +66,10 @@ class Settings:
     group: str = "reelpage"
     instance: str = ""
     graph: str = ""
+    secret: str = field(default="", repr=False)
     roots: tuple[Path, ...] = ()
+    sources: tuple[str, ...] = ()
+    max_bytes: int = 16 << 30
     slots: int = 2
 
     @classmethod
@@ -102,7 +108,12 @@ def _paths(text: str) -> tuple[Path, ...]:
     return tuple(Path(part) for part in text.split(os.pathsep) if part)
 
 
+def _places(text: str) -> tuple[str, ...]:
+    return tuple(part.rstrip("/") for part in text.split(",") if part)
+
+
 _NAME: Final = (r"[A-Za-z0-9._-]{1,249}", "letters, digits, '.', '_' and '-'")
+_BUCKET: Final = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^,]*)?"
 _URL: Final = (r"(https?://[^/\s@]+)?", "a URL without a path, such as http://127.0.0.1:9000")
 _FORMS: Final[Mapping[str, tuple[str, str]]] = {
     "threads": (r"\d+", "a whole number, 0 for torch's choice"),
@@ -123,17 +134,28 @@ _FORMS: Final[Mapping[str, tuple[str, str]]] = {
     "group": _NAME,
     "instance": (f"({_NAME[0]})?", _NAME[1]),
     "graph": (r"(https?://\S+)?", "a URL, such as http://127.0.0.1:8000"),
+    "secret": (r"([!-~]{16,256})?", "16 to 256 characters, as `openssl rand -hex 32` prints them"),
+    "sources": (f"({_BUCKET}(,{_BUCKET})*)?", "s3://bucket/prefix, several with commas between"),
+    "max_bytes": (r"[1-9]\d{0,17}", "a number of bytes"),
     "slots": (r"[1-9]\d{0,2}", "a whole number from 1 to 999"),
 }
-"""What a value has to match, whole, and how to say so. Secrets have no form: none is ever shown."""
+"""What a value has to match, whole, and how to say so."""
 
-_TYPES: Final[Mapping[str, Callable[[str], Any]]] = {"threads": int, "slots": int, "roots": _paths}
+_TYPES: Final[Mapping[str, Callable[[str], Any]]] = {
+    "threads": int,
+    "slots": int,
+    "max_bytes": int,
+    "roots": _paths,
+    "sources": _places,
+}
+_HIDDEN: Final = frozenset(one.name for one in fields(Settings) if not one.repr)
 
 
 def _read(name: str, text: str) -> Any:  # noqa: ANN401 - of the field's type
     """A value from its text."""
     pattern, form = _FORMS.get(name, (r".*", ""))
     if not re.fullmatch(pattern, text, re.DOTALL):
-        message = f"{_PREFIX}{name.upper()}={text!r}: give {form}"
+        shown = "..." if name in _HIDDEN else repr(text)
+        message = f"{_PREFIX}{name.upper()}={shown}: give {form}"
         raise SetupError("usage", message)
     return _TYPES.get(name, str)(text)

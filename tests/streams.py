@@ -8,6 +8,7 @@
 Broker and S3 are shared; each stream has a topic, a lake and a worker process of its own.
 """
 
+import secrets
 import signal
 import subprocess
 import time
@@ -94,7 +95,10 @@ class Stream:
 
     def wait_for_graph(self, url: str, patience_s: float = 400.0) -> None:
         """Wait until the model answers; Ray starts slowly on a busy machine."""
-        client, give_up = GraphClient(url, deadline_s=5.0), time.monotonic() + patience_s
+        client, give_up = (
+            GraphClient(url, self.settings.secret, deadline_s=5.0),
+            time.monotonic() + patience_s,
+        )
         while True:
             try:
                 client.model()
@@ -137,6 +141,8 @@ class StreamFactory:
             "REELPAGE_TOPIC": name,
             "REELPAGE_GROUP": name,
             "REELPAGE_ROOTS": ":".join(map(str, roots)),
+            "REELPAGE_SOURCES": f"s3://{bucket}",
+            "REELPAGE_SECRET": secrets.token_hex(16),
         }
         stream = Stream(values | more, folder)
         make_topic(stream.settings, partitions)

@@ -23,6 +23,8 @@ def test_values_are_read() -> None:
     given = {
         "REELPAGE_THREADS": "3",
         "REELPAGE_ROOTS": "/media:/more",
+        "REELPAGE_SOURCES": "s3://media,s3://more/in/",
+        "REELPAGE_MAX_BYTES": "1000",
         "REELPAGE_S3_STYLE": "virtual",
         "REELPAGE_KAFKA": "one:9092,two:9092",
         "HOME": "/",
@@ -30,6 +32,8 @@ def test_values_are_read() -> None:
     settings = Settings.from_environment(given)
     assert (settings.threads, settings.slots) == (3, 2)
     assert settings.roots == (Path("/media"), Path("/more"))
+    assert settings.sources == ("s3://media", "s3://more/in")
+    assert settings.max_bytes == 1000
     assert settings.s3_style == "virtual"
     assert settings.kafka == "one:9092,two:9092"
     assert Settings.from_environment({}) == Settings()
@@ -54,6 +58,10 @@ def test_values_are_read() -> None:
         ("instance", "a b"),
         ("graph", "localhost:8000"),
         ("slots", "2\n"),
+        ("sources", "media"),
+        ("sources", "s3://Media"),
+        ("sources", "s3://"),
+        ("max_bytes", "16G"),
     ],
 )
 def test_a_wrong_value_is_one_line(name: str, value: str) -> None:
@@ -63,7 +71,14 @@ def test_a_wrong_value_is_one_line(name: str, value: str) -> None:
     assert re.fullmatch(rf"REELPAGE_{name.upper()}='.*': give .+", caught.value.message)
 
 
+def test_a_secret_that_is_none_is_not_shown() -> None:
+    for secret in ("hush", "hush hush hush hush", "hüsh" * 9, "hush" * 99):
+        with pytest.raises(SetupError, match=r"REELPAGE_SECRET=\.\.\.: give 16 to 256") as caught:
+            Settings.from_environment({"REELPAGE_SECRET": secret})
+        assert secret not in caught.value.message
+
+
 def test_secrets_are_not_shown() -> None:
     names = [one.name for one in fields(Settings) if re.search("secret|token|password", one.name)]
-    assert len(names) == 3
+    assert len(names) == 4
     assert "hush" not in repr(Settings(**dict.fromkeys(names, "hush")))

@@ -40,12 +40,13 @@ def stream_status(lake: str) -> tuple[dict[str, Any], str]:
 
 def _graph() -> dict[str, Any]:
     """Replicas of the graph by stage, or what is wrong with it; empty if there is none."""
-    if not settings().graph:
+    found = settings()
+    if not found.graph:
         return {}
     from services.model.client import GraphClient
 
     try:
-        return dict(GraphClient(settings().graph, deadline_s=_PATIENCE_S).replicas())
+        return dict(GraphClient(found.graph, found.secret, deadline_s=_PATIENCE_S).replicas())
     except ReelpageError as error:
         return {"error": error.message}
 

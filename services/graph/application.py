@@ -10,11 +10,12 @@ from typing import Any, Final
 from ray import serve
 
 from schemas.errors import SetupError
+from services.calls.gate import RETRY_AFTER_S, check_secret
 from services.graph import cluster
-from services.graph.ingress import RETRY_AFTER_S, Graph
-from services.graph.landing import Lander
+from services.graph.ingress import Graph
+from services.graph.landing import LanderReplica
 from services.graph.options import GraphOptions, StageOptions
-from services.graph.replicas import Decoder, Encoder, Reader, Replica
+from services.graph.replicas import DecoderReplica, EncoderReplica, ReaderReplica, Replica
 from services.graph.scaling import TokensWaiting
 from services.settings import Settings
 from services.stack.ports import HOST
@@ -27,6 +28,7 @@ _QUESTIONS: Final = 256  # in one replica: they wait there, where their tokens a
 class _Stage:
     """A deployment before it is one; `share` is the tokens that may wait for each replica."""
 
+    name: str
     kind: type[Replica]
     options: StageOptions
     share: int
@@ -61,6 +63,7 @@ def deploy(options: GraphOptions, settings: Settings, port: int, address: str = 
     if not settings.lake:
         message = "the graph reads shards from the lake; set REELPAGE_LAKE"
         raise SetupError("usage", message)
+    check_secret(settings.secret)
     application = _application(options, settings, settings)
     cpus = sum(stage.cpus * stage.max_replicas for stage in options.stages)
     gpus = sum(stage.gpus * stage.min_replicas for stage in options.stages)
@@ -99,14 +102,17 @@ def _application(
         ray_actor_options={"num_cpus": 0},
     )
     return serve.deployment(**ingress)(Graph).bind(
-        stages, serve.deployment(**lander)(Lander).bind(there), there, options.admitted
+        stages, serve.deployment(**lander)(LanderReplica).bind(there), there, options.admitted
     )
 
 
 def _stages(options: GraphOptions) -> list[_Stage]:
     if options.colocate:
-        return [_Stage(Reader, options.decoder, 32768)]
-    return [_Stage(Encoder, options.encoder, 16384), _Stage(Decoder, options.decoder, 32768)]
+        return [_Stage("Reader", ReaderReplica, options.decoder, 32768)]
+    return [
+        _Stage("Encoder", EncoderReplica, options.encoder, 16384),
+        _Stage("Decoder", DecoderReplica, options.decoder, 32768),
+    ]
 
 
 def _stage_options(stage: _Stage, grace_s: float) -> dict[str, Any]:
@@ -124,7 +130,7 @@ def _stage_options(stage: _Stage, grace_s: float) -> dict[str, Any]:
             }
         }
     return cluster.deployment_options(
-        name=stage.kind.__name__,
+        name=stage.name,
         max_ongoing_requests=_QUESTIONS,
         graceful_shutdown_timeout_s=grace_s,
         max_constructor_retry_count=2,

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import ray
 from ray import serve
+from ray._private import ray_constants
 from ray.exceptions import RayError
 from ray.serve.schema import DeploymentSchema, ServeDeploySchema
 
@@ -28,6 +29,7 @@ _ENVIRONMENT: Final = {
     # On a busy machine the proxy takes longer than Serve's 5 seconds and is killed for it.
     "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
     "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "30",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # else its ports listen on every address
 }
 
 
@@ -106,7 +108,9 @@ def check_config(config: Mapping[str, Any]) -> None:
 
 def _start_here(cpus: float, common: dict[str, Any]) -> None:
     os.environ.update(_ENVIRONMENT)
-    # Ray's own ports listen on every address of the machine; from 2.60 on they ask for this token.
+    ray_constants.ENABLE_RAY_CLUSTER = False  # the same for this process, which has imported Ray
+    # Other users of this machine reach its ports, which ask for this token unless a mode is set.
+    os.environ.pop("RAY_AUTH_MODE", None)
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     ray.init(

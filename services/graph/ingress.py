@@ -1,12 +1,11 @@
 """Ingress: questions about shards, and the lander's requests, over HTTP."""
 
 import asyncio
-import json
 import re
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from functools import partial
 from typing import Final
 
 import ray
@@ -15,21 +14,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pipeline.land.rows import Answer
-from schemas.errors import InputError, ReelpageError, TransientError
+from schemas.errors import InputError, TransientError
 from schemas.jobs import Task
 from schemas.shards import Shard
-from services.graph.landing import ROUTES
-from services.graph.packs import pieces
-from services.graph.reading import Handle, Piece, Reading, Split, Together, ask
+from services.calls.gate import Gate, Handler
+from services.calls.replies import to_json
+from services.graph.asking import ask_once
+from services.graph.packs import packs
+from services.graph.reading import Handle, Pack, Reading, Split, Together
+from services.lander.answering import COMMIT, LOOK
 from services.model.asking import Picture, shard_answers
-from services.model.wire import answers_to_json, question_from_json
+from services.model.wire import Question, answers_to_json, model_to_json, question_from_json
 from services.settings import Settings
 from services.storage.places import open_place
 
-RETRY_AFTER_S: Final = 1
 _DEADLINE_S: Final = 900.0  # of one shard
 _SHARD: Final = re.compile(r"shards/[\w-]+/[\w-]+/[\w-]+/\d+\.arrow")
-_JSON: Final = "application/json"
 
 
 class Graph:
@@ -56,65 +56,73 @@ class Graph:
         self._lander, self._admitted = lander, admitted
         self._threads = ThreadPoolExecutor(admitted, "shard")
         self._asked: dict[bytes, asyncio.Task[bytes]] = {}
+        self._gate = Gate(settings.secret, self._routes(), self._ready)
 
     async def __call__(self, request: Request) -> Response:
         """Serve one request."""
-        try:
-            match request.method, request.url.path:
-                case "GET", "/v1/model":
-                    model = await self._reading.model()
-                    return Response(json.dumps(asdict(model)), media_type=_JSON)
-                case "GET", "/v1/replicas":
-                    found = await asyncio.to_thread(_replicas)
-                    return Response(json.dumps(found), media_type=_JSON)
-                case "POST", "/v1/shards":
-                    answers = await self._ask(await request.body())
-                    return Response(answers, media_type=_JSON)
-                case "POST", path if path in ROUTES:
-                    return await self._land(path, await request.body())
-            message = f"{request.method} {request.url.path}: nothing is here"
-            raise InputError("not_found", message)
-        except ReelpageError as error:
-            return _refusal(error)
+        return await self._gate(request)
 
-    async def _land(self, path: str, body: bytes) -> Response:
+    def _routes(self) -> dict[tuple[str, str], Handler]:
+        return {
+            ("GET", "/v1/model"): self._model,
+            ("GET", "/v1/replicas"): self._replicas,
+            ("POST", "/v1/shards"): self._ask,
+            **{("POST", path): partial(self._land, path) for path in (LOOK, COMMIT)},
+        }
+
+    async def _model(self, _: bytes) -> bytes:
+        return model_to_json(await self._reading.model())
+
+    async def _replicas(self, _: bytes) -> bytes:
+        return to_json({"replicas": await asyncio.to_thread(_running)})
+
+    async def _land(self, path: str, body: bytes) -> bytes:
         """Pass a request on; who asked knows what a lost reply means, so it is sent once."""
-        status, reply = await ask(lambda: self._lander.post.remote(path, body), attempts=1)
-        return Response(reply, status, media_type=_JSON)
+        reply: bytes = await ask_once(lambda: self._lander.answer.remote(path, body))
+        return reply
 
-    async def _ask(self, question: bytes) -> bytes:
+    async def _ready(self) -> None:
+        """Raise a ReelpageError while the model or the lake cannot be reached."""
+        await self._reading.model()
+        await ask_once(self._lander.ready.remote)
+
+    async def _ask(self, body: bytes) -> bytes:
         """Answer a question. One that is being answered is joined: a worker may ask again.
 
         Raises:
             TransientError: `graph_busy`.
         """
-        asked = self._asked.get(question)
+        asked = self._asked.get(body)
         if asked is None:
             if len(self._asked) >= self._admitted:
                 message = f"{self._admitted} shards are being read"
                 raise TransientError("graph_busy", message)
-            asked = self._asked[question] = asyncio.create_task(self._answer(question))
-            asked.add_done_callback(lambda _: self._asked.pop(question))
+            question = question_from_json(body)
+            asked = self._asked[body] = asyncio.create_task(self._answer(question))
+            asked.add_done_callback(lambda _: self._asked.pop(body))
         return await asyncio.shield(asked)
 
-    async def _answer(self, question: bytes) -> bytes:
+    async def _answer(self, question: Question) -> bytes:
         """Get the shard and decode its pictures in a thread; the models are asked from here."""
-        name, tasks = question_from_json(question)
         loop = asyncio.get_running_loop()
 
         def read(pictures: Sequence[Picture], tasks: Sequence[Task]) -> list[list[Answer]]:
-            parts = [ray.put(piece) for piece in pieces(pictures)]
-            return asyncio.run_coroutine_threadsafe(self._read(parts, tasks), loop).result()
+            parts = [ray.put(pack) for pack in packs(pictures)]
+            answers = self._read(parts, tasks, question.revision)
+            return asyncio.run_coroutine_threadsafe(answers, loop).result()
 
         def answer() -> bytes:
-            return answers_to_json(shard_answers(self._shard(name), tasks, read))
+            return answers_to_json(shard_answers(self._shard(question.shard), question.tasks, read))
 
         return await loop.run_in_executor(self._threads, answer)
 
-    async def _read(self, parts: Sequence[Piece], tasks: Sequence[Task]) -> list[list[Answer]]:
+    async def _read(
+        self, parts: Sequence[Pack], tasks: Sequence[Task], revision: str
+    ) -> list[list[Answer]]:
+        reading = [self._reading.read(one, tasks, revision) for one in parts]
         try:
             async with asyncio.timeout(_DEADLINE_S):
-                read = await asyncio.gather(*(self._reading.read(one, tasks) for one in parts))
+                read = await asyncio.gather(*reading)
         except TimeoutError as error:
             message = f"no answers within {_DEADLINE_S:g} s"
             raise TransientError("graph_failed", message) from error
@@ -137,7 +145,7 @@ class Graph:
             raise InputError("corrupt", message) from error
 
 
-def _replicas() -> dict[str, int]:
+def _running() -> dict[str, int]:
     """Replicas that run, by deployment."""
     found: Counter[str] = Counter()
     for application in serve.status().applications.values():
@@ -145,10 +153,3 @@ def _replicas() -> dict[str, int]:
             states = deployment.replica_states.items()
             found[name] += sum(count for state, count in states if state == "RUNNING")
     return dict(found)
-
-
-def _refusal(error: ReelpageError) -> Response:
-    body = json.dumps({"code": error.code, "message": error.message})
-    if error.code == "graph_busy":
-        return Response(body, 503, {"Retry-After": str(RETRY_AFTER_S)}, _JSON)
-    return Response(body, 400 if isinstance(error, InputError) else 500, media_type=_JSON)

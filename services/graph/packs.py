@@ -1,11 +1,11 @@
-"""Pieces: the pictures of a shard, cut to what one call of the vision tower takes."""
+"""Packs: the pictures of a shard, cut to what one call of the vision tower takes."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from services.model.asking import Picture
 
-PIECE_TOKENS: Final = 4096
+PACK_TOKENS: Final = 4096
 _SIDE: Final = 28  # pixels a side of a visual token
 
 
@@ -15,13 +15,13 @@ def visual_tokens(pictures: Sequence[Picture]) -> int:
     return pixels // _SIDE**2
 
 
-def pieces(pictures: Sequence[Picture]) -> Iterator[list[Picture]]:
+def packs(pictures: Sequence[Picture]) -> Iterator[list[Picture]]:
     """Pictures in their order, so many at a time; one that is larger comes alone."""
-    piece: list[Picture] = []
+    pack: list[Picture] = []
     for picture in pictures:
-        if piece and visual_tokens([*piece, picture]) > PIECE_TOKENS:
-            yield piece
-            piece = []
-        piece.append(picture)
-    if piece:
-        yield piece
+        if pack and visual_tokens([*pack, picture]) > PACK_TOKENS:
+            yield pack
+            pack = []
+        pack.append(picture)
+    if pack:
+        yield pack

@@ -15,6 +15,7 @@ from ray import ObjectRef
 from ray.exceptions import ObjectLostError
 
 from pipeline.land.rows import Answer
+from schemas.errors import TransientError
 from schemas.features import Features
 from schemas.jobs import Task
 from services.graph.batches import Batches
@@ -22,7 +23,7 @@ from services.graph.scaling import SIGNAL
 from services.model.asking import Picture
 from services.model.wire import ServedModel
 
-_FETCH_S: Final = 15.0  # for features of one piece; encoding them again is the other way
+_FETCH_S: Final = 15.0  # for features of one pack; encoding them again is the other way
 Pictures = Sequence["ObjectRef[list[Picture]]"]
 Packed = Sequence["ObjectRef[list[bytes]]"]
 
@@ -47,6 +48,19 @@ class Replica:
         """What is served."""
         return self._facts
 
+    def check_revision(self, revision: str) -> None:
+        """Refuse a question for another model: replicas differ while one replaces the other.
+
+        Raises:
+            TransientError: `model_changed`.
+        """
+        if revision not in ("", self._facts.revision):
+            message = (
+                f"the question is for revision {revision} of a model, and this is "
+                f"{self._facts.name}, revision {self._facts.revision}; read the model anew"
+            )
+            raise TransientError("model_changed", message)
+
     def record_autoscaling_stats(self) -> dict[str, float]:
         """The signal that the stage is scaled by."""
         return {SIGNAL: self.queue.waiting}
@@ -56,7 +70,7 @@ class Replica:
         self.queue.check()
 
 
-class Encoder(Replica):
+class EncoderReplica(Replica):
     """A process with the vision half."""
 
     def __init__(self, directory: Path, device: str, threads: int) -> None:
@@ -66,13 +80,14 @@ class Encoder(Replica):
         self._stage = EncodeStage(directory, device)
         self.queue = self._stage.queue
 
-    async def encode(self, pictures: Pictures) -> Packed:
+    async def encode(self, pictures: Pictures, revision: str) -> Packed:
         """Features of pictures; they live as long as this process and somebody who wants them."""
+        self.check_revision(revision)
         features = await self._stage.encode(await pictures[0])
         return [await asyncio.to_thread(_put, features)]
 
 
-class Decoder(Replica):
+class DecoderReplica(Replica):
     """A process with the language half."""
 
     def __init__(self, directory: Path, device: str, threads: int) -> None:
@@ -82,12 +97,15 @@ class Decoder(Replica):
         self._stage = DecodeStage(directory, device)
         self.queue = self._stage.queue
 
-    async def answer(self, features: Packed, tasks: Sequence[Task]) -> list[list[Answer]]:
+    async def answer(
+        self, features: Packed, tasks: Sequence[Task], revision: str
+    ) -> list[list[Answer]]:
         """For each picture one answer a task.
 
         Raises:
             FeaturesLostError: they cannot be had any more.
         """
+        self.check_revision(revision)
         try:
             packed = await asyncio.wait_for(_get(features), _FETCH_S)
         except (ObjectLostError, TimeoutError) as error:
@@ -95,7 +113,7 @@ class Decoder(Replica):
         return await self._stage.answer([Features.from_ipc(one) for one in packed], tasks)
 
 
-class Reader(Replica):
+class ReaderReplica(Replica):
     """A process with both halves."""
 
     def __init__(self, directory: Path, device: str, threads: int) -> None:
@@ -105,8 +123,11 @@ class Reader(Replica):
         self._stage = ReadStage(directory, device)
         self.queue = self._stage.queue
 
-    async def read(self, pictures: Pictures, tasks: Sequence[Task]) -> list[list[Answer]]:
+    async def read(
+        self, pictures: Pictures, tasks: Sequence[Task], revision: str
+    ) -> list[list[Answer]]:
         """For each picture one answer a task."""
+        self.check_revision(revision)
         return await self._stage.read(await pictures[0], tasks)
 
 

@@ -1,5 +1,6 @@
 """Stages: the halves of a model behind queues, as the replicas of the graph run them."""
 
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from pipeline.land.rows import Answer
 from schemas.features import Features
 from schemas.jobs import Task
 from services.graph.batches import Batches
-from services.graph.packs import PIECE_TOKENS, visual_tokens
+from services.graph.packs import PACK_TOKENS, visual_tokens
 from services.model.asking import Picture
 from services.model.reader import answer
 
@@ -32,7 +33,7 @@ class EncodeStage:
             SetupError: `model_missing` or `model_unsupported`.
         """
         encoder = Encoder(directory, device=device)
-        self.queue = Batches(_grouped(encoder.encode), visual_tokens, PIECE_TOKENS)
+        self.queue = Batches(_grouped(encoder.encode), visual_tokens, PACK_TOKENS, _end)
 
     async def encode(self, pictures: Sequence[Picture]) -> list[Features]:
         """Features of pictures of one shard, in their order."""
@@ -49,7 +50,7 @@ class DecodeStage:
             SetupError: `model_missing` or `model_unsupported`.
         """
         generator = Generator(directory, device=device)
-        self.queue = Batches(_grouped(partial(answer, generator)), _decode, _DECODE_TOKENS)
+        self.queue = Batches(_grouped(partial(answer, generator)), _decode, _DECODE_TOKENS, _end)
 
     async def answer(self, features: Sequence[Features], tasks: Tasks) -> list[list[Answer]]:
         """For each picture one answer a task."""
@@ -72,7 +73,7 @@ class ReadStage:
             tasks = [tasks for _, tasks in asked]
             return answer(generator, list(zip(encoded, tasks, strict=True)))
 
-        self.queue = Batches(_grouped(read), _decode, _DECODE_TOKENS)
+        self.queue = Batches(_grouped(read), _decode, _DECODE_TOKENS, _end)
 
     async def read(self, pictures: Sequence[Picture], tasks: Tasks) -> list[list[Answer]]:
         """For each picture one answer a task."""
@@ -93,3 +94,8 @@ def _grouped(
 
 def _decode(asked: Sequence[tuple[object, Tasks]]) -> int:
     return sum(task.max_new_tokens for _, tasks in asked for task in tasks)
+
+
+def _end() -> None:
+    """End the process of a broken model; Serve starts another one."""
+    os._exit(1)

@@ -1,13 +1,24 @@
 """Wire: what a worker and the graph say to each other over HTTP, as JSON."""
 
-import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 from pipeline.land.rows import Answer
 from schemas.errors import InputError
 from schemas.jobs import Task
+from services.calls.replies import from_json, to_json
+
+MOST_TASKS: Final = 64
+MOST_TOKENS: Final = 4096
+"""Bound of one answer's length."""
+
+_NAME: Final = 256  # characters
+_PROMPT: Final = 32768
+_HALF: Final = re.compile("[\ud800-\udfff]")  # of a character: no tokenizer takes it
+_QUESTION: Final = frozenset({"shard", "revision", "tasks"})
+_TASK: Final = frozenset({"name", "prompt", "max_new_tokens"})
 
 
 @dataclass(frozen=True)
@@ -27,35 +38,69 @@ class ServedModel:
     max_pixels: int
 
 
-def question_to_json(shard: str, tasks: Sequence[Task]) -> bytes:
-    """The body of `POST /v1/shards`: equal bytes for equal questions."""
-    value = {"shard": shard, "tasks": [asdict(task) for task in tasks]}
-    return json.dumps(value, ensure_ascii=False).encode()
+@dataclass(frozen=True)
+class Question:
+    """What the graph is asked about a shard.
+
+    Attributes:
+        shard: name of its object in the lake.
+        revision: of the model that has to answer; empty for any.
+        tasks: asked of each picture.
+    """
+
+    shard: str
+    revision: str
+    tasks: tuple[Task, ...]
 
 
-def question_from_json(body: bytes) -> tuple[str, tuple[Task, ...]]:
-    """Name of the shard and the tasks.
+def model_to_json(model: ServedModel) -> bytes:
+    """The reply to `GET /v1/model`."""
+    return to_json({"model": asdict(model)})
+
+
+def model_from_json(body: bytes) -> ServedModel:
+    """What `model_to_json` was given.
 
     Raises:
-        InputError: `bad_job`.
+        ValueError: the body is no such reply.
+        SetupError: `version_mismatch`.
+    """
+    value = from_json(body).get("model")
+    try:
+        return ServedModel(**value)  # type: ignore[arg-type]
+    except TypeError as error:
+        message = f"no model: {error}"
+        raise ValueError(message) from error
+
+
+def question_to_json(shard: str, tasks: Sequence[Task], revision: str) -> bytes:
+    """The body of `POST /v1/shards`: equal bytes for equal questions."""
+    asked = [asdict(task) for task in tasks]
+    return to_json({"shard": shard, "revision": revision, "tasks": asked})
+
+
+def question_from_json(body: bytes) -> Question:
+    """What `question_to_json` was given.
+
+    Raises:
+        InputError: `bad_job`, for the first thing that is none of a question.
+        SetupError: `version_mismatch`.
     """
     try:
-        value = json.loads(body)
-        tasks = tuple(Task(**task) for task in value["tasks"])
-        good = all(_is_good(task) for task in tasks)
-        if good and tasks and isinstance(value["shard"], str) and set(value) == {"shard", "tasks"}:
-            return value["shard"], tasks
-        problem = "a shard's name and at least one task are expected, and nothing else"
-    except (ValueError, TypeError, KeyError) as error:
-        problem = repr(error)
-    message = f"the body is no question about a shard: {problem}"
-    raise InputError("bad_job", message)
+        value = from_json(body)
+    except ValueError as error:
+        raise _no_question(str(error)) from error
+    _check(set(value) == _QUESTION, f"its fields are {', '.join(sorted(_QUESTION))}")
+    shard, revision, tasks = value["shard"], value["revision"], value["tasks"]
+    _check(_is_text(shard, _NAME) and _is_text(revision, _NAME), "shard and revision are names")
+    good = isinstance(tasks, list) and 1 <= len(tasks) <= MOST_TASKS
+    _check(good, f"it has 1 to {MOST_TASKS} tasks")
+    return Question(shard, revision, tuple(_task(one) for one in tasks))
 
 
 def answers_to_json(answers: Sequence[Sequence[Answer]]) -> bytes:
     """The reply to `POST /v1/shards`; an answer's task is known by its place."""
-    rows = [[_without_task(answer) for answer in row] for row in answers]
-    return json.dumps({"answers": rows}, ensure_ascii=False).encode()
+    return to_json({"answers": [[_without_task(answer) for answer in row] for row in answers]})
 
 
 def answers_from_json(body: bytes, tasks: Sequence[Task]) -> list[list[Answer]]:
@@ -63,21 +108,40 @@ def answers_from_json(body: bytes, tasks: Sequence[Task]) -> list[list[Answer]]:
 
     Raises:
         ValueError: the body is no such reply.
+        SetupError: `version_mismatch`.
     """
     try:
         return [
             [Answer(task, **answer) for task, answer in zip(tasks, row, strict=True)]
-            for row in json.loads(body)["answers"]
+            for row in from_json(body)["answers"]
         ]
     except (TypeError, KeyError) as error:
         message = f"no answers: {error!r}"
         raise ValueError(message) from error
 
 
-def _is_good(task: Task) -> bool:
-    texts = isinstance(task.name, str) and isinstance(task.prompt, str)
-    bound = task.max_new_tokens
-    return texts and isinstance(bound, int) and not isinstance(bound, bool) and bound > 0
+def _task(value: Any) -> Task:  # noqa: ANN401 - JSON of anybody
+    good = isinstance(value, dict) and set(value) == _TASK
+    _check(good, f"a task's fields are {', '.join(sorted(_TASK))}")
+    task = Task(**value)
+    _check(_is_text(task.name, _NAME), "a task has a name")
+    _check(_is_text(task.prompt, _PROMPT), f"a prompt has at most {_PROMPT} characters")
+    good = type(task.max_new_tokens) is int and 1 <= task.max_new_tokens <= MOST_TOKENS
+    _check(good, f"an answer has 1 to {MOST_TOKENS} tokens")
+    return task
+
+
+def _is_text(value: object, most: int) -> bool:
+    return isinstance(value, str) and len(value) <= most and not _HALF.search(value)
+
+
+def _check(condition: bool, what: str) -> None:
+    if not condition:
+        raise _no_question(what)
+
+
+def _no_question(why: str) -> InputError:
+    return InputError("bad_job", f"the body is no question about a shard: {why}")
 
 
 def _without_task(answer: Answer) -> dict[str, Any]:

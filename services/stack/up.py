@@ -6,6 +6,7 @@ same directory find the stack.
 
 import json
 import os
+import secrets
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -87,6 +88,8 @@ class Stack:
             "REELPAGE_S3_SECRET_KEY": s3.secret_key,
             "REELPAGE_LAKE": f"s3://{BUCKET}",
             "REELPAGE_ROOTS": roots,
+            "REELPAGE_SOURCES": ",".join(settings.sources),
+            "REELPAGE_SECRET": settings.secret or secrets.token_urlsafe(32),
             "REELPAGE_MODEL": settings.model and str(Path(settings.model).resolve()),
             "REELPAGE_DEVICE": settings.device,
             "REELPAGE_THREADS": str(settings.threads),
@@ -127,7 +130,7 @@ class Stack:
 
         def answers() -> bool:
             try:
-                GraphClient(url, deadline_s=2.0).model()
+                GraphClient(url, environment["REELPAGE_SECRET"], deadline_s=2.0).model()
             except TransientError:
                 return False
             return True

@@ -4,16 +4,18 @@ import io
 import random
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn, TypeVar
+from xml.etree.ElementTree import ParseError
 
 import urllib3
 from minio import Minio
+from minio.datatypes import Object
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 from urllib3.exceptions import HTTPError
 
@@ -27,6 +29,7 @@ _PAGE: Final = 1000
 _BLOCK: Final = 1 << 20
 _SIGNED_FOR: Final = timedelta(minutes=5)
 _TRANSIENT: Final = frozenset({408, 409, 425, 429, *range(500, 600)} - {501})
+_BUSY: Final = frozenset({"RequestTimeout", "SlowDown", "Throttling", "ThrottlingException"})
 _IS_THERE: Final = (HTTPStatus.PRECONDITION_FAILED, HTTPStatus.CONFLICT)
 _UNTRUSTED: Final = "CERTIFICATE_VERIFY_FAILED"
 _KEYS: Final = "check REELPAGE_S3_ACCESS_KEY, _SECRET_KEY, _REGION and the key's rights"
@@ -108,12 +111,8 @@ class Bucket:
 
     def names(self, prefix: str) -> Iterator[str]:
         """Names that begin with a prefix, in order."""
-        last = ""
-        while page := self._try(partial(self._list, self._prefix + prefix, last)):
-            yield from (key.removeprefix(self._prefix) for key in page)
-            if len(page) < _PAGE:
-                return
-            last = page[-1]
+        for entry in self._entries(prefix):
+            yield str(entry.object_name).removeprefix(self._prefix)
 
     def create(self, name: str, data: bytes) -> bool:
         """Store an object only if there is none of its name; one attempt.
@@ -149,21 +148,25 @@ class Bucket:
 
     def etags(self, prefix: str) -> Iterator[tuple[str, str]]:
         """Names and versions of the objects whose names begin with a prefix, in order."""
-        key = self._prefix + prefix
-        found = self._try(
-            lambda: list(self._client.list_objects(self._bucket, key, recursive=True))
-        )
-        for entry in found:
+        for entry in self._entries(prefix):
             yield str(entry.object_name).removeprefix(self._prefix), str(entry.etag or "")
 
     def download(
-        self, name: str, target: Path, *, offset: int = 0, length: int | None = None, etag: str = ""
-    ) -> Literal["done", "absent", "changed"]:
+        self,
+        name: str,
+        target: Path,
+        *,
+        most: int,
+        offset: int = 0,
+        length: int | None = None,
+        etag: str = "",
+    ) -> Literal["done", "absent", "changed", "too_large"]:
         """Copy an object, or a range of its bytes, to a file.
 
         Args:
             name: of the object.
             target: file to write.
+            most: bytes that are taken; of what is larger, perhaps a part is written.
             offset: first byte.
             length: bytes; None for all that follow.
             etag: version that it must have; empty for any.
@@ -171,20 +174,13 @@ class Bucket:
         key, range_ = self._prefix + name, offset or length is not None
         headers: Any = {"If-Match": etag} if etag else {}
 
-        def attempt() -> Literal["done"]:
-            with (
-                self._client.get_object(
-                    self._bucket,
-                    key,
-                    offset=offset,
-                    length=length or 0,
-                    request_headers=headers,
-                ) as reply,
-                target.open("wb") as file,
-            ):
-                for block in reply.stream(_BLOCK):
-                    file.write(block)
-            return "done"
+        def attempt() -> Literal["done", "too_large"]:
+            with self._client.get_object(
+                self._bucket, key, offset=offset, length=length or 0, request_headers=headers
+            ) as reply:
+                said = int(reply.headers.get("Content-Length") or 0)
+                whole = said <= most and _copy(reply.stream(_BLOCK), target, most)
+            return "done" if whole else "too_large"
 
         if range_ and length == 0:
             target.write_bytes(b"")
@@ -192,13 +188,10 @@ class Bucket:
         try:
             return self._try(attempt)
         except SetupError as error:
-            cause = error.__cause__
-            if isinstance(cause, S3Error) and cause.code == "NoSuchKey":
+            code, status = refusal(error)
+            if code == "NoSuchKey":
                 return "absent"
-            if (
-                isinstance(cause, MinioException)
-                and _status(cause) == HTTPStatus.PRECONDITION_FAILED
-            ):
+            if status == HTTPStatus.PRECONDITION_FAILED:
                 return "changed"
             raise
 
@@ -224,12 +217,20 @@ class Bucket:
                 return None
             raise
 
-    def _list(self, prefix: str, last: str) -> list[str]:
-        """One page of keys: what minio gets with one request."""
+    def _entries(self, prefix: str) -> Iterator[Object]:
+        last = ""
+        while page := self._try(partial(self._list, self._prefix + prefix, last)):
+            yield from page
+            if len(page) < _PAGE:
+                return
+            last = str(page[-1].object_name)
+
+    def _list(self, prefix: str, last: str) -> list[Object]:
+        """One page: what minio gets with one request."""
         found = self._client.list_objects(
             self._bucket, prefix, recursive=True, start_after=last or None
         )
-        return [str(entry.object_name) for entry in islice(found, _PAGE)]
+        return list(islice(found, _PAGE))
 
     def _try(self, action: Callable[[], T], attempts: int = _ATTEMPTS) -> T:
         """Repeat what may succeed later; every request of ours can be made twice."""
@@ -240,8 +241,10 @@ class Bucket:
             try:
                 return action()
             except MinioException as error:
-                if _status(error) not in _TRANSIENT:
+                if _status(error) not in _TRANSIENT and _code(error) not in _BUSY:
                     self._refuse(error)
+                last = error
+            except (ParseError, ValueError) as error:  # minio reads a reply that is none
                 last = error
             except HTTPError as error:
                 if _UNTRUSTED in str(error):
@@ -266,6 +269,27 @@ class Bucket:
             raise SetupError("store_missing", message) from error
         message = f"{self._where}: refuses ({_reason(error)}); {_KEYS}"
         raise SetupError("store_refused", message) from error
+
+
+def refusal(error: SetupError) -> tuple[str, int]:
+    """Code and HTTP status of the reply that a store refused with; "" and 0 where there is none."""
+    cause = error.__cause__
+    return (_code(cause), _status(cause)) if isinstance(cause, MinioException) else ("", 0)
+
+
+def _copy(blocks: Iterable[bytes], target: Path, most: int) -> bool:
+    """Write what comes to a file; False where it is more than is taken."""
+    with target.open("wb") as file:
+        for block in blocks:
+            if file.tell() + len(block) > most:
+                return False
+            file.write(block)
+    return True
+
+
+def _code(error: MinioException) -> str:
+    """S3's word for an error, or none."""
+    return str(error.code or "") if isinstance(error, S3Error) else ""
 
 
 def _status(error: MinioException) -> int:

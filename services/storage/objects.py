@@ -1,23 +1,75 @@
-"""Objects of users: media in S3 that jobs refer to, found below a prefix and downloaded."""
+"""Objects of users: media in S3 that jobs refer to, found below a prefix and downloaded.
+
+An address comes from a job, so from anybody: it is compared with what the settings allow, and what
+the store says of it is about that one medium.
+"""
 
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Final
 
-from schemas.errors import InputError
+from minio.helpers import check_bucket_name, check_object_name
+
+from pipeline.consume import quoted
+from schemas.errors import InputError, ReelpageError, SetupError, TransientError
 from schemas.jobs import MediaReference
 from services.settings import Settings
-from services.storage.bucket import Bucket
+from services.storage.bucket import Bucket, refusal
 from services.storage.places import open_place
+
+_CREDENTIALS: Final = frozenset(
+    (
+        "InvalidAccessKeyId",
+        "SignatureDoesNotMatch",
+        "ExpiredToken",
+        "InvalidToken",
+        "InvalidSecurity",
+        "NotSignedUp",
+        "AccountProblem",
+        "RequestTimeTooSkewed",
+    )
+)
+"""What a store says of the caller rather than of an object: no medium is to blame."""
+_ABSENT: Final = ("not_found", "there is no such bucket or object; check its address")
+_FORBIDDEN: Final = ("not_readable", "may not be read; give the store's user the right to")
+_MEANING: Final = {
+    "NoSuchBucket": _ABSENT,
+    "AccessDenied": _FORBIDDEN,
+    "AllAccessDisabled": _FORBIDDEN,
+    "InvalidObjectState": ("not_readable", "is archived; restore it and submit it again"),
+    "PermanentRedirect": ("not_readable", "is in another region than REELPAGE_S3_REGION; copy it"),
+    HTTPStatus.UNAUTHORIZED: _FORBIDDEN,
+    HTTPStatus.FORBIDDEN: _FORBIDDEN,
+    HTTPStatus.NOT_FOUND: _ABSENT,
+}
+
+
+def check_allowed(settings: Settings, uri: str) -> None:
+    """Check that jobs may name objects at or below an s3:// address.
+
+    Raises:
+        InputError: `url_refused`.
+    """
+    bucket, name = _split(uri)
+    address = f"{bucket}/{name}".rstrip("/") + "/"
+    if not any(address.startswith(f"{one.removeprefix('s3://')}/") for one in settings.sources):
+        message = (
+            f"{quoted(uri)}: is not below a bucket that may be read; "
+            f"name it to the workers, and here, as in REELPAGE_SOURCES=s3://{bucket}"
+        )
+        raise InputError("url_refused", message)
 
 
 def listing(settings: Settings, uri: str) -> Iterator[tuple[str, str]]:
     """Addresses and etags of the objects at or below an s3:// address, in order.
 
     Raises:
+        InputError: `url_refused`.
         SetupError: `store_refused`, `store_missing`.
         TransientError: `store_failed`.
     """
+    check_allowed(settings, uri)
     bucket, prefix = _split(uri)
     for name, etag in _open(bucket, settings).etags(prefix):
         yield f"s3://{bucket}/{name}", etag
@@ -27,25 +79,66 @@ def download(settings: Settings, reference: MediaReference, target: Path) -> Non
     """Copy an object, or the byte range of it that a reference names, to a file.
 
     Raises:
-        InputError: `not_found`, or `media_changed` if it is not the version that was referred to.
-        SetupError: `store_refused`, `store_missing`.
-        TransientError: `store_failed`.
+        InputError: `url_refused`; `not_found`; `not_readable`, whatever the store has against it;
+            `too_large`; or `media_changed` if it is not the version that was referred to.
+        SetupError: `store_refused`, if the store does not know this caller.
+        TransientError: `store_failed`, or `disk_full` if there is no room for it at the moment.
     """
+    check_allowed(settings, reference.uri)
     bucket, name = _split(reference.uri)
-    found = _open(bucket, settings).download(
-        name, target, offset=reference.offset, length=reference.length, etag=reference.etag or ""
-    )
-    if found == "absent":
-        message = f"{reference.uri}: there is no such object; check bucket and name"
-        raise InputError("not_found", message)
-    if found == "changed":
-        message = f"{reference.uri}: has changed since it was submitted; submit it again"
-        raise InputError("media_changed", message)
+    if not name:
+        raise _refused(reference.uri, "absent", 0)
+    try:
+        found = _open(bucket, settings).download(
+            name,
+            target,
+            most=settings.max_bytes,
+            offset=reference.offset,
+            length=reference.length,
+            etag=reference.etag or "",
+        )
+    except SetupError as error:
+        raise _meaning(reference.uri, error) from error
+    except OSError as error:
+        message = f"{quoted(reference.uri)}: cannot be written to {target.parent} ({error})"
+        raise TransientError("disk_full", message) from error
+    if found != "done":
+        raise _refused(reference.uri, found, settings.max_bytes)
+
+
+def _refused(uri: str, found: str, most: int) -> InputError:
+    code, why = {
+        "absent": _ABSENT,
+        "changed": ("media_changed", "has changed since it was submitted; submit it again"),
+        "too_large": ("too_large", f"is larger than {most} bytes; raise REELPAGE_MAX_BYTES"),
+    }[found]
+    return InputError(code, f"{quoted(uri)}: {why}")
+
+
+def _meaning(uri: str, error: SetupError) -> ReelpageError:
+    """What a refusal of the store means for the one medium that was asked for."""
+    code, status = refusal(error)
+    if not status or code in _CREDENTIALS:
+        return error
+    other = ("not_readable", f"the store refuses it ({code or status})")
+    found, why = _MEANING.get(code) or _MEANING.get(status) or other
+    return InputError(found, f"{quoted(uri)}: {why}")
 
 
 def _split(uri: str) -> tuple[str, str]:
-    parts = urlsplit(uri)
-    return parts.netloc, parts.path.lstrip("/")
+    """Bucket and name, as they stand: an object's name may hold any character, "?" and "#" too.
+
+    Raises:
+        InputError: `url_refused`, for what no store can be asked for.
+    """
+    bucket, _, name = uri.partition("://")[2].partition("/")
+    try:
+        check_bucket_name(bucket.encode("ascii").decode(), strict=True, s3_check=True)
+        check_object_name(name.encode().decode() or "any")
+    except ValueError as error:
+        message = f"{quoted(uri)}: is no address of an object; give s3://bucket/name"
+        raise InputError("url_refused", message) from error
+    return bucket.rstrip("\n"), name
 
 
 def _open(bucket: str, settings: Settings) -> Bucket:

@@ -22,6 +22,7 @@ from services.settings import Settings
 from services.stack.ports import Ports
 from tests.conftest import SAMPLES, environment
 
+SECRET = "the-secret-of-the-graph"
 TASKS = tuple(STANDARD_TASKS.values())
 
 
@@ -73,6 +74,7 @@ class Graph:
     url: str
     client: GraphClient
     lake: Lake
+    pid: int
 
 
 @pytest.fixture(scope="session")
@@ -85,12 +87,17 @@ def graph(lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grap
     url = f"http://127.0.0.1:{port}"
     ports.close()
     command = [sys.executable, "-P", "-m", "reelpage", "serve", "--port", str(port)]
-    settings = environment(REELPAGE_LAKE=str(lake.folder), OMP_NUM_THREADS="1")
+    settings = environment(
+        REELPAGE_LAKE=str(lake.folder),
+        REELPAGE_SECRET=SECRET,
+        OMP_NUM_THREADS="1",
+        RAY_AUTH_MODE="disabled",  # as it may stand in the environment of a user
+    )
     with (place / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=place, env=settings, stdout=log, stderr=log)
     try:
         _wait(process, url, place / "log")
-        yield Graph(url, GraphClient(url, deadline_s=600), lake)
+        yield Graph(url, GraphClient(url, SECRET, deadline_s=600), lake, process.pid)
     finally:
         process.terminate()
         process.wait(60)

@@ -9,12 +9,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import urllib3
 
-from schemas.errors import InputError
+from schemas.errors import InputError, SetupError, TransientError
 from schemas.jobs import Task
+from services.calls.replies import credentials
 from services.lander.http import LanderClient
+from services.model.client import GraphClient
 from services.model.wire import question_to_json
-from tests.graph.conftest import TASKS, Graph, compared
+from tests.graph.conftest import SECRET, TASKS, Graph, compared
 
 
 def replica(name: str) -> int:
@@ -34,7 +37,7 @@ def post(url: str, path: str, body: bytes) -> tuple[int, str | None]:
     """One request without patience: status, and when to come again."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=120)
     try:
-        connection.request("POST", path, body)
+        connection.request("POST", path, body, credentials(SECRET))
         response = connection.getresponse()
         response.read()
         return response.status, response.headers.get("Retry-After")
@@ -78,6 +81,40 @@ def test_a_prompt_that_the_model_refuses_does_not_harm_its_neighbours(graph: Gra
         assert all(len(one.result()) == graph.lake.shards[name].rows.num_rows for one in good)
 
 
+def test_answers_are_of_the_model_that_was_asked_for(graph: Graph) -> None:
+    name = list(graph.lake.shards)[-1]
+    client, revision = GraphClient(graph.url, SECRET, deadline_s=30), graph.lake.facts.revision
+    assert compared(client.answers(name, TASKS, revision)) == graph.lake.expected(name)
+    with pytest.raises(TransientError, match="read the model anew") as caught:
+        client.answers(name, TASKS, "another")
+    assert caught.value.code == "model_changed"
+
+
+def test_the_graph_is_closed_to_who_does_not_know_the_secret(graph: Graph) -> None:
+    for secret in ("", "another-secret-of-it"):
+        client = GraphClient(graph.url, secret, deadline_s=30)
+        with pytest.raises(SetupError, match="REELPAGE_SECRET") as caught:
+            client.model()
+        assert caught.value.code == "unauthorized"
+        with pytest.raises(SetupError, match="REELPAGE_SECRET"):
+            LanderClient(graph.url, secret).look("media", ["a"], reload=True)
+
+
+def test_anybody_may_ask_whether_the_graph_lives(graph: Graph) -> None:
+    assert urllib3.request("GET", f"{graph.url}/healthz", retries=False).status == 200
+    assert urllib3.request("GET", f"{graph.url}/readyz", retries=False).status == 200
+
+
+def test_what_is_too_large_is_refused_before_it_is_read(graph: Graph) -> None:
+    connection = http.client.HTTPConnection(urlsplit(graph.url).netloc, timeout=60)
+    connection.putrequest("POST", "/v1/shards")
+    connection.putheader("Content-Length", str(1 << 30))
+    connection.putheader("Authorization", f"Bearer {SECRET}")
+    connection.endheaders(b"the first bytes, and no more")
+    assert connection.getresponse().status == 413
+    connection.close()
+
+
 def test_no_task_is_no_question(graph: Graph) -> None:
     with pytest.raises(InputError) as caught:
         graph.client.answers(next(iter(graph.lake.shards)), [])
@@ -87,7 +124,7 @@ def test_no_task_is_no_question(graph: Graph) -> None:
 def test_a_full_graph_says_so_and_clients_come_again(graph: Graph) -> None:
     name = next(iter(graph.lake.shards))
     questions = [[Task(f"busy{n}", f"What is shown, {n}?", 32)] for n in range(48)]
-    bodies = [question_to_json(name, tasks) for tasks in questions]
+    bodies = [question_to_json(name, tasks, "") for tasks in questions]
     with ThreadPoolExecutor(48) as pool:
         replies = list(pool.map(lambda body: post(graph.url, "/v1/shards", body), bodies))
         assert set(replies) == {(200, None), (503, "1")}
@@ -97,14 +134,14 @@ def test_a_full_graph_says_so_and_clients_come_again(graph: Graph) -> None:
 
 def test_a_question_that_is_asked_twice_is_answered_once(graph: Graph) -> None:
     """Sixteen are admitted: thirty-two equal ones pass only because they are one."""
-    body = question_to_json(next(iter(graph.lake.shards)), [Task("twice", "What is it?", 64)])
+    body = question_to_json(next(iter(graph.lake.shards)), [Task("twice", "What is it?", 64)], "")
     with ThreadPoolExecutor(32) as pool:
         replies = list(pool.map(lambda _: post(graph.url, "/v1/shards", body), range(32)))
     assert replies == [(200, None)] * 32
 
 
 def test_the_lander_is_reached_through_the_graph(graph: Graph) -> None:
-    lander = LanderClient(graph.url)
+    lander = LanderClient(graph.url, SECRET)
     assert lander.look("media", ["nobody"], reload=True) == {"nobody": None}
     assert lander.commit("media", {"a test": None}, {"a test": 7}, None)
     assert lander.look("media", ["a test"], reload=True) == {"a test": 7}

@@ -5,25 +5,31 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from ray.serve.schema import ServeDeploySchema
 
 from pipeline.land.rows import Answer
 from schemas.errors import InputError, SetupError, TransientError
+from schemas.features import Features
 from schemas.jobs import Task
 from services.graph.batches import Batches
 from services.graph.cluster import check_config, deployment_options
 from services.graph.options import GraphOptions
-from services.graph.packs import PIECE_TOKENS, pieces, visual_tokens
+from services.graph.packs import PACK_TOKENS, packs, visual_tokens
 from services.graph.scaling import SIGNAL, TokensWaiting
 from services.graph.stages import DecodeStage, EncodeStage, ReadStage
 from services.model.asking import Picture, shard_answers
 from services.model.client import GraphClient
 from tests.graph.conftest import TASKS, Lake, compared
+
+
+def unexpected() -> None:
+    pytest.fail("the model is not broken")
 
 
 @pytest.mark.parametrize("colocated", [False, True])
@@ -52,6 +58,29 @@ def test_stages_together_and_apart_say_what_the_reader_says(lake: Lake, colocate
         assert compared(given) == wanted
 
 
+def test_damaged_features_cost_their_own_question(lake: Lake) -> None:
+    directory = lake.facts.directory
+    picture = np.full((56, 56, 3), 255, np.uint8)
+
+    async def run() -> list[Any]:
+        decoder = DecodeStage(directory, "cpu")
+        (good,) = await EncodeStage(directory, "cpu").encode([picture])
+        narrow = Features(good.tokens[:, :8], good.grid, "narrow")
+        empty = Features(np.full_like(good.tokens, np.nan), good.grid, "empty")
+        unlike = replace(good)
+        object.__setattr__(unlike, "grid", (1, 2, 200))  # what no check of a message lets through
+        await decoder.answer([good], TASKS[:1])
+        asked = [decoder.answer([one], TASKS[:1]) for one in (good, narrow, empty, unlike, good)]
+        given = await asyncio.gather(*asked, return_exceptions=True)
+        decoder.queue.check()
+        return given
+
+    good, narrow, _, unlike, again = asyncio.run(run())
+    assert compared(good) == compared(again)
+    assert isinstance(narrow, InputError)
+    assert isinstance(unlike, InputError)
+
+
 def test_batches_are_bounded_by_cost_in_order_and_what_is_larger_goes_alone() -> None:
     seen: list[list[int]] = []
     go = threading.Event()
@@ -62,7 +91,7 @@ def test_batches_are_bounded_by_cost_in_order_and_what_is_larger_goes_alone() ->
         return [-item for item in items]
 
     async def run() -> list[int]:
-        batches = Batches(work, lambda item: item, 10)
+        batches = Batches(work, lambda item: item, 10, unexpected)
         calls = [asyncio.create_task(batches.submit(item)) for item in (1, 6, 4, 5, 30, 2, 3)]
         await asyncio.sleep(0.05)
         assert batches.waiting == 51
@@ -75,23 +104,70 @@ def test_batches_are_bounded_by_cost_in_order_and_what_is_larger_goes_alone() ->
     assert seen == [[1], [6, 4], [5], [30], [2, 3]] or seen == [[1, 6], [4, 5], [30], [2, 3]]
 
 
-def test_an_item_fails_alone_and_a_broken_model_is_noticed() -> None:
+def test_an_item_fails_alone_and_its_neighbours_do_not() -> None:
+    """However many of them come in a row, and whatever they raise."""
+    raised: dict[int, Exception] = {
+        -1: InputError("bad_job", "negative"),
+        -2: ValueError("a shape\nthat cannot be"),
+        -3: MemoryError(),
+        -4: RuntimeError("CUDA out of memory"),
+        -5: StopIteration(),
+    }
+
     def work(items: list[int]) -> list[int]:
-        if any(item < 0 for item in items):
-            raise InputError("too_large", "negative")
-        if any(item > 99 for item in items):
-            raise MemoryError
+        for item in items:
+            if item in raised:
+                raise raised[item]
+        return items if -6 not in items else items[1:]
+
+    async def run() -> None:
+        batches = Batches(work, lambda _: 1, 100, unexpected)
+        assert await batches.submit(0) == 0
+        for _ in range(3):
+            items = [1, -1, -2, -3, 2, -4, -5, -6, 3]
+            given = await asyncio.gather(*map(batches.submit, items), return_exceptions=True)
+            assert [one for one in given if isinstance(one, int)] == [1, 2, 3]
+            failed = [one for one in given if isinstance(one, InputError)]
+            assert [one.code for one in failed] == [
+                *("bad_job", "model_failed", "too_large", "too_large"),
+                *("model_failed", "model_failed"),
+            ]
+            assert all(len(one.message.splitlines()) == 1 for one in failed)
+            batches.check()
+        assert batches.waiting == 0
+
+    asyncio.run(run())
+
+
+def test_a_model_that_fails_on_what_it_could_do_is_broken() -> None:
+    dead: list[str] = []
+    alive = [True]
+
+    def work(items: list[int]) -> list[int]:
+        alive[0] &= min(items) >= 0
+        if not alive[0]:
+            message = "device-side assert"
+            raise RuntimeError(message)
         return items
 
     async def run() -> None:
-        batches = Batches(work, lambda _: 1, 100)
-        given = await asyncio.gather(
-            *(batches.submit(item) for item in (1, -1, 2)), return_exceptions=True
-        )
-        assert [given[0], given[2]] == [1, 2]
-        assert isinstance(given[1], InputError)
-        batches.check()
+        batches = Batches(work, lambda _: 1, 100, lambda: dead.append("dead"))
+        assert await batches.submit(1) == 1
+        with pytest.raises(RuntimeError, match="assert"):
+            await batches.submit(-1)
+        assert dead == ["dead"]
+
+    asyncio.run(run())
+
+
+def test_a_model_that_never_worked_is_noticed() -> None:
+    def work(_: list[int]) -> list[int]:
+        raise MemoryError
+
+    async def run() -> None:
+        batches = Batches(work, lambda _: 1, 100, unexpected)
         for _ in range(3):
+            batches.check()
             with pytest.raises(MemoryError):
                 await batches.submit(100)
         with pytest.raises(RuntimeError, match="failed"):
@@ -100,15 +176,13 @@ def test_an_item_fails_alone_and_a_broken_model_is_noticed() -> None:
     asyncio.run(run())
 
 
-def test_pieces_keep_the_order_and_the_bound(lake: Lake) -> None:
-    import numpy as np
-
+def test_packs_keep_the_order_and_the_bound(lake: Lake) -> None:
     sizes = [(280, 280), (1400, 1400), (2800, 2800), (28, 28), (28, 56)]
     pictures = [np.zeros((*size, 3), np.uint8) for size in sizes]
-    cut = list(pieces(pictures))
-    assert [picture.shape for piece in cut for picture in piece] == [(*s, 3) for s in sizes]
-    assert all(len(piece) == 1 or visual_tokens(piece) <= PIECE_TOKENS for piece in cut)
-    assert [len(piece) for piece in cut] == [2, 1, 2]
+    cut = list(packs(pictures))
+    assert [picture.shape for pack in cut for picture in pack] == [(*s, 3) for s in sizes]
+    assert all(len(pack) == 1 or visual_tokens(pack) <= PACK_TOKENS for pack in cut)
+    assert [len(pack) for pack in cut] == [2, 1, 2]
 
 
 @dataclass

@@ -51,6 +51,7 @@ class Stream:
             "REELPAGE_TOPIC": self.topic,
             "REELPAGE_GROUP": self.topic,
             "REELPAGE_ROOTS": str(self.roots),
+            "REELPAGE_SOURCES": f"s3://{MEDIA}",
         }
         self._folder = folder
         self._members: list[Member] = []

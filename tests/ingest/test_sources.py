@@ -76,7 +76,10 @@ def test_addresses_inside_the_network() -> None:
 
 def test_objects_and_their_versions(s3: S3Server, bucket: str) -> None:
     settings = Settings(
-        s3_endpoint=s3.endpoint, s3_access_key=s3.access_key, s3_secret_key=s3.secret_key
+        s3_endpoint=s3.endpoint,
+        s3_access_key=s3.access_key,
+        s3_secret_key=s3.secret_key,
+        sources=(f"s3://{bucket}",),
     )
     client, uri = s3.client(), f"s3://{bucket}/a.bin"
     client.put_object(bucket, "a.bin", io.BytesIO(DATA), len(DATA))

@@ -66,6 +66,7 @@ def test_an_empty_folder_is_refused(topic: Stream, tmp_path: Path) -> None:
 
 
 def test_objects_below_a_prefix(topic: Stream, s3: S3Server, bucket: str) -> None:
+    topic.environment["REELPAGE_SOURCES"] = f"s3://{bucket}"
     client = s3.client()
     for name in ("in/a.png", "in/b/c.pdf", "in/notes.txt", "other/d.png"):
         client.put_object(bucket, name, io.BytesIO(b"x"), 1)

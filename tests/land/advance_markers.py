@@ -2,7 +2,7 @@
 
 python -m tests.land.advance_markers LAKE NAME COLUMN COUNT
 
-Before each step it tries to be the first to store one more object, and prints those it was first at.
+Before each step it tries to be the first to store one more object, and prints where it was.
 """
 
 import sys

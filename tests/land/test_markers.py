@@ -265,7 +265,7 @@ def test_of_several_that_replace_one_version_one_does(place: Place, old: bytes |
         return objects.replace(name, b"%d" % number, version)
 
     with ThreadPoolExecutor(rivals) as pool:
-        for attempt in range(8):
+        for attempt in range(4):
             name, version = f"x/{attempt}", ""
             if old is not None:
                 objects.put(name, old)

@@ -1,34 +1,32 @@
-"""Controls: protocols that must fail, which shows that the simulator can see."""
+"""Controls: what must fail, which shows that the simulator can see."""
 
 from typing import Final
 
-from pipeline.land.protocol import (
-    FOLLOWERS,
-    LEDGER,
-    Batch,
-    Commit,
-    Look,
-    Protocol,
-    Put,
-    Resumed,
-    Steps,
-)
+from pipeline.land.protocol import Advance, Batch, Commit, Look, Protocol, Put, Resumed, Steps
 from schemas.errors import TransientError
+from tests.simulation.results import join_ranges
+from tests.simulation.world import TABLES
 
-CONTROLS: Final = ("uri", "unlocked", "independent")
+CONTROLS: Final = ("uri", "unlocked", "independent", "waiting", "back")
 """`uri`: our protocol, but each commit goes through a handle opened after the check.
 
 `unlocked`: a lander whose handle a look may bring up to date between a check and its write.
+`waiting`: a job for which there is no room waits in its slot, and nobody makes room.
+`back`: markers are stored whatever is there.
 """
 
-TABLES: Final = (LEDGER, *FOLLOWERS)
+
+def protocol_of(control: str) -> Protocol:
+    """The protocol that workers follow."""
+    kind = Independent if control == "independent" else Protocol
+    return kind(join_ranges, [])
 
 
 class Independent(Protocol):
-    """`independent`: no record; every table checks and writes for itself, a unit at a time.
+    """`independent`: no record; every table checks and writes for itself, a part at a time.
 
     A table in which a position is there already is skipped, for that table alone; work goes on
-    from the smallest position. It is exact as long as two attempts at a unit give the same. If
+    from the smallest position. It is exact as long as two attempts at a part give the same. If
     one fails and the other does not, their outcomes mix: some seeds end with a failure and with
     rows in all tables but one. (Markers go before the last commit: without a record nobody could
     write them after a crash.)
@@ -41,7 +39,7 @@ class Independent(Protocol):
                 for letter in batch.letters:
                     yield Put(letter.name, letter)
                 for marker in batch.markers:
-                    yield Put(marker.name, marker)
+                    yield Advance(marker.name, (marker,))
                 for part in batch.ranges:
                     yield from self._finish(part)
             if not (yield from self._own(table, batch)):

@@ -11,7 +11,6 @@ from services.topic.homes import home
 from services.topic.record import Record
 from tests.simulation.fiber import fiber, sleep
 from tests.simulation.media import Library
-from tests.simulation.topic import Topic
 from tests.simulation.worker import Slow, Worker
 from tests.simulation.world import GROUP, Clock, World
 
@@ -21,11 +20,9 @@ class StreamWorker(Worker):
 
     ended = False
 
-    def __init__(
-        self, name: str, clock: Clock, world: World, library: Library, topic: Topic
-    ) -> None:
+    def __init__(self, name: str, clock: Clock, world: World, library: Library) -> None:
         super().__init__(name, clock, world, is_alone=False)
-        self._library, self._topic = library, topic
+        self._library = library
         self._mine: set[int] = set()
         self._generation = -1
 
@@ -68,11 +65,11 @@ class StreamWorker(Worker):
         gone = self._mine if group.eager or was_out else self._mine - mine
         self._board.revoke(gone)
         for number in sorted(mine - (self._mine - gone)):
-            self._board.assign(number, self._topic.logs[number].start)
+            self._board.assign(number, self._world.logs[number].start)
         self._generation, self._mine = generation, mine
 
     def _read(self, partition: Partition) -> None:
-        log = self._topic.logs[partition.number]
+        log = self._world.logs[partition.number]
         self._board.take(
             partition.number, log.read(partition.fetch, self._clock.random.randint(1, 3))
         )
@@ -82,14 +79,14 @@ class StreamWorker(Worker):
             self._board.stop(partition.number, error)
 
     def _home(self, key: str, job: Job) -> int:
-        return home(key, job, len(self._topic.logs))
+        return home(key, job, len(self._world.logs))
 
     def _send(self, _: Record, jobs: Iterable[tuple[str, Job]]) -> None:
         for key, job in jobs:
             sleep(self._clock.random.expovariate(20.0))
             if self._clock.fault("error"):
                 raise _broker_failed()
-            self._topic.send(key, job)
+            self._world.send(key, job)
         if self._clock.fault("lost"):
             raise _broker_failed()
 

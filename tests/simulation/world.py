@@ -6,8 +6,10 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pipeline.land.protocol import FOLLOWERS, LEDGER
-from pipeline.land.window import LogError, offset_of
+from pipeline.land.window import offset_of
 from schemas.errors import TransientError
+from schemas.jobs import Job
+from services.topic.homes import home
 from services.topic.record import Record
 from tests.simulation.fiber import Process, sleep
 
@@ -238,6 +240,7 @@ class World:
     """All that outlives a worker.
 
     Attributes:
+        sent: all jobs that were ever in the topic, with their partitions.
         revision: of the model that is served.
         stopped: partitions that a worker reads no further, and why.
         landers: those that ran or run; None where workers commit themselves.
@@ -249,12 +252,13 @@ class World:
         self.store = Store()
         self.store.put("lake.json", b"{}")
         self.group, self.logs = group, logs
+        self.sent: list[tuple[int, Job]] = []
         self.control = control
         self.revision = 1
         self.stopped: dict[int, str] = {}
         self.problems: list[str] = []
         self.landers: list[Lander] | None = None
-        self.shared = 0
+        self.shared = self._stamps = 0
 
     def commit(self, name: str, handle: int, positions: Mapping[str, int], rows: list[Row]) -> bool:
         """Commit to a table, and watch that `media` says nothing too early."""
@@ -264,8 +268,20 @@ class World:
                 self._check_whole(row)
         return stored
 
-    def stop(self, partition: int, error: LogError) -> None:
-        self.stopped[partition] = error.code
+    def send(self, key: str, job: Job, partition: int | None = None) -> None:
+        """Put a job on the topic, at its home unless a partition is named."""
+        number = home(key, job, len(self.logs)) if partition is None else partition
+        self.sent.append((number, job))
+        self._append(number, key, job.to_json().encode())
+
+    def send_nonsense(self, partition: int) -> None:
+        """Put a record on the topic that is no job."""
+        self._append(partition, "junk", b"{}")
+
+    def _append(self, partition: int, key: str, value: bytes) -> None:
+        self._stamps += 1
+        log = self.logs[partition]
+        log.records.append(Record(partition, log.end, key, self._stamps, value))
 
     def unfinished(self, partition: int) -> str:
         """What a partition has left to do, or nothing."""

@@ -15,7 +15,7 @@ from pipeline.land.tables import open_table
 from schemas.tables import TABLES
 from services.ingest.build import open_lake
 from services.ingest.patience import patiently
-from services.lander.http import lander_app
+from services.lander.app import lander_app
 from services.settings import Settings
 from services.storage.places import open_place
 
@@ -45,7 +45,7 @@ def main() -> None:
     patiently(lambda: open_lake(settings))
     committer = ByAddress if args.control else GroupCommitter
     tables = committer(open_place(settings.lake, settings))
-    uvicorn.run(lander_app(tables), port=args.port, log_level="warning")
+    uvicorn.run(lander_app(tables, settings.secret), port=args.port, log_level="warning")
 
 
 if __name__ == "__main__":

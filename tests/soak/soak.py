@@ -148,6 +148,8 @@ class Soak:
             "REELPAGE_S3_SECRET_KEY": s3.secret_key,
             "REELPAGE_LAKE": "s3://lake/soak",
             "REELPAGE_ROOTS": str(media.local),
+            "REELPAGE_SOURCES": "s3://media",
+            "REELPAGE_SECRET": "the-secret-of-the-soak",
         }
         direct = {"REELPAGE_S3_ENDPOINT": s3.endpoint, "REELPAGE_KAFKA": broker.bootstrap}
         faulty = {

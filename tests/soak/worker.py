@@ -37,7 +37,9 @@ def main() -> None:
     settings = Settings.from_environment()
     place = patiently(lambda: open_lake(settings))
     tables: Tables = (
-        LanderClient(args.lander, timeout_s=5.0) if args.lander else GroupCommitter(place)
+        LanderClient(args.lander, settings.secret, timeout_s=5.0)
+        if args.lander
+        else GroupCommitter(place)
     )
     ingest = of_topic(settings, place, Stub(args.service), tables)
     signal.signal(signal.SIGTERM, lambda *_: ingest.drain())

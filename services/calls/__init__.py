@@ -1,0 +1,1 @@
+"""Calls: what processes of ours ask of each other over HTTP, whatever they speak about."""
