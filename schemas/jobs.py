@@ -21,10 +21,17 @@ JOB_VERSION: Final = 1
 PARTS: Final = 100_000
 """Parts that a medium has at the most; a range that ends there is open at its end."""
 
+TASKS: Final = 64
+"""Prompts that a job has at the most ..."""
+ANSWER_TOKENS: Final = 4096
+"""... and tokens of the answer to one ..."""
+PROMPT: Final = 32_768
+"""... and characters of one."""
+NAME: Final = 256
+"""Characters of a prompt's name at the most."""
+
 _LATEST_US: Final = 1 << 53  # in the year 2255
 _ATTEMPTS: Final = 1_000_000
-_ANSWER_TOKENS: Final = 1 << 16
-_TASKS: Final = 1_000
 _MESSAGE: Final = 1_000
 _TEXT: Final = 1 << 16  # characters of an address, a name or a prompt
 
@@ -154,21 +161,27 @@ class Job:
 def _problems(job: Job) -> Iterator[str]:
     """What no type says: bounds, and what fits together."""
     texts = [job.id, job.media.uri, job.sample, job.trace or "", job.media.etag or ""]
-    texts += [text for task in job.tasks for text in (task.name, task.prompt)]
     if not job.id or not job.media.uri or any(len(text) > _TEXT for text in texts):
-        yield f"id, address, names and prompts have 1 to {_TEXT} characters"
+        yield f"id and address have 1 to {_TEXT} characters, and no text has more"
     if job.media.offset < 0 or (job.media.length or 0) < 0:
         yield "offset and length of the medium are not negative"
-    if len(job.tasks) > _TASKS or not all(
-        task.name and 0 < task.max_new_tokens <= _ANSWER_TOKENS for task in job.tasks
-    ):
-        yield f"at most {_TASKS} tasks, each with a name and 1 to {_ANSWER_TOKENS} new tokens"
+    if len(job.tasks) > TASKS or not all(map(is_askable, job.tasks)):
+        yield (
+            f"there are at most {TASKS} tasks, each with a name of 1 to {NAME} characters, a prompt "
+            f"of at most {PROMPT} and 1 to {ANSWER_TOKENS} new tokens"
+        )
     if not 0 <= job.attempt <= _ATTEMPTS:
         yield f"attempt is 0 to {_ATTEMPTS}"
     if any(page < 1 for page in job.pages) or len(set(job.pages)) < len(job.pages):
         yield "pages count from 1, each once"
     yield from _range_problems(job)
     yield from _chunk_problems(job)
+
+
+def is_askable(task: Task) -> bool:
+    """Whether a model takes a prompt, whoever asks."""
+    named, short = 0 < len(task.name) <= NAME, len(task.prompt) <= PROMPT
+    return named and short and 0 < task.max_new_tokens <= ANSWER_TOKENS
 
 
 def _range_problems(job: Job) -> Iterator[str]:

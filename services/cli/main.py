@@ -69,7 +69,7 @@ def index(
     parse_sampling(sample)
     request = indexing.Request(
         folder,
-        shlex.join(sys.argv[1:]),
+        _command(),
         tuple(lines(inputs)),
         sample,
         parse_tasks(tasks, tuple(ask or ())),
@@ -107,8 +107,7 @@ def retry(
         say({"retried": 0, "left": left}, text, as_json)
         return
     jobs = tuple(job for _, job in again)
-    command = shlex.join(sys.argv[1:])
-    request = indexing.Request(folder, command, again=jobs, model=model, quiet=as_json)
+    request = indexing.Request(folder, _command(), again=jobs, model=model, quiet=as_json)
     _finish(indexing.index(request, settings(), err), lake, as_json)
 
 
@@ -242,6 +241,13 @@ def main_options(
     if version:
         print(__version__)
         raise typer.Exit
+
+
+def _command() -> str:
+    """The command as it was given, without the secrets of addresses; it is kept in `runs`."""
+    from pipeline.consume import masked
+
+    return masked(shlex.join(sys.argv[1:]))
 
 
 def _print_plan(found: Any, as_json: bool) -> None:  # noqa: ANN401 - imported where needed

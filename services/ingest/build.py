@@ -94,7 +94,8 @@ def _served(settings: Settings, _: Place) -> tuple[Answerer, Tables]:
     from services.model.client import GraphClient
     from services.model.served import Served
 
-    return Served(GraphClient(settings.graph)), LanderClient(settings.graph)
+    where = (settings.graph, settings.secret)
+    return Served(GraphClient(*where)), LanderClient(*where)
 
 
 def _in_process(settings: Settings, place: Place) -> tuple[Answerer, Tables]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from pipeline.consume import masked
 from pipeline.land.batch import Part
 from pipeline.land.protocol import Letter, Marker
 from pipeline.land.rows import Row, failure_row
@@ -58,9 +59,9 @@ def page_failures(
 
 
 def _named(subject: Subject, error: ReelpageError) -> ReelpageError:
-    """The error with the medium's address in place of a temporary file's."""
+    """The error with the medium's address in place of a temporary file's, and no secret of it."""
     message = error.message.replace(str(subject.source.path), subject.source.uri)
-    return type(error)(error.code, message)
+    return type(error)(error.code, masked(message))
 
 
 def _row(subject: Subject, error: ReelpageError, stage: str, page_no: int = 0) -> Row:
@@ -91,6 +92,7 @@ def _letter(
     delivery = subject.delivery
     name = letter_name(subject.media_id, delivery.run_id, job.attempt, page_no)
     columns = [(one.name, one.column) for one in markers]
+    job = replace(job, media=replace(job.media, uri=masked(job.media.uri)))
     facts = {
         "media_id": subject.media_id,
         "uri": subject.medium.uri,

@@ -64,7 +64,7 @@ class Sources:
             download(self._settings, reference, target)
             return target
         if scheme in ("http", "https"):
-            fetch(reference.uri, target)
+            fetch(reference.uri, target, max_bytes=self._settings.max_bytes)
             return _slice(target, reference)
         path = local_path(reference.uri)
         self._check_root(path)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from pipeline.consume import Input
+from pipeline.consume import Input, masked
 from pipeline.decode import DecodePlan
 from pipeline.land.place import Objects
 from pipeline.land.rows import Answer, Medium
@@ -131,11 +131,12 @@ class Subject:
         media_id = identity(job, source.input_id)
         plan = DecodePlan(parse_sampling(job.sample), model.min_pixels, model.max_pixels)
         recipe = Recipe(plan, job.tasks, model.name, model.revision)
+        source = replace(source, input_id=media_id, uri=masked(source.uri))
         return cls(
             delivery,
-            replace(source, input_id=media_id),
+            source,
             recipe,
-            Medium(media_id, recipe.sampling, job.media.uri, delivery.run_id),
+            Medium(media_id, recipe.sampling, masked(job.media.uri), delivery.run_id),
             ShardStore(tools.objects, media_id, recipe.sampling_id),
             Columns("", job.range or WHOLE, ()),
         )

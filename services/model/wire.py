@@ -6,19 +6,13 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from pipeline.land.rows import Answer
+from schemas.contract import read
 from schemas.errors import InputError
-from schemas.jobs import Task
+from schemas.jobs import NAME, TASKS, Task, is_askable
 from services.calls.replies import from_json, to_json
 
-MOST_TASKS: Final = 64
-MOST_TOKENS: Final = 4096
-"""Bound of one answer's length."""
-
-_NAME: Final = 256  # characters
-_PROMPT: Final = 32768
 _HALF: Final = re.compile("[\ud800-\udfff]")  # of a character: no tokenizer takes it
 _QUESTION: Final = frozenset({"shard", "revision", "tasks"})
-_TASK: Final = frozenset({"name", "prompt", "max_new_tokens"})
 
 
 @dataclass(frozen=True)
@@ -92,9 +86,9 @@ def question_from_json(body: bytes) -> Question:
         raise _no_question(str(error)) from error
     _check(set(value) == _QUESTION, f"its fields are {', '.join(sorted(_QUESTION))}")
     shard, revision, tasks = value["shard"], value["revision"], value["tasks"]
-    _check(_is_text(shard, _NAME) and _is_text(revision, _NAME), "shard and revision are names")
-    good = isinstance(tasks, list) and 1 <= len(tasks) <= MOST_TASKS
-    _check(good, f"it has 1 to {MOST_TASKS} tasks")
+    _check(_is_text(shard, NAME) and _is_text(revision, NAME), "shard and revision are names")
+    good = isinstance(tasks, list) and 1 <= len(tasks) <= TASKS
+    _check(good, f"it has 1 to {TASKS} tasks")
     return Question(shard, revision, tuple(_task(one) for one in tasks))
 
 
@@ -121,13 +115,11 @@ def answers_from_json(body: bytes, tasks: Sequence[Task]) -> list[list[Answer]]:
 
 
 def _task(value: Any) -> Task:  # noqa: ANN401 - JSON of anybody
-    good = isinstance(value, dict) and set(value) == _TASK
-    _check(good, f"a task's fields are {', '.join(sorted(_TASK))}")
-    task = Task(**value)
-    _check(_is_text(task.name, _NAME), "a task has a name")
-    _check(_is_text(task.prompt, _PROMPT), f"a prompt has at most {_PROMPT} characters")
-    good = type(task.max_new_tokens) is int and 1 <= task.max_new_tokens <= MOST_TOKENS
-    _check(good, f"an answer has 1 to {MOST_TOKENS} tokens")
+    try:
+        task = read(Task, value, "task")
+    except ValueError as error:
+        raise _no_question(str(error)) from error
+    _check(is_askable(task), "a task is one that jobs may have")
     return task
 
 

@@ -8,12 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import CODES, InputError, ReelpageError, SetupError, TransientError
-from schemas.jobs import Task
+from schemas.jobs import ANSWER_TOKENS, TASKS, Task
 from services.calls.replies import VERSION, error_of, from_json, status_of, to_json
 from services.model.client import GraphClient
 from services.model.wire import (
-    MOST_TASKS,
-    MOST_TOKENS,
     Question,
     ServedModel,
     answers_from_json,
@@ -73,9 +71,9 @@ def test_a_question_is_what_it_has_to_be(field: str, value: object) -> None:
     "tasks",
     [
         [],
-        [Task("a", "b")] * (MOST_TASKS + 1),
+        [Task("a", "b")] * (TASKS + 1),
         [Task("a", "b", 0)],
-        [Task("a", "b", MOST_TOKENS + 1)],
+        [Task("a", "b", ANSWER_TOKENS + 1)],
         [Task("a", "b", True)],
         [Task("a", "b", 1.5)],  # type: ignore[arg-type]
         [Task("a" * 1000, "b")],
