@@ -2,7 +2,18 @@
 
 from typing import Final
 
-from pipeline.land.protocol import Advance, Batch, Commit, Look, Protocol, Put, Resumed, Steps
+from pipeline.land.protocol import (
+    Advance,
+    Batch,
+    Commit,
+    Get,
+    Look,
+    Protocol,
+    Put,
+    Resumed,
+    Steps,
+    record_name,
+)
 from schemas.errors import TransientError
 from tests.simulation.results import join_ranges
 from tests.simulation.world import TABLES
@@ -23,7 +34,7 @@ def protocol_of(control: str) -> Protocol:
 
 
 class Independent(Protocol):
-    """`independent`: no record; every table checks and writes for itself, a part at a time.
+    """`independent`: no record that decides; every table checks and writes for itself, a part at a time.
 
     A table in which a position is there already is skipped, for that table alone; work goes on
     from the smallest position. It is exact as long as two attempts at a part give the same. If
@@ -34,6 +45,7 @@ class Independent(Protocol):
 
     def land(self, batch: Batch) -> Steps[bool]:
         """Commit to each table in turn; markers before the last one."""
+        yield Put(record_name(batch.app, batch.last), batch)
         for table in TABLES:
             if table == TABLES[-1]:
                 for letter in batch.letters:
@@ -53,7 +65,8 @@ class Independent(Protocol):
             positions.append((yield Look(table, (app,), reload=True))[app])
         if None in positions:
             return None
-        return Resumed(min(positions), "")
+        landed: Batch = yield Get(record_name(app, min(positions)))
+        return Resumed(landed.last, landed.last_key)
 
     def _own(self, table: str, batch: Batch) -> Steps[bool]:
         for attempt in range(8):

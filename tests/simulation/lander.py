@@ -57,7 +57,7 @@ class Handles:
         handle = found.version if self._world.control == "uri" else self._versions[table]
         stored = self._world.commit(table, handle, positions_of(step.intents), rows)
         self._clock.trace(f"  {len(step.intents)} written to {table}: stored={stored}")
-        self._world.shared += stored and len(step.intents) > 1
+        self._world.counts["shared"] += stored and len(step.intents) > 1
         if not stored or self._clock.fault("lost"):
             return False
         self._versions[table] = found.version

@@ -15,7 +15,7 @@ from schemas.errors import TransientError
 from schemas.jobs import Job
 from services.ingest.board import Board, Ticket
 from services.ingest.compose import Jobs
-from services.ingest.partition import Marked, Partition
+from services.ingest.partition import Marked, Partition, Tries
 from services.ingest.settle import settle
 from services.ingest.slots import Hands, Slots, Watch
 from services.ingest.subject import Delivery, Tools
@@ -46,6 +46,10 @@ class VirtualBoard(Board):
         self._clock.trace(f"partition {number} stops: {error.code}: {error}")
         self._world.stopped[number] = error.code
         super().stop(number, error)
+
+    def put_back(self, ticket: Ticket, tries: Tries) -> None:
+        self._world.counts["tried again" if tries.not_before else "put back"] += 1
+        super().put_back(ticket, tries)
 
 
 class Waiting(VirtualBoard):

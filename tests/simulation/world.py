@@ -1,5 +1,6 @@
 """World: models of what workers share: tables, objects, a topic's partitions, a group."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from random import Random
@@ -244,7 +245,7 @@ class World:
         revision: of the model that is served.
         stopped: partitions that a worker reads no further, and why.
         landers: those that ran or run; None where workers commit themselves.
-        shared: commits with the intents of several workers.
+        counts: what happened, by its name.
     """
 
     def __init__(self, group: Group, logs: list[Log], *, control: str = "") -> None:
@@ -258,7 +259,8 @@ class World:
         self.stopped: dict[int, str] = {}
         self.problems: list[str] = []
         self.landers: list[Lander] | None = None
-        self.shared = self._stamps = 0
+        self.counts: Counter[str] = Counter()
+        self._stamps = 0
 
     def commit(self, name: str, handle: int, positions: Mapping[str, int], rows: list[Row]) -> bool:
         """Commit to a table, and watch that `media` says nothing too early."""

@@ -53,10 +53,36 @@ def test_objects_come_back_by_their_names(
     assert list(objects.names("a/1")) == ["a/1"]
 
 
+def test_an_object_is_replaced_only_while_it_is_the_one_that_was_read(objects: Objects) -> None:
+    assert objects.get_version("a/x") == (None, "")
+    assert not objects.replace("a/x", b"none", "another"), "there is none of that version"
+    assert objects.get("a/x") is None
+    assert objects.replace("a/x", b"first", "")
+    assert not objects.replace("a/x", b"again", "")
+    data, version = objects.get_version("a/x")
+    assert data == b"first"
+    objects.put("a/x", b"second")
+    assert not objects.replace("a/x", b"third", version)
+    data, version = objects.get_version("a/x")
+    assert data == b"second"
+    assert objects.replace("a/x", b"third", version)
+    assert objects.get("a/x") == b"third"
+    objects.delete("a/x")
+    assert not objects.replace("a/x", b"fourth", version)
+    assert objects.get_version("a/x") == (None, "")
+
+
 @pytest.mark.parametrize("name", ["../x", "a/../../x", "/etc/passwd", ""])
 def test_no_name_leads_out_of_a_folder(tmp_path: Path, name: str) -> None:
     folder = Folder(tmp_path / "lake")
-    for action in (folder.get, folder.delete, lambda name: folder.put(name, b"")):
+    actions = (
+        folder.get,
+        folder.get_version,
+        folder.delete,
+        lambda name: folder.put(name, b""),
+        lambda name: folder.replace(name, b"", ""),
+    )
+    for action in actions:
         with pytest.raises(ValueError, match="is no name"):
             action(name)
 
@@ -111,6 +137,8 @@ def test_wrong_credentials_are_refused_at_once(
         lambda: store.delete("x"),
         lambda: list(store.names("")),
         lambda: store.create("x", b""),
+        lambda: store.get_version("x"),
+        lambda: store.replace("x", b"", '"etag"'),
     ):
         message = failure(action, SetupError)
         assert message.startswith(f"store_refused: bucket {bucket} at {s3.endpoint}")

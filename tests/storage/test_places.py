@@ -1,9 +1,10 @@
 """Places by their addresses, and stores that cannot keep several writers apart."""
 
+import hashlib
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,31 +23,60 @@ from tests.storage.conftest import Secure, settings_of
 STORE = Settings(s3_endpoint="http://127.0.0.1:9", s3_access_key="a", s3_secret_key="b")
 
 
+HALF = "checked, then stored"
+
+
 @contextmanager
-def small_store(condition: str) -> Iterator[str]:
-    """A store of our own that takes, ignores, half honours or does not know a conditional put."""
-    stored: set[str] = set()
+def small_store(header: str = "", fault: str = "") -> Iterator[str]:
+    """A store of our own, which ignores, half honours or does not know one header of puts."""
+    stored: dict[str, bytes] = {}
+    one_at_a_time = threading.Lock()
+
+    def etag(name: str) -> str:
+        return f'"{hashlib.md5(stored[name]).hexdigest()}"' if name in stored else ""
 
     class Handler(BaseHTTPRequestHandler):
         def do_PUT(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            name = self.path.partition("?")[0]
-            there = condition != "ignored" and name in stored
-            if condition == "checked, then stored":
-                time.sleep(0.2)
-            stored.add(name)
-            self.answer(501 if condition == "unknown" else 412 if there else 200)
+            name, data = self.path.partition("?")[0], self.body()
+            faulty = self.headers[header] is not None
+            if faulty and fault == "unknown":
+                return self.answer(501)
+            with nullcontext() if faulty and fault == HALF else one_at_a_time:
+                refused = self.is_refused(name)
+                if faulty and fault == HALF:
+                    time.sleep(0.2)
+                if not refused:
+                    stored[name] = data
+                return self.answer(412 if refused else 200, etag=etag(name))
+
+        def is_refused(self, name: str) -> bool:
+            conditions = {"If-None-Match": name in stored}
+            if self.headers["If-Match"] is not None:
+                conditions["If-Match"] = self.headers["If-Match"] != etag(name)
+            return any(
+                broken and self.headers[key] is not None and (key, fault) != (header, "ignored")
+                for key, broken in conditions.items()
+            )
+
+        def body(self) -> bytes:
+            return self.rfile.read(int(self.headers["Content-Length"]))
 
         def do_GET(self) -> None:
-            self.answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
+            name = self.path.partition("?")[0]
+            if name in stored:
+                self.answer(200, stored[name], etag(name))
+            else:
+                self.answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
 
         def do_DELETE(self) -> None:
+            stored.pop(self.path.partition("?")[0], None)
             self.answer(204)
 
-        def answer(self, status: int, body: bytes = b"") -> None:
+        def answer(self, status: int, body: bytes = b"", etag: str = "") -> None:
             self.send_response(status)
             self.send_header("Content-Type", "application/xml")
             self.send_header("Content-Length", str(len(body)))
+            self.send_header("ETag", etag)
             self.end_headers()
             self.wfile.write(body)
 
@@ -67,25 +97,30 @@ def test_a_real_store_keeps_writers_apart(s3: S3Server, bucket: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("condition", "words"),
+    ("header", "fault", "words"),
     [
-        ("ignored", "stored and stored"),
-        ("checked, then stored", "at once"),
-        ("unknown", "HTTP status 501"),
+        ("If-None-Match", "ignored", "one new object were answered stored and stored"),
+        ("If-None-Match", HALF, "one new object at once"),
+        ("If-None-Match", "unknown", "HTTP status 501"),
+        ("If-Match", "ignored", "present version were answered stored and stored"),
+        ("If-Match", HALF, "over one object at once"),
+        ("If-Match", "unknown", "HTTP status 501"),
     ],
 )
-def test_a_store_that_does_not_is_refused(condition: str, words: str) -> None:
-    with small_store(condition) as endpoint:
+def test_a_store_that_does_not_is_refused(header: str, fault: str, words: str) -> None:
+    with small_store(header, fault) as endpoint:
         place = open_place("s3://lake/x", replace(STORE, s3_endpoint=endpoint))
         with pytest.raises(SetupError, match=words) as caught:
             probe(place)
     assert caught.value.code == "store_unsafe"
-    assert "If-None-Match" in caught.value.message
+    assert header in caught.value.message
 
 
 def test_the_small_store_would_pass_if_it_did() -> None:
-    with small_store("honoured") as endpoint:
-        probe(open_place("s3://lake/x", replace(STORE, s3_endpoint=endpoint)))
+    with small_store() as endpoint:
+        place = open_place("s3://lake/x", replace(STORE, s3_endpoint=endpoint))
+        probe(place)
+        assert place.objects.get("probe/none") is None
 
 
 def test_a_folder_and_a_store_that_is_away(tmp_path: Path) -> None:
