@@ -14,6 +14,7 @@ from schemas.jobs import Job, MediaReference, Task
 from services.settings import Settings
 from services.stack.servers import Broker, S3Server
 from services.storage.places import open_place
+from services.topic.client import opened
 from tests.fault_proxy import FaultProxy
 from tests.soak.members import Member
 
@@ -76,26 +77,30 @@ class Stream:
         member.start()
         return member
 
+    def _admin(self) -> KafkaAdminClient:
+        return opened(KafkaAdminClient, bootstrap_servers=self.broker.bootstrap)
+
     def make_topic(self) -> None:
         spec = {"num_partitions": self.partitions, "replication_factor": 1}
-        with closing(KafkaAdminClient(bootstrap_servers=self.broker.bootstrap)) as admin:
+        with closing(self._admin()) as admin:
             admin.create_topics({self.topic: spec}, wait_for_metadata=True)
 
     def remake_topic(self) -> None:
         """Delete the topic and make it again: its offsets begin anew."""
-        with closing(KafkaAdminClient(bootstrap_servers=self.broker.bootstrap)) as admin:
+        with closing(self._admin()) as admin:
             admin.delete_topics([self.topic])
         self.make_topic()
 
     def send(self, value: bytes | Job, key: str = "key", partition: int = 0) -> None:
         data = value.to_json().encode() if isinstance(value, Job) else value
         with closing(
-            KafkaProducer(
+            opened(
+                KafkaProducer,
                 bootstrap_servers=self.broker.bootstrap,
                 enable_idempotence=False,
                 max_request_size=32 << 20,
             )
-        ) as producer:  # one each time: it leaks the sockets that a killed broker refuses
+        ) as producer:
             producer.send(self.topic, data, key=key.encode(), partition=partition).get(timeout=30)
 
     def rows(self, table: str) -> list[dict[str, object]]:

@@ -11,9 +11,6 @@ from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
-
 from pipeline.land.commit import GroupCommitter
 from pipeline.land.protocol import LEDGER
 from pipeline.land.window import next_offset
@@ -24,6 +21,7 @@ from services.stack.ports import HOST, Ports
 from services.stack.servers import Servers
 from services.storage.places import open_place
 from services.topic.broker import Sender, make_topic
+from services.topic.log import open_log
 from tests.soak.check import check
 from tests.soak.members import Member
 from tests.soak.network import Network
@@ -31,7 +29,6 @@ from tests.soak.work import Media, expected, submissions
 
 PARTITIONS = 4
 _DRAIN_S = 31.0  # a second for the end of the interpreter
-_CONNECT = {"reconnect_backoff_max_ms": 1000, "request_timeout_ms": 10_000}
 
 
 @dataclass(frozen=True)
@@ -317,34 +314,21 @@ class Soak:
     def _left(self, tables: GroupCommitter) -> list[str]:
         apps = {f"{self._direct.group}/{self._direct.topic}/{n}": n for n in range(PARTITIONS)}
         try:
-            ends = log_ends(self._direct)
             held = tables.look(LEDGER, list(apps), reload=True)
-        except (TransientError, KafkaError) as error:
+            with open_log(self._direct) as log:
+                bounds = log.bounds(
+                    {number: next_offset(held[app]) for app, number in apps.items()}
+                )
+        except TransientError as error:
             return [f"not known how far it is: {error}"]
+        landed = {number: next_offset(held[app]) for app, number in apps.items()}
         return [
-            f"partition {number}: {next_offset(held[app])} of {ends[number]} records have landed"
-            for app, number in apps.items()
-            if next_offset(held[app]) != ends[number]
+            f"partition {number}: {landed[number]} of {one.end} records have landed"
+            for number, one in bounds.items()
+            if landed[number] != one.end
         ]
 
     def _finish(self, wanted: dict[str, list[dict[str, object]]]) -> None:
         place = open_place(self._direct.lake, self._direct)
         self.report.rows = {table: len(rows) for table, rows in wanted.items()}
         self.report.problems += check(place, wanted)
-
-
-def log_ends(settings: Settings) -> dict[int, int]:
-    """Offsets behind the last records, by the high watermark of a fetch."""
-    places = [TopicPartition(settings.topic, number) for number in range(PARTITIONS)]
-    with closing(KafkaConsumer(bootstrap_servers=settings.kafka.split(","), **_CONNECT)) as reader:
-        reader.assign(places)
-        reader.seek_to_beginning(*places)
-        ends: dict[int, int] = {}
-        give_up = time.monotonic() + 15
-        while len(ends) < PARTITIONS and time.monotonic() < give_up:
-            reader.poll(timeout_ms=200)
-            marks = {place.partition: reader.highwater(place) for place in places}
-            ends = {n: mark for n, mark in marks.items() if mark is not None and mark >= 0}
-        if len(ends) < PARTITIONS:
-            raise KafkaError("no high watermark")
-        return ends
