@@ -6,15 +6,14 @@ from collections.abc import Sequence
 
 from pipeline.land.rows import Answer
 from schemas.jobs import Task
-from schemas.shards import Shard
-from services.model.asking import Picture, shard_answers
+from services.model.asking import Picture
 from services.model.wire import ServedModel
 
 MODEL = ServedModel("stub", "stub-1", 3136, 12544)
 
 
 class Stub:
-    """An `Answerer`; its `read` stands for a `Reader` as well."""
+    """Its `read` stands for a `Reader`."""
 
     def __init__(self, seconds: float = 0.0) -> None:
         """Take how long the answers about a shard take."""
@@ -23,9 +22,6 @@ class Stub:
     def read(self, pictures: Sequence[Picture], tasks: Sequence[Task]) -> list[list[Answer]]:
         time.sleep(self._seconds)
         return [[_answer(picture, task) for task in tasks] for picture in pictures]
-
-    def answers(self, name: str, shard: Shard, tasks: Sequence[Task]) -> list[list[Answer]]:
-        return shard_answers(shard, tasks, self.read)
 
 
 def _answer(picture: Picture, task: Task) -> Answer:

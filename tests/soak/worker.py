@@ -1,6 +1,6 @@
-"""`python -m tests.soak.worker`: an ingest worker with a stub for the model.
+"""`python -m tests.soak.worker`: the product's worker, with its session and its clock to choose.
 
-All else is the product's; it is configured by `REELPAGE_*`.
+It is configured by `REELPAGE_*`; the stub of the model is a graph: `tests.soak.graph`.
 """
 
 import argparse
@@ -9,20 +9,14 @@ import os
 import signal
 import time
 
-from pipeline.land.commit import GroupCommitter, Tables
 from services.ingest import poller
-from services.ingest.build import assemble, open_lake
-from services.ingest.patience import patiently
+from services.ingest.build import build
 from services.ingest.worker import Ingest
-from services.lander.http import LanderClient
 from services.settings import Settings
-from tests.soak.stub import MODEL, Stub
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--lander", default="", help="address; else this process commits")
-    parser.add_argument("--service", type=float, default=0.02, help="seconds for a shard's answers")
     parser.add_argument("--session", type=float, default=poller.SESSION_S)
     parser.add_argument("--skew", type=float, default=0.0, help="seconds its clock is ahead")
     args = parser.parse_args()
@@ -33,12 +27,7 @@ def main() -> None:
     for name in ("kafka", "urllib3"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     poller.SESSION_S = args.session
-    settings = Settings.from_environment()
-    place = patiently(lambda: open_lake(settings))
-    tables: Tables = (
-        LanderClient(args.lander, timeout_s=5.0) if args.lander else GroupCommitter(place)
-    )
-    ingest = assemble(settings, place, Stub(args.service), MODEL, tables)
+    ingest = build(Settings.from_environment())
     signal.signal(signal.SIGTERM, lambda *_: ingest.drain())
     signal.signal(signal.SIGUSR1, lambda *_: _tell(ingest))
     ingest.run()
