@@ -12,6 +12,7 @@ import pytest
 from kafka import KafkaAdminClient
 
 from services.stack.servers import Broker, S3Server, Servers
+from services.topic.client import opened
 
 
 class TopicFactory(Protocol):
@@ -52,7 +53,7 @@ def topic(broker: Broker) -> TopicFactory:
 
     def make(partitions: int = 1) -> str:
         name = f"test-{uuid.uuid4().hex[:12]}"
-        with closing(KafkaAdminClient(bootstrap_servers=broker.bootstrap)) as admin:
+        with closing(opened(KafkaAdminClient, bootstrap_servers=broker.bootstrap)) as admin:
             admin.create_topics(
                 {name: {"num_partitions": partitions, "replication_factor": 1}},
                 wait_for_metadata=True,

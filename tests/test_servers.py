@@ -20,6 +20,7 @@ from minio.error import MinioException
 
 from schemas.errors import SetupError
 from services.stack.servers import Broker, S3Server, Servers
+from services.topic.client import opened
 from tests.conftest import ROOT
 from tests.fault_proxy import Fault, FaultProxy, Side
 from tests.servers import TopicFactory
@@ -43,12 +44,13 @@ def names(client: Minio, bucket: str) -> list[str | None]:
 
 def numbers(broker: Broker, topic: str) -> list[int]:
     """All records of a topic of one partition, in their order."""
-    consumer = KafkaConsumer(
-        topic,
+    consumer = opened(
+        KafkaConsumer,
         bootstrap_servers=broker.bootstrap,
         auto_offset_reset="earliest",
         consumer_timeout_ms=3000,
     )
+    consumer.subscribe([topic])
     found = [int(record.value) for record in consumer]
     consumer.close()
     return found
@@ -66,7 +68,7 @@ def test_s3_gives_back_what_was_put(s3: S3Server, bucket: str) -> None:
 
 def test_broker_gives_back_what_was_produced(broker: Broker, topic: TopicFactory) -> None:
     name = topic()
-    producer = KafkaProducer(bootstrap_servers=broker.bootstrap)
+    producer = opened(KafkaProducer, bootstrap_servers=broker.bootstrap)
     for number in range(100):
         producer.send(name, b"%d" % number)
     producer.close()
@@ -99,11 +101,11 @@ def test_objects_outlive_a_kill(servers: Servers, s3: S3Server, bucket: str) -> 
 
 def test_records_outlive_a_kill(servers: Servers, broker: Broker, topic: TopicFactory) -> None:
     """Without idempotence, what was under way is sent again; with it, Tansu may call a batch that
-    it lost a duplicate. Through a proxy, as kafka-python leaks the sockets that are refused.
+    it lost a duplicate.
     """
     name = topic()
     with FaultProxy(broker.bootstrap, advertised=True) as proxy:
-        producer = KafkaProducer(bootstrap_servers=proxy.address, enable_idempotence=False)
+        producer = opened(KafkaProducer, bootstrap_servers=proxy.address, enable_idempotence=False)
         sent = []
         for number in range(300):
             sent.append(producer.send(name, b"%d" % number))
@@ -201,7 +203,7 @@ def test_a_retry_after_a_dropped_reply_meets_its_own_put(
 def test_a_produce_whose_reply_is_lost_is_not_doubled(broker: Broker, topic: TopicFactory) -> None:
     name = topic()
     with FaultProxy(broker.bootstrap, advertised=True) as proxy:
-        producer = KafkaProducer(bootstrap_servers=proxy.address)
+        producer = opened(KafkaProducer, bootstrap_servers=proxy.address)
         producer.send(name, b"0").get(timeout=10)
         before = proxy.connections
         proxy.arm("reset", on="reply", match=b"precious")

@@ -11,11 +11,11 @@ from kafka.errors import IllegalStateError, KafkaError
 from kafka.structs import OffsetAndMetadata
 
 from pipeline.land.window import LogError
-from schemas.errors import SetupError
+from services.ingest.backlog import Backlog
 from services.ingest.board import Board
 from services.ingest.partition import Partition
 from services.settings import Settings
-from services.topic.broker import broker_errors, consumer, records
+from services.topic.broker import broker_errors, consumer, partitions_of, records
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +23,6 @@ SESSION_S: Final = 10.0
 """A worker that is silent for so long loses its partitions."""
 _POLL_MS: Final = 200
 _COMMIT_S: Final = 2.0
-_SERVED_S: Final = 15.0
-"""A partition that holds more gives it within this time, or is asked for anew."""
 
 
 class Poller:
@@ -44,17 +42,9 @@ class Poller:
         """
         self._topic, self._board = settings.topic, board
         self._changes, self._errors = _Changes(), broker_errors(settings)
+        self._backlog = Backlog()
         self._consumer: KafkaConsumer = consumer(settings, session_s=SESSION_S)
-        with self._errors:
-            partitions = self._consumer.partitions_for_topic(settings.topic)
-        if not partitions:  # some brokers say None, some say that it has none
-            self._consumer.close(autocommit=False)
-            message = (
-                f"{settings.kafka}: there is no topic {settings.topic!r}; make it, or let "
-                "`reelpage submit` make it"
-            )
-            raise SetupError("topic_missing", message)
-        self.partitions = len(partitions)
+        self.partitions = len(partitions_of(self._consumer, settings))
         self._consumer.subscribe([settings.topic], listener=self._changes)
         self._committed: dict[int, int] = {}
         self._commit_at = 0.0
@@ -70,7 +60,10 @@ class Poller:
             fetched = self._consumer.poll(timeout_ms=_POLL_MS)
         self._follow()
         for number, found in records(fetched):
-            self._board.take(number, found)
+            self._backlog.add(number, found)
+        self._backlog.keep([one.number for one in self._board.open() if one.reading])
+        if fetch:
+            self._backlog.give(self._board)
         for partition in self._board.open():
             self._check(partition)
         self._pause(everything=not fetch)
@@ -116,13 +109,8 @@ class Poller:
         with suppress(IllegalStateError):
             if not partition.reading:
                 self._seek(place, partition)
-                log.info("partition %d goes on at %d", partition.number, partition.fetch)
                 return
             end = self._consumer.highwater(place)
-            late = time.monotonic() > partition.sought + _SERVED_S
-            if late and (end is None or end > partition.fetch) and not len(partition.window):
-                log.warning("partition %d: nothing came of it; sought anew", partition.number)
-                self._seek(place, partition)
             try:
                 if end is not None and end >= 0:
                     partition.check_end(end)
@@ -131,10 +119,12 @@ class Poller:
 
     def _seek(self, place: TopicPartition, partition: Partition) -> None:
         self._consumer.seek(place, partition.fetch)
-        partition.reading, partition.sought = True, time.monotonic()
+        self._backlog.drop(partition.number)
+        partition.reading = True
+        log.info("partition %d goes on at %d", partition.number, partition.fetch)
 
     def _pause(self, *, everything: bool) -> None:
-        paused = self._board.paused()
+        paused = self._board.paused() | self._backlog.numbers()
         for place in self._consumer.assignment():
             with suppress(IllegalStateError):
                 if everything or place.partition in paused:

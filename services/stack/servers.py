@@ -29,6 +29,7 @@ from minio.error import MinioException
 from schemas.errors import SetupError
 from services.stack.ports import GRPC, HOST
 from services.stack.processes import Process, Processes, write_private
+from services.topic.client import opened
 
 Name = Literal["s3", "broker"]
 Storage = Literal["s3", "memory"]
@@ -224,8 +225,8 @@ def _stores(client: Minio) -> bool:
 def _lists_topics(bootstrap: str) -> bool:
     host, _, port = bootstrap.partition(":")
     try:
-        socket.create_connection((host, int(port)), timeout=1).close()  # else the admin leaks one
-        with closing(KafkaAdminClient(bootstrap_servers=bootstrap)) as admin:
+        socket.create_connection((host, int(port)), timeout=1).close()  # it is refused at once
+        with closing(opened(KafkaAdminClient, bootstrap_servers=bootstrap)) as admin:
             admin.list_topics()
     except (KafkaError, OSError):
         return False

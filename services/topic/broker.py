@@ -1,6 +1,7 @@
 """Topic: jobs on Kafka, by kafka-python; positions live in the tables, Kafka's offset is a hint."""
 
 import hashlib
+import sys
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from typing import Any, Final
@@ -17,6 +18,7 @@ from kafka.errors import (
 from schemas.errors import SetupError, TransientError
 from schemas.jobs import Job
 from services.settings import Settings
+from services.topic.client import opened
 from services.topic.homes import home
 from services.topic.record import Record
 
@@ -60,23 +62,63 @@ def consumer(settings: Settings, *, session_s: float) -> KafkaConsumer:
         SetupError: `broker_refused`.
         TransientError: `broker_failed`.
     """
+    return reader(
+        settings,
+        group_id=settings.group,
+        group_instance_id=settings.instance or None,
+        partition_assignment_strategy=[CooperativeStickyAssignor],
+        session_timeout_ms=round(session_s * 1000),
+        heartbeat_interval_ms=round(session_s * 250),
+    )
+
+
+def reader(settings: Settings, **membership: Any) -> KafkaConsumer:  # noqa: ANN401 - kafka-python's
+    """A consumer that reads jobs; to be closed, or to end with its process.
+
+    A poll gives all that was fetched. Of a fetch that was taken in part, kafka-python puts the rest
+    aside when its partition is paused, and takes it back only in a poll that finds no partition
+    read out before; until then it does not fetch that partition, wherever it is sent by a seek.
+
+    Raises:
+        SetupError: `broker_refused`.
+        TransientError: `broker_failed`.
+    """
     with broker_errors(settings):
-        return KafkaConsumer(
+        return opened(
+            KafkaConsumer,
             **connection(settings),
-            group_id=settings.group,
-            group_instance_id=settings.instance or None,
+            **membership,
             auto_offset_reset="earliest",
             enable_auto_commit=False,
             isolation_level="read_committed",
             allow_auto_create_topics=False,
             # Every fetch says all that it wants: nothing depends on what a broker remembers.
             enable_incremental_fetch_sessions=False,
-            partition_assignment_strategy=[CooperativeStickyAssignor],
-            session_timeout_ms=round(session_s * 1000),
-            heartbeat_interval_ms=round(session_s * 250),
             max_partition_fetch_bytes=2 * LARGEST,
-            max_poll_records=8,
+            max_poll_records=sys.maxsize,
         )
+
+
+def partitions_of(asker: KafkaConsumer, settings: Settings) -> list[int]:
+    """Numbers of the topic's partitions; a consumer that finds none is closed.
+
+    Raises:
+        SetupError: `topic_missing`, `broker_refused`.
+        TransientError: `broker_failed`.
+    """
+    try:
+        with broker_errors(settings):
+            found = asker.partitions_for_topic(settings.topic)
+        if found:  # some brokers say None, some say that it has none
+            return sorted(found)
+        message = (
+            f"{settings.kafka}: there is no topic {settings.topic!r}; make it, or let "
+            "`reelpage submit` make it"
+        )
+        raise SetupError("topic_missing", message)
+    except BaseException:
+        asker.close(autocommit=False)
+        raise
 
 
 def make_topic(settings: Settings, partitions: int) -> None:
@@ -87,13 +129,17 @@ def make_topic(settings: Settings, partitions: int) -> None:
         TransientError: `broker_failed`.
     """
     spec = {"num_partitions": partitions, "replication_factor": -1}
-    with broker_errors(settings), closing(KafkaAdminClient(**connection(settings))) as admin:
+    with broker_errors(settings), closing(_admin(settings)) as admin:
         if settings.topic in admin.list_topics():
             return
         try:
             admin.create_topics({settings.topic: spec}, wait_for_metadata=True)
         except TopicAlreadyExistsError:
             return
+
+
+def _admin(settings: Settings) -> KafkaAdminClient:
+    return opened(KafkaAdminClient, **connection(settings))
 
 
 class Sender:
@@ -110,7 +156,8 @@ class Sender:
         with broker_errors(settings):
             # A job that is sent twice is indexed once, so nothing depends on idempotence, which
             # some brokers get wrong after a crash.
-            self._producer = KafkaProducer(
+            self._producer: KafkaProducer = opened(
+                KafkaProducer,
                 **connection(settings),
                 acks="all",
                 enable_idempotence=False,

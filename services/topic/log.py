@@ -6,11 +6,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
-from schemas.errors import SetupError, TransientError
+from schemas.errors import TransientError
 from services.settings import Settings
-from services.topic.broker import LARGEST, broker_errors, connection, records
+from services.topic.broker import broker_errors, partitions_of, reader, records
 from services.topic.record import Record
 
 _POLL_MS: Final = 200
@@ -41,23 +41,8 @@ class Log:
             TransientError: `broker_failed`.
         """
         self._settings = settings
-        with broker_errors(settings):
-            self._consumer = KafkaConsumer(
-                **connection(settings),
-                group_id=None,
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                isolation_level="read_committed",
-                allow_auto_create_topics=False,
-                enable_incremental_fetch_sessions=False,  # as the workers: see `consumer`
-                max_partition_fetch_bytes=2 * LARGEST,
-            )
-            found = self._consumer.partitions_for_topic(settings.topic)
-        if not found:
-            self.close()
-            message = f"{settings.kafka}: there is no topic {settings.topic!r}; submit makes it"
-            raise SetupError("topic_missing", message)
-        self.numbers: list[int] = sorted(found)
+        self._consumer = reader(settings, group_id=None)
+        self.numbers = partitions_of(self._consumer, settings)
 
     def close(self) -> None:
         """Let the broker go."""

@@ -1,4 +1,7 @@
-"""A stream of one topic and one lake: real broker and S3 behind proxies, and a real worker."""
+"""A stream of one topic and one lake: real broker and S3 behind proxies, and real workers.
+
+The model is a stub, which workers ask over HTTP.
+"""
 
 import time
 import uuid
@@ -12,8 +15,10 @@ from kafka import KafkaAdminClient, KafkaProducer
 from pipeline.land.place import Place
 from schemas.jobs import Job, MediaReference, Task
 from services.settings import Settings
+from services.stack.ports import HOST, Ports
 from services.stack.servers import Broker, S3Server
 from services.storage.places import open_place
+from services.topic.client import opened
 from tests.fault_proxy import FaultProxy
 from tests.soak.members import Member
 
@@ -55,6 +60,7 @@ class Stream:
         }
         self._folder = folder
         self._members: list[Member] = []
+        self._ports = Ports()
 
     @property
     def settings(self) -> Settings:
@@ -70,33 +76,43 @@ class Stream:
         return open_place(self.settings.lake, self.settings)
 
     def worker(self, *options: str) -> Member:
-        """Start a worker that commits by itself."""
+        """Start a worker, and the graph that it asks."""
+        (port,) = self._ports.choose(1)
+        self._member("graph", ["tests.soak.graph", "--port", str(port)])
         command = ["tests.soak.worker", "--session", "6", *options]
-        member = Member(f"worker-{len(self._members)}", command, self.environment, self._folder)
+        return self._member("worker", command, REELPAGE_GRAPH=f"http://{HOST}:{port}")
+
+    def _member(self, kind: str, command: Sequence[str], **more: str) -> Member:
+        name = f"{kind}-{len(self._members)}"
+        member = Member(name, command, self.environment | more, self._folder)
         self._members.append(member)
         member.start()
         return member
 
+    def _admin(self) -> KafkaAdminClient:
+        return opened(KafkaAdminClient, bootstrap_servers=self.broker.bootstrap)
+
     def make_topic(self) -> None:
         spec = {"num_partitions": self.partitions, "replication_factor": 1}
-        with closing(KafkaAdminClient(bootstrap_servers=self.broker.bootstrap)) as admin:
+        with closing(self._admin()) as admin:
             admin.create_topics({self.topic: spec}, wait_for_metadata=True)
 
     def remake_topic(self) -> None:
         """Delete the topic and make it again: its offsets begin anew."""
-        with closing(KafkaAdminClient(bootstrap_servers=self.broker.bootstrap)) as admin:
+        with closing(self._admin()) as admin:
             admin.delete_topics([self.topic])
         self.make_topic()
 
     def send(self, value: bytes | Job, key: str = "key", partition: int = 0) -> None:
         data = value.to_json().encode() if isinstance(value, Job) else value
         with closing(
-            KafkaProducer(
+            opened(
+                KafkaProducer,
                 bootstrap_servers=self.broker.bootstrap,
                 enable_idempotence=False,
                 max_request_size=32 << 20,
             )
-        ) as producer:  # one each time: it leaks the sockets that a killed broker refuses
+        ) as producer:
             producer.send(self.topic, data, key=key.encode(), partition=partition).get(timeout=30)
 
     def rows(self, table: str) -> list[dict[str, object]]:
@@ -121,6 +137,7 @@ class Stream:
     def close(self) -> None:
         for member in self._members:
             member.kill()
+        self._ports.close()
         self.s3_proxy.__exit__(None, None, None)
         self.broker_proxy.__exit__(None, None, None)
 

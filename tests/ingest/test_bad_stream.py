@@ -118,8 +118,9 @@ def test_bad_messages_are_failures_and_the_partition_goes_on(
 def test_the_broker_goes_away_in_the_middle(
     stream: Stream, worker: Member, servers: Servers
 ) -> None:
+    before = stream.broker_proxy.connections
     servers.kill("broker")
-    wait_for(lambda: True, "a moment")
+    wait_for(lambda: stream.broker_proxy.connections > before, "that the worker looks for it")
     servers.restart("broker")
     uri = picture(stream, "after.png")
     stream.send(job("after", uri))
@@ -146,6 +147,14 @@ def test_a_job_past_its_deadline_is_tried_once(stream: Stream, worker: Member) -
     row = stream.failures()[uri]
     assert (row["code"], row["stage"]) == ("store_failed", "consume")
     assert said(worker, "WARNING", "job late: failed")
+
+
+def test_a_worker_that_asks_a_graph_has_loaded_neither_torch_nor_ray(worker: Member) -> None:
+    """By now it has done all that a worker does."""
+    loaded = Path(f"/proc/{worker.pid}/maps").read_text()
+    assert "libarrow" in loaded, "libraries are seen"
+    assert "libtorch" not in loaded
+    assert "_raylet" not in loaded
 
 
 def test_nothing_was_doubled(stream: Stream, worker: Member) -> None:

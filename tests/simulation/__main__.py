@@ -1,6 +1,7 @@
 """`python -m tests.simulation --seeds 10000`: run seeds; `--first N --seeds 1 --trace` replays."""
 
 import argparse
+from collections import Counter
 import json
 import sys
 import time
@@ -19,19 +20,17 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     began = time.monotonic()
-    faults: dict[str, int] = {}
+    faults = Counter[str]()
     failed: list[Outcome] = []
-    events = shared = retried = 0
+    events, counts = 0, Counter[str]()
     for seed in range(args.first, args.first + args.seeds):
         if args.trace:
             outcome = Simulator(seed, args.control, lambda line: say(line)).run()
         else:
             outcome = simulate(seed, control=args.control)
         events += outcome.events
-        shared += outcome.shared
-        retried += outcome.retried
-        for kind, count in outcome.faults.items():
-            faults[kind] = faults.get(kind, 0) + count
+        counts += outcome.counts
+        faults += outcome.faults
         if outcome.problems:
             failed.append(outcome)
             if not args.json:
@@ -42,8 +41,7 @@ def main() -> int:
         "failed": [outcome.seed for outcome in failed],
         "events": events,
         "faults": faults,
-        "shared_commits": shared,
-        "retried": retried,
+        "counts": counts,
         "seconds": round(seconds, 1),
         "seeds_per_s": round(args.seeds / seconds, 1),
     }

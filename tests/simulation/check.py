@@ -1,52 +1,52 @@
-"""Check: what has to hold at the end of a run, of the tables and of the ledger's history."""
+"""Check: what has to hold at the end of a run, of tables, markers, letters and shards."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from pipeline.land.protocol import LEDGER, Marker
+from pipeline.land.protocol import LEDGER, STRUCTURE, Marker
+from pipeline.land.records import markers_of
 from pipeline.land.window import next_offset
-from tests.simulation.results import letter_name, marker_name
-from tests.simulation.world import Job, World, app_of
+from schemas.jobs import Job, PartRange
+from schemas.shards import Shard
+from schemas.tables import KEYS
+from services.ingest.columns import WHOLE
+from services.ingest.keys import fan_out, identity
+from services.ingest.letters import letter_name, letter_of
+from tests.simulation.media import PART_US, Medium
+from tests.simulation.world import Row, World, app_of
 
-Work = dict[tuple[str, str], list[Job]]  # by medium and part
-Ends = dict[str, Marker]  # by column
+if TYPE_CHECKING:
+    from tests.simulation.scenario import Scenario
 
 
-def check(world: World, submitted: list[tuple[int, Job]], broken: Mapping[int, int]) -> list[str]:
+def check(scenario: "Scenario") -> list[str]:
     """What does not hold.
 
-    Args:
-        world: at the end of the run.
-        submitted: jobs with their partitions.
-        broken: partitions whose log has lost records, with its end then, or -1 where that stayed:
-            they may have stopped, and nothing of them may be there twice, but it may be missing.
+    Of media with a job in a partition whose log has lost records, nothing may be there twice, but
+    it may be missing.
     """
-    work: Work = {}
-    lossy = set()
-    for partition, job in submitted:
-        work.setdefault((job.media, job.part), []).append(job)
-        if partition in broken:
-            lossy.add((job.media, job.part))
-    problems = [*world.problems, *_doubled(world), *_order(world)]
-    problems += [
-        f"partition {p} stopped: {why}" for p, why in world.stopped.items() if p not in broken
-    ]
-    problems += _offsets(world, broken)
-    ends: dict[tuple[str, str], Ends] = {}
-    for place, jobs in work.items():
-        if place not in lossy:
-            ends[place], strange = _replay(world, jobs)
-            problems += [*strange, *_part(world, jobs[0], ends[place])]
-    for media in {media for media, _ in work} - {media for media, _ in lossy}:
-        problems += _media(world, media, [end for place, end in ends.items() if place[0] == media])
+    world, library = scenario.world, scenario.library
+    lossy = {job.media.uri for number, job in world.sent if number in scenario.broken}
+    problems = [*world.problems, *_doubled(world), *_order(world), *_partitions(scenario)]
+    lake = Lake(world)
+    whole = [medium for uri, medium in library.media.items() if uri not in lossy]
+    for medium in whole:
+        for media_id in medium.ids:
+            problems += Standing(lake, medium, media_id).problems()
+    problems += _failures(lake, [media_id for medium in whole for media_id in medium.ids])
+    for job in [*(job for _, job in world.sent), *scenario.ended]:
+        if job.media.uri not in lossy:
+            problems += _demand(lake, library.media[job.media.uri], job)
     return problems
 
 
 def _doubled(world: World) -> Iterator[str]:
     for name, table in world.tables.items():
-        for row, count in Counter(table.rows).items():
-            if count > 1:
-                yield f"{name}: {row} is there {count} times"
+        keys = Counter(tuple(row.get(column) for column in KEYS[name]) for row in table.rows)
+        yield from (f"{name}: {key} is there {n} times" for key, n in keys.items() if n > 1)
 
 
 def _order(world: World) -> Iterator[str]:
@@ -57,13 +57,18 @@ def _order(world: World) -> Iterator[str]:
                 yield f"{name}: positions of {app} went back or stood still: {places}"
 
 
-def _offsets(world: World, broken: Mapping[int, int]) -> Iterator[str]:
-    """Partitions that have not come to their end, and offsets committed too early.
+def _partitions(scenario: "Scenario") -> Iterator[str]:
+    """Partitions that have stopped or not come to their end, and offsets committed too early.
 
     That a log was cut may go unnoticed until its next record: who waits for one may have read the
     position before a paused worker landed what it still had of the old log.
     """
+    world, broken = scenario.world, scenario.broken
+    if not scenario.is_over:
+        yield "the run did not come to its end"
     for partition, log in enumerate(world.logs):
+        if partition in world.stopped and partition not in broken:
+            yield f"partition {partition} stopped: {world.stopped[partition]}"
         if (left := world.unfinished(partition)) and broken.get(partition) != log.end:
             yield left
         committed = world.group.committed.get(partition, 0)
@@ -72,62 +77,222 @@ def _offsets(world: World, broken: Mapping[int, int]) -> Iterator[str]:
             yield f"partition {partition}: offset {committed} was committed before it landed"
 
 
-def _replay(world: World, jobs: list[Job]) -> tuple[Ends, list[str]]:
-    """What jobs come to that run one after the other, where the ledger says which ones failed."""
-    failures = {
-        (attempt, columns): unit
-        for media, part, unit, columns, attempt in world.tables[LEDGER].rows
-        if (media, part) == (jobs[0].media, jobs[0].part)
+class Lake:
+    """Rows and markers by medium."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._rows: dict[tuple[str, str], list[Row]] = defaultdict(list)
+        for name, table in world.tables.items():
+            for row in table.rows:
+                self._rows[name, row["input_id" if name == LEDGER else "media_id"]].append(row)
+
+    def rows(self, table: str, media_id: str) -> list[Row]:
+        return self._rows.get((table, media_id), [])
+
+    def markers(self, media_id: str) -> dict[str, dict[str, Marker]]:
+        """Of each span, by column."""
+        names = self.world.store.names(f"markers/{media_id}/")
+        return {_span(name): markers_of(name, self.world.store.get(name)) for name in names}
+
+    def shard(self, name: str) -> Shard | None:
+        data = self.world.store.get(name)
+        return None if data is None else Shard.from_ipc(data)
+
+
+def _span(name: str) -> str:
+    return name.rpartition("/")[2].removesuffix(".json")
+
+
+def _start(span: str) -> int:
+    return 0 if span == "whole" else int(span.partition("-")[0])
+
+
+@dataclass
+class Standing:
+    """What is there of one medium, by its rows and by its markers."""
+
+    lake: Lake
+    medium: Medium
+    media_id: str
+
+    def problems(self) -> list[str]:
+        found = [*self._markers(), *self._structure(), *self._answers(), *self._media()]
+        found += [*self._pages(), *self._shards()]
+        return [f"{self.medium.name} {self.media_id[:6]}: {line}" for line in found]
+
+    @cached_property
+    def spans(self) -> dict[str, dict[str, Marker]]:
+        found = self.lake.markers(self.media_id)
+        self.pages = found.pop("pages", {})
+        return found
+
+    @cached_property
+    def units(self) -> list[int]:
+        """Pictures that have a row."""
+        table, column = ("frames", "frame_no") if self._is_video else ("pages", "page_no")
+        return [row[column] for row in self.lake.rows(table, self.media_id)]
+
+    @property
+    def mended(self) -> set[int]:
+        """Pages that landed by jobs of their own."""
+        _ = self.spans
+        return {int(page) for page, one in self.pages.items() if one.outcome == "indexed"}
+
+    @property
+    def _is_video(self) -> bool:
+        return self.medium.kind == "video"
+
+    def _covered(self, span: str, parts: int) -> list[int]:
+        """Those of a medium's parts that are the first of a span."""
+        return [one for one in self.medium.pictures if _start(span) <= one < _start(span) + parts]
+
+    def _pictures(self, parts: Iterable[int]) -> list[int]:
+        return [number for part in parts for number in self.medium.pictures[part]]
+
+    def _parts(self, column: str) -> list[int]:
+        """Parts that a column has, by its markers."""
+        ends = {span: columns.get(column) for span, columns in self.spans.items()}
+        return [
+            part for span, one in ends.items() if one for part in self._covered(span, one.parts)
+        ]
+
+    def _markers(self) -> Iterator[str]:
+        for span, columns in self.spans.items():
+            stop = int(span.partition("-")[2] or WHOLE.stop)
+            for column, marker in columns.items():
+                left = set(self._covered(span, stop)) - set(self._covered(span, marker.parts))
+                if marker.outcome == "indexed" and left:
+                    yield f"{span} {column} is indexed without parts {left}"
+                if marker.outcome == "failed" and not self._has_failed(span, marker.attempt):
+                    yield f"{span} {column} has failed as {marker.attempt}, and no row says so"
+                if marker.outcome == "partial" and not self.lake.world.counts["left"]:
+                    yield f"{span} {column} stands at {marker.parts}"
+            yield from self._facts(span, columns.get(STRUCTURE))
+
+    def _facts(self, span: str, structure: Marker | None) -> Iterator[str]:
+        if structure is not None:
+            wanted = self._pictures(self._covered(span, structure.parts))
+            there = [one for one in wanted if one in self.units and one not in self.mended]
+            if structure.facts.get("pictures") != len(there):
+                yield f"{span}: pictures {structure.facts.get('pictures')}, not {len(there)}"
+
+    def _has_failed(self, span: str, attempt: int) -> bool:
+        place = ("media", 0) if span == "whole" else ("range", _start(span))
+        rows = self.lake.rows(LEDGER, self.media_id)
+        return any((r["unit"], r["unit_no"], r["attempt"]) == (*place, attempt) for r in rows)
+
+    def _structure(self) -> Iterator[str]:
+        parts = self._parts(STRUCTURE)
+        wanted = self._pictures(parts)
+        if self._is_video:
+            segments = [row["segment_no"] for row in self.lake.rows("segments", self.media_id)]
+            yield from _compare("segments", segments, parts)
+            yield from _compare("frames", self.units, wanted)
+        else:
+            failed = {page for page in wanted if self._page_failures(page)}
+            there = [page for page in wanted if page in self.units or page not in failed]
+            yield from _compare("pages", self.units, there)
+
+    def _page_failures(self, page: int) -> list[Row]:
+        rows = self.lake.rows(LEDGER, self.media_id)
+        return [row for row in rows if (row["unit"], row["unit_no"]) == ("page", page)]
+
+    def _pages(self) -> Iterator[str]:
+        for page in self.mended - set(self.units):
+            yield f"page {page} is mended and has no row"
+
+    def _answers(self) -> Iterator[str]:
+        rows = self.lake.rows("answers", self.media_id)
+        asked = {f"{row['model_revision']}-{row['prompt_id']}" for row in rows}
+        known = {column for columns in self.spans.values() for column in columns}
+        for column in (asked | known) - {STRUCTURE}:
+            there = [r["unit_no"] for r in rows if column == _column(r)]
+            wanted = [one for one in self._pictures(self._parts(column)) if one in self.units]
+            late = self.mended if self.lake.world.revision > 1 else set()
+            wanted = [one for one in wanted if one in there or one not in late]
+            yield from _compare(f"answers {column}", there, wanted)
+
+    def _media(self) -> Iterator[str]:
+        rows = self.lake.rows("media", self.media_id)
+        spans = [self.spans.get(span, {}).get(STRUCTURE) for span in self._all_spans]
+        is_whole = all(one is not None and one.outcome == "indexed" for one in spans)
+        if len(rows) != is_whole:
+            yield f"{len(rows)} rows of media, markers {spans}"
+        for row in rows:
+            pictures = len(set(self.units) - self.mended)
+            wanted = (len(self.medium.pictures), pictures, 0)
+            if not self._is_video:
+                wanted = (0, 0, self.medium.info.pages - pictures)
+            if (row["segments"], row["frames"], row["failed_pages"]) != wanted:
+                yield f"media {row['segments'], row['frames'], row['failed_pages']}, not {wanted}"
+
+    @property
+    def _all_spans(self) -> list[str]:
+        return [name_of(span) for span in spans_of(self.medium)]
+
+    def _shards(self) -> Iterator[str]:
+        for table, column in (("frames", "frame_no"), ("pages", "page_no")):
+            for row in self.lake.rows(table, self.media_id):
+                shard = self.lake.shard(row["shard"])
+                held = [] if shard is None else shard.rows.column(column).to_pylist()
+                if held[row["shard_row"] : row["shard_row"] + 1] != [row[column]]:
+                    yield f"{table} {row[column]}: not row {row['shard_row']} of a shard of {held}"
+
+
+def _column(row: Row) -> str:
+    return f"{row['model_revision']}-{row['prompt_id']}"
+
+
+def _compare(what: str, there: list[int], wanted: list[int]) -> Iterator[str]:
+    if sorted(there) != sorted(wanted):
+        yield f"{what}: {sorted(there)}, not {sorted(wanted)}"
+
+
+def spans_of(medium: Medium) -> list[PartRange]:
+    """All spans that a medium is worked on in."""
+    jobs = fan_out(medium.job(()), medium.media_id, medium.info, PART_US)
+    return [job.range for _, job in jobs if job.range is not None] or [WHOLE]
+
+
+def name_of(span: PartRange) -> str:
+    return "whole" if span == WHOLE else f"{span.start}-{span.stop}"
+
+
+def _failures(lake: Lake, media_ids: Iterable[str]) -> Iterator[str]:
+    """Every failure has a letter of its own, which says how to try it again."""
+    names: Counter[str] = Counter()
+    for row in [row for media_id in media_ids for row in lake.rows(LEDGER, media_id)]:
+        page = row["unit_no"] if row["unit"] == "page" else 0
+        what = f"failure of {row['uri']} {row['unit']} {row['unit_no']} as {row['attempt']}"
+        names[letter_name(row["input_id"], row["run_id"], row["attempt"], page)] += 1
+        letter = letter_of(lake.world.store, row)
+        if letter is None:
+            yield f"{what}: no letter"
+        elif letter.job.attempt != row["attempt"] or (page and letter.job.pages != (page,)):
+            yield f"{what}: the letter is {letter.job}"
+    yield from (
+        f"{name} is the letter of {count} failures" for name, count in names.items() if count > 1
+    )
+
+
+def _demand(lake: Lake, medium: Medium, job: Job) -> Iterator[str]:
+    """What a job asked for is there, or has failed in a way that it does not go on from."""
+    if job.pages:
+        return
+    media_id = identity(job, medium.content_id)
+    markers = lake.markers(media_id)
+    failures = [row for one in medium.ids for row in lake.rows(LEDGER, one)]
+    known = {
+        row["unit_no"] if row["unit"] == "range" else WHOLE.start
+        for row in failures
+        if row["attempt"] >= job.attempt and row["unit"] != "page"
     }
-    ends: Ends = {}
-    for job in jobs:
-        known = [ends.get(column) for column in job.columns]
-        if any(end and end.outcome == "failed" and end.attempt >= job.attempt for end in known):
-            continue  # a known failure
-        columns = [c for c in job.columns if c not in ends or ends[c].outcome == "failed"]
-        failed = failures.pop((job.attempt, tuple(columns)), None)
-        for column in columns:
-            name, held = marker_name(job.key, column), ends[column].units if column in ends else 0
-            if failed is None:
-                ends[column] = Marker(name, "indexed", job.units)
-            else:
-                ends[column] = Marker(name, "failed", max(held, failed), attempt=job.attempt)
-    return ends, [f"{jobs[0].key}: no job can have failed as {place}" for place in failures]
-
-
-def _part(world: World, job: Job, ends: Ends) -> Iterator[str]:
-    """Every column of a part: all its rows, or those before the failure; its marker, its letter."""
-    for column, end in ends.items():
-        wanted = [job.first + unit for unit in range(end.units)]
-        for table, rows in _of_column(world, job, column):
-            if rows != wanted:
-                yield f"{table}: {job.key} {column} has units {rows}, not {wanted}"
-        marker = world.objects.get(end.name)
-        if marker is None or (marker.outcome, marker.units) != (end.outcome, end.units):
-            yield f"{job.key} {column}: the marker is {marker}, not {end}"
-        if end.outcome == "failed" and letter_name(job.key, end.attempt) not in world.objects:
-            yield f"{job.key} {column}: no letter of attempt {end.attempt}"
-
-
-def _of_column(world: World, job: Job, column: str) -> Iterator[tuple[str, list[int]]]:
-    units = range(job.first, job.first + job.units)
-    tables = ("segments", "frames") if column == "structure" else ("answers",)
-    for table in tables:
-        yield (
-            table,
-            sorted(
-                row[1]
-                for row in world.tables[table].rows
-                if row[0] == job.media and row[1] in units and (len(row) < 3 or row[2] == column)
-            ),
-        )
-
-
-def _media(world: World, media: str, parts: list[Ends]) -> Iterator[str]:
-    """The row of a medium, if all its parts are indexed."""
-    ends = [part["structure"] for part in parts]
-    whole = all(end.outcome == "indexed" for end in ends)
-    wanted = [(media, sum(end.units for end in ends))] if whole else []
-    rows = [row for row in world.tables["media"].rows if row[0] == media]
-    if rows != wanted:
-        yield f"media: {media} has {rows}, not {wanted}"
+    for span in [job.range] if job.range else spans_of(medium):
+        done = {
+            name for name, one in markers.get(name_of(span), {}).items() if one.outcome == "indexed"
+        }
+        prompts = {name.partition("-")[2] for name in done}
+        left = [task.name for task in job.tasks if task.prompt_id not in prompts]
+        if (left or STRUCTURE not in done) and not known & {span.start, WHOLE.start}:
+            yield f"{medium.name} {name_of(span)} as {job.attempt}: {left} of job {job.id} is missing"

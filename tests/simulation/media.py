@@ -27,8 +27,8 @@ Poison = Literal["", "source", "decode", "ask", "fault", "away"]
 
 TASKS: Final = (Task("a", "What is it?"), Task("b", "Where is it?"))
 PAGES_PER_PART: Final = 8
-_PART_US: Final = 10_000_000
-_LONG_US: Final = 121 * _PART_US
+PART_US: Final = 10_000_000
+_LONG_US: Final = 121 * PART_US
 _NEVER: Final = 1e9
 
 
@@ -71,6 +71,12 @@ class Medium:
         return identity(self.job(()), self.content_id)
 
     @property
+    def ids(self) -> tuple[str, ...]:
+        """All that it may be known by: as a chunk or a file, whether it can be read or not."""
+        read = (self.content_id, _digest(self.uri))
+        return tuple(dict.fromkeys([*read, *(identity(self.job(()), one) for one in read)]))
+
+    @property
     def key(self) -> str:
         """Of the record that its sender makes."""
         if self.chunk is not None:
@@ -86,7 +92,7 @@ class Medium:
         if self.kind != "video":
             count = sum(map(len, self.pictures.values()))
             return MediaInfo(self.kind, "pdf", "", 0, 0, pages=count)
-        length = _LONG_US if self.is_long else (max(self.pictures) + 1) * _PART_US
+        length = _LONG_US if self.is_long else (max(self.pictures) + 1) * PART_US
         return MediaInfo("video", "mp4", "h264", 2, 2, duration_us=length)
 
     @property
@@ -125,7 +131,9 @@ def make(number: int, random: Random) -> Medium:
         random.choice(poisons) if random.random() < 0.3 else "",
         random.choice(list(pictures)),
         random.choice([random.uniform(5, 60), _NEVER]),
-        frozenset(random.sample(pages, random.randint(1, min(2, len(pages))))) if is_bad else frozenset(),
+        frozenset(random.sample(pages, random.randint(1, min(2, len(pages)))))
+        if is_bad
+        else frozenset(),
         random.random() < 0.7,
         StreamChunk("camera", number, number) if kind == ["chunk"] else None,
     )
@@ -145,7 +153,7 @@ class Library:
     by_id: dict[str, Medium] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.by_id = {medium.media_id: medium for medium in self.media.values()}
+        self.by_id = {one: medium for medium in self.media.values() for one in medium.ids}
 
     @contextmanager
     def open(self, job: Job) -> Iterator[Input]:
@@ -235,7 +243,7 @@ def _model(revision: int) -> ServedModel:
 def _shard(is_video: bool, part: int, pictures: tuple[int, ...]) -> Shard:  # noqa: FBT001
     rows = [_frame(number) if is_video else _page(number) for number in pictures]
     schema = FRAMES if is_video else PAGES
-    start, step = (part * _PART_US, _PART_US) if is_video else (part * 8 + 1, 8)
+    start, step = (part * PART_US, PART_US) if is_video else (part * 8 + 1, 8)
     return Shard(part, start, start + step, pa.RecordBatch.from_pylist(rows, schema=schema))
 
 

@@ -1,8 +1,9 @@
 """Scenario: what is sent in a run, who works on it, and what happens to them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from pipeline.land.place import Place
 from pipeline.land.protocol import LEDGER
@@ -11,7 +12,7 @@ from services.inspect.failures import retries
 from tests.simulation.fiber import Process
 from tests.simulation.index import IndexRun
 from tests.simulation.lander import Lander
-from tests.simulation.media import TASKS, Library, Medium, make
+from tests.simulation.media import TASKS, Library, make
 from tests.simulation.stream import StreamWorker
 from tests.simulation.world import Clock, Group, Log, Owner, World
 
@@ -29,7 +30,7 @@ _PHASES: Final[tuple[tuple[Phase, ...], ...]] = (
 _TASKS: Final = ((), TASKS[:1], TASKS[1:], TASKS)
 
 
-class Director(Clock):
+class Director(Clock, Protocol):
     """The clock, as the scenario has it."""
 
     calm_at: float
@@ -153,7 +154,7 @@ class Scenario:
         again = [job for _, job in self._failed()] if random.random() < 0.4 else []
         tasks = random.choice(_TASKS)
         media = random.sample(list(self.library.media.values()), random.randint(1, 4))
-        return again or [self._file(medium, tasks) for medium in media]
+        return again or [replace(medium.job(tasks), chunk=None) for medium in media]
 
     # What is sent
 
@@ -209,7 +210,3 @@ class Scenario:
         del log.records[0 if how == "again" else random.randint(0, log.end) :]
         self.broken[partition] = log.end
         self.world.group.expel_all()
-
-
-def _file(medium: Medium, tasks: tuple) -> Job:
-    raise NotImplementedError

@@ -14,7 +14,7 @@ _LOG_LINES = 15
 
 
 class Member:
-    """A worker or a lander: one process at a time, its log behind those of the ones before."""
+    """A worker or a graph: one process at a time, its log behind those of the ones before."""
 
     def __init__(
         self, name: str, command: Sequence[str], environment: Mapping[str, str], folder: Path
@@ -31,6 +31,12 @@ class Member:
     @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Of the process that runs."""
+        assert self._process is not None
+        return self._process.pid
 
     def start(self) -> None:
         with self.log.open("ab") as log:

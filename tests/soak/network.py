@@ -1,4 +1,4 @@
-"""Network: proxies before S3, the broker and the landers, and a seeded stream of their faults."""
+"""Network: proxies before S3, the broker and the graphs, and a seeded stream of their faults."""
 
 import random
 import threading
@@ -11,9 +11,11 @@ from tests.fault_proxy import FaultProxy
 _KINDS = {
     "s3": ["reset", "reset", "503", "503", "cut", "slow"],
     "kafka": ["reset", "reset", "cut", "slow"],
-    "lander": ["reset", "503", "cut", "slow"],
+    "graph": ["reset", "503", "cut", "slow"],
 }
-_MATCH = {"s3": (b"PUT /", b"GET /", b".json HTTP", b""), "kafka": (b"",), "lander": (b"/v1/",)}
+_MATCH = {"s3": (b"PUT /", b"GET /", b".json HTTP", b""), "kafka": (b"",), "graph": (b"/v1/",)}
+_HANGS = _MATCH | {"graph": (b"/v1/look", b"/v1/commit")}
+"""A question whose reply never comes is asked again after 15 minutes, when the soak is over."""
 _HANG, _REFUSE = 0.03, 0.05
 
 
@@ -72,10 +74,11 @@ class Network:
             with proxy.refusing():
                 stop.wait(1.0)
             return
-        fault = "hang" if draw < _REFUSE + _HANG else self._chance.choice(_KINDS[kind])
+        hangs = draw < _REFUSE + _HANG
+        fault = "hang" if hangs else self._chance.choice(_KINDS[kind])
         proxy.arm(
             fault,
             on=self._chance.choice(["reply", "reply", "request"]),
-            match=self._chance.choice(_MATCH[kind]),
+            match=self._chance.choice((_HANGS if hangs else _MATCH)[kind]),
             seconds=self._chance.uniform(0.2, 2.0),
         )

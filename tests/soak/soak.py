@@ -1,4 +1,4 @@
-"""Soak: servers, landers, workers, a bad network and a seeded schedule of kills, to a verdict."""
+"""Soak: servers, graphs, workers, a bad network and a seeded schedule of kills, to a verdict."""
 
 import random
 import signal
@@ -11,9 +11,6 @@ from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
-
 from pipeline.land.commit import GroupCommitter
 from pipeline.land.protocol import LEDGER
 from pipeline.land.window import next_offset
@@ -24,6 +21,7 @@ from services.stack.ports import HOST, Ports
 from services.stack.servers import Servers
 from services.storage.places import open_place
 from services.topic.broker import Sender, make_topic
+from services.topic.log import open_log
 from tests.soak.check import check
 from tests.soak.members import Member
 from tests.soak.network import Network
@@ -31,7 +29,6 @@ from tests.soak.work import Media, expected, submissions
 
 PARTITIONS = 4
 _DRAIN_S = 31.0  # a second for the end of the interpreter
-_CONNECT = {"reconnect_backoff_max_ms": 1000, "request_timeout_ms": 10_000}
 
 
 @dataclass(frozen=True)
@@ -39,17 +36,17 @@ class Plan:
     """How long and how hard.
 
     Attributes:
-        kills: SIGKILLs of workers, landers, the broker and S3, in all.
+        kills: SIGKILLs of workers, graphs, the broker and S3, in all.
         seed: of the schedule, the faults and the order of jobs.
         minutes: the kills and the submissions are spread over.
         pictures: of the media; other kinds are as many in every run.
         workers: processes.
-        landers: processes; the workers take turns at them.
+        graphs: processes, each a stub of the model and a lander; the workers take turns at them.
         session_s: silence after which a worker loses its partitions.
         fault_s: seconds between faults of the network.
         service_s: seconds for the answers about a shard.
         settle_s: time for all to land once nothing fails any more.
-        pauses: of a worker with its lander, in turn and nothing else, instead of kills.
+        pauses: of a worker with its graph, in turn and nothing else, instead of kills.
         control: "uri" has the landers write by address; then rows have to be doubled.
     """
 
@@ -58,7 +55,7 @@ class Plan:
     minutes: float
     pictures: int = 12
     workers: int = 3
-    landers: int = 2
+    graphs: int = 2
     session_s: float = 6.0
     fault_s: float = 1.0
     service_s: float = 0.02
@@ -126,7 +123,7 @@ class Soak:
                 self._settle()
             self._finish(wanted.result())
         finally:
-            for member in [*self._workers, *self._landers]:
+            for member in [*self._workers, *self._graphs]:
                 member.kill()
             self._network.close()
             self._servers.down(grace_s=0)
@@ -138,9 +135,9 @@ class Soak:
         s3, broker = self._servers.up(["lake", "media"])
         for path in sorted(media.remote.iterdir()):
             s3.client().fput_object("media", path.name, str(path))
-        ports = self._ports.choose(self._plan.landers)
+        ports = self._ports.choose(self._plan.graphs)
         self._ports.close()
-        targets = {f"lander-{n}": f"{HOST}:{port}" for n, port in enumerate(ports)}
+        targets = {f"graph-{n}": f"{HOST}:{port}" for n, port in enumerate(ports)}
         targets |= {"s3": s3.endpoint.partition("://")[2], "kafka": broker.bootstrap}
         self._network = Network(targets, self._plan.seed)
         common = {
@@ -158,28 +155,27 @@ class Soak:
         }
         self._direct = Settings.from_environment(common | direct)
         make_topic(self._direct, PARTITIONS)
-        control = ["--control", self._plan.control] if self._plan.control else []
-        self._landers = [
+        options = ["--service", str(self._plan.service_s)]
+        options += ["--control", self._plan.control] if self._plan.control else []
+        self._graphs = [
             self._member(
-                f"lander-{n}", ["tests.soak.lander", "--port", str(port), *control], common | faulty
+                f"graph-{n}", ["tests.soak.graph", "--port", str(port), *options], common | faulty
             )
             for n, port in enumerate(ports)
         ]
-        self._workers = [
-            self._member(f"worker-{n}", self._worker_command(n), common | faulty)
-            for n in range(self._plan.workers)
-        ]
+        self._workers = [self._worker(n, common | faulty) for n in range(self._plan.workers)]
         self._jobs = submissions(media, self._direct, self._plan.seed)
-        for member in [*self._landers, *self._workers]:
+        for member in [*self._graphs, *self._workers]:
             member.start()
 
     def _member(self, name: str, command: list[str], environment: dict[str, str]) -> Member:
         return Member(name, command, environment, self._folder)
 
-    def _worker_command(self, number: int) -> list[str]:
-        lander = self._network.address(f"lander-{number % self._plan.landers}")
-        options = ["--lander", f"http://{lander}", "--session", str(self._plan.session_s)]
-        return ["tests.soak.worker", *options, "--service", str(self._plan.service_s)]
+    def _worker(self, number: int, environment: dict[str, str]) -> Member:
+        graph = self._network.address(f"graph-{number % self._plan.graphs}")
+        command = ["tests.soak.worker", "--session", str(self._plan.session_s)]
+        reached = environment | {"REELPAGE_GRAPH": f"http://{graph}"}
+        return self._member(f"worker-{number}", command, reached)
 
     # While jobs come in and processes go
 
@@ -231,13 +227,13 @@ class Soak:
 
     def _one_event(self, *, kill: bool) -> None:
         draw = self._chance.random()
-        worker, lander = self._chance.choice(self._workers), self._chance.choice(self._landers)
+        worker, graph = self._chance.choice(self._workers), self._chance.choice(self._graphs)
         if draw < 0.04:
             self._stop(worker, self._plan.session_s + 3)
         elif draw < 0.08:
             self._stop_host(self._chance.randrange(self._plan.workers))
         elif draw < 0.11:
-            self._stop(lander, 3)
+            self._stop(graph, 3)
         elif draw < 0.15:
             self._drain(worker)
         elif not kill:
@@ -245,7 +241,7 @@ class Soak:
         elif draw < 0.60:
             self._kill(worker)
         elif draw < 0.80:
-            self._kill(lander)
+            self._kill(graph)
         elif draw < 0.93:
             self._kill_server("broker")
         else:
@@ -266,8 +262,8 @@ class Soak:
         self.report.stops[member.name.partition("-")[0]] += 1
 
     def _stop_host(self, number: int) -> None:
-        """A worker and its lander, as the pause of a machine stops both."""
-        for member in (self._workers[number], self._landers[number % self._plan.landers]):
+        """A worker and its graph, as the pause of a machine stops both."""
+        for member in (self._workers[number], self._graphs[number % self._plan.graphs]):
             self._stop(member, self._plan.session_s + 6)
 
     def _drain(self, member: Member) -> None:
@@ -289,7 +285,7 @@ class Soak:
 
     def _revive(self) -> None:
         """Start what has ended by itself, which nothing may."""
-        for member in [*self._landers, *self._workers]:
+        for member in [*self._graphs, *self._workers]:
             if why := member.gone():
                 self._say(why)
                 self.report.problems.append(why)
@@ -319,34 +315,21 @@ class Soak:
     def _left(self, tables: GroupCommitter) -> list[str]:
         apps = {f"{self._direct.group}/{self._direct.topic}/{n}": n for n in range(PARTITIONS)}
         try:
-            ends = log_ends(self._direct)
             held = tables.look(LEDGER, list(apps), reload=True)
-        except (TransientError, KafkaError) as error:
+            with open_log(self._direct) as log:
+                bounds = log.bounds(
+                    {number: next_offset(held[app]) for app, number in apps.items()}
+                )
+        except TransientError as error:
             return [f"not known how far it is: {error}"]
+        landed = {number: next_offset(held[app]) for app, number in apps.items()}
         return [
-            f"partition {number}: {next_offset(held[app])} of {ends[number]} records have landed"
-            for app, number in apps.items()
-            if next_offset(held[app]) != ends[number]
+            f"partition {number}: {landed[number]} of {one.end} records have landed"
+            for number, one in bounds.items()
+            if landed[number] != one.end
         ]
 
     def _finish(self, wanted: dict[str, list[dict[str, object]]]) -> None:
         place = open_place(self._direct.lake, self._direct)
         self.report.rows = {table: len(rows) for table, rows in wanted.items()}
         self.report.problems += check(place, wanted)
-
-
-def log_ends(settings: Settings) -> dict[int, int]:
-    """Offsets behind the last records, by the high watermark of a fetch."""
-    places = [TopicPartition(settings.topic, number) for number in range(PARTITIONS)]
-    with closing(KafkaConsumer(bootstrap_servers=settings.kafka.split(","), **_CONNECT)) as reader:
-        reader.assign(places)
-        reader.seek_to_beginning(*places)
-        ends: dict[int, int] = {}
-        give_up = time.monotonic() + 15
-        while len(ends) < PARTITIONS and time.monotonic() < give_up:
-            reader.poll(timeout_ms=200)
-            marks = {place.partition: reader.highwater(place) for place in places}
-            ends = {n: mark for n, mark in marks.items() if mark is not None and mark >= 0}
-        if len(ends) < PARTITIONS:
-            raise KafkaError("no high watermark")
-        return ends

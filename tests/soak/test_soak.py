@@ -5,22 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.soak.soak import CONTROL, Plan, Report, Soak
+from tests.soak.soak import CONTROL, Plan, Soak
 
 pytestmark = pytest.mark.ci
 
 
-def is_unread(report: Report) -> bool:
-    """Whether all that is wrong is a partition that the broker did not serve: see docs/soak.md."""
-    wrong = [problem for problem in report.problems if "doubled" in problem or "strange" in problem]
-    return not wrong and any(problem.startswith("partition") for problem in report.problems)
-
-
 def test_twenty_kills_lose_and_double_nothing(tmp_path: Path) -> None:
-    for seed in (5, 6):
-        report = Soak(tmp_path / str(seed), Plan(kills=20, seed=seed, minutes=0.8)).run()
-        if not is_unread(report):
-            break
+    report = Soak(tmp_path, Plan(kills=20, seed=5, minutes=0.8)).run()
     assert report.problems == []
     assert report.kills.total() >= 20
     assert report.jobs >= 100

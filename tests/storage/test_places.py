@@ -5,7 +5,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -26,57 +27,71 @@ STORE = Settings(s3_endpoint="http://127.0.0.1:9", s3_access_key="a", s3_secret_
 HALF = "checked, then stored"
 
 
+@dataclass
+class SmallStore:
+    """Objects of a store that ignores, half honours or does not know one header of puts."""
+
+    header: str
+    fault: str
+    stored: dict[str, bytes] = field(default_factory=dict)
+    alone: threading.Lock = field(default_factory=threading.Lock)
+
+    def etag(self, name: str) -> str:
+        data = self.stored.get(name)
+        return "" if data is None else f'"{hashlib.md5(data).hexdigest()}"'
+
+    def put(self, name: str, data: bytes, headers: Message) -> int:
+        """Store an object if the conditions hold; returns the HTTP status."""
+        fault = self.fault if self.header in headers else ""
+        if fault == "unknown":
+            return 501
+        with nullcontext() if fault == HALF else self.alone:
+            if self.is_refused(name, headers):
+                return 412
+            if fault == HALF:
+                time.sleep(0.2)
+            self.stored[name] = data
+            return 200
+
+    def is_refused(self, name: str, headers: Message) -> bool:
+        found = {
+            "If-None-Match": name in self.stored,
+            "If-Match": headers["If-Match"] != self.etag(name),
+        }
+        ignored = self.header if self.fault == "ignored" else ""
+        return any(found[key] for key in found if key in headers and key != ignored)
+
+
 @contextmanager
 def small_store(header: str = "", fault: str = "") -> Iterator[str]:
-    """A store of our own, which ignores, half honours or does not know one header of puts."""
-    stored: dict[str, bytes] = {}
-    one_at_a_time = threading.Lock()
-
-    def etag(name: str) -> str:
-        return f'"{hashlib.md5(stored[name]).hexdigest()}"' if name in stored else ""
+    """Such a store, or one without a fault, over HTTP; its address."""
+    store = SmallStore(header, fault)
 
     class Handler(BaseHTTPRequestHandler):
         def do_PUT(self) -> None:
-            name, data = self.path.partition("?")[0], self.body()
-            faulty = self.headers[header] is not None
-            if faulty and fault == "unknown":
-                return self.answer(501)
-            with nullcontext() if faulty and fault == HALF else one_at_a_time:
-                refused = self.is_refused(name)
-                if faulty and fault == HALF:
-                    time.sleep(0.2)
-                if not refused:
-                    stored[name] = data
-                return self.answer(412 if refused else 200, etag=etag(name))
-
-        def is_refused(self, name: str) -> bool:
-            conditions = {"If-None-Match": name in stored}
-            if self.headers["If-Match"] is not None:
-                conditions["If-Match"] = self.headers["If-Match"] != etag(name)
-            return any(
-                broken and self.headers[key] is not None and (key, fault) != (header, "ignored")
-                for key, broken in conditions.items()
-            )
-
-        def body(self) -> bytes:
-            return self.rfile.read(int(self.headers["Content-Length"]))
+            data = self.rfile.read(int(self.headers["Content-Length"]))
+            self.answer(store.put(self.name, data, self.headers))
 
         def do_GET(self) -> None:
-            name = self.path.partition("?")[0]
-            if name in stored:
-                self.answer(200, stored[name], etag(name))
-            else:
+            data = store.stored.get(self.name)
+            if data is None:
                 self.answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
+            else:
+                self.answer(200, data)
 
         def do_DELETE(self) -> None:
-            stored.pop(self.path.partition("?")[0], None)
+            store.stored.pop(self.name, None)
             self.answer(204)
 
-        def answer(self, status: int, body: bytes = b"", etag: str = "") -> None:
+        @property
+        def name(self) -> str:
+            return self.path.partition("?")[0]
+
+        def answer(self, status: int, body: bytes = b"") -> None:
             self.send_response(status)
             self.send_header("Content-Type", "application/xml")
             self.send_header("Content-Length", str(len(body)))
-            self.send_header("ETag", etag)
+            self.send_header("ETag", store.etag(self.name))
             self.end_headers()
             self.wfile.write(body)
 
