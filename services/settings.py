@@ -38,6 +38,8 @@ class Settings:
         group: consumer group of the workers.
         instance: this worker's name in the group, for static membership; empty for none.
         graph: URL of the model's service.
+        secret: what the services of a stream show each other; empty for none.
+        stack: name of the stack of this machine to use, where several are up.
         roots: folders that jobs may name files of.
         slots: media that a worker decodes at a time.
     """
@@ -63,6 +65,8 @@ class Settings:
     group: str = "reelpage"
     instance: str = ""
     graph: str = ""
+    secret: str = field(default="", repr=False)
+    stack: str = ""
     roots: tuple[Path, ...] = ()
     slots: int = 2
 
