@@ -24,13 +24,13 @@ class Process:
 
     @classmethod
     def of(cls, pid: int) -> "Process":
-        """The process that has this pid now."""
+        """The process that has this pid now; one that has ended is never alive."""
         return cls(pid, _started(pid))
 
     @property
     def alive(self) -> bool:
         """Whether it runs."""
-        return self.pid > 0 and _started(self.pid) == self.started
+        return self.started > 0 and _started(self.pid) == self.started
 
     def end(self, grace_s: float) -> None:
         """End it, SIGTERM first where there is a grace, and wait until it is gone."""
