@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from services.cli.shared import JsonLines, settings
+from services.ingest import WORKS
 
 Port = Annotated[int, typer.Option(help="Port of 127.0.0.1 to answer on.")]
 
@@ -25,7 +26,9 @@ def worker() -> None:
     from services.ingest.build import build
 
     _log_lines()
-    ingest = build(settings())
+    found = settings()
+    ingest = build(found)
+    logging.getLogger("reelpage").info("%s %s", WORKS, found.topic)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ingest.drain())
     ingest.run()

@@ -31,6 +31,7 @@ class Child:
         self._log = folder / f"{program.name}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._restarts: deque[float] = deque()
+        self._log_start = 0  # of what this process says
         self._next_at = 0.0  # the next start, or the time by which it has to answer
 
     def tick(self, now: float, *, ready: bool) -> None:
@@ -48,7 +49,7 @@ class Child:
         elif self._process.poll() is not None:
             self._ended(now)
         elif self.member.state == "starting":
-            if self._program.answers():
+            if self._works():
                 self.member.state = "running"
             elif now >= self._next_at:
                 self.end(0)
@@ -74,8 +75,15 @@ class Child:
         """Seconds that it may take to end."""
         return self._program.grace_s
 
+    def _works(self) -> bool:
+        with self._log.open("rb") as log:
+            log.seek(self._log_start)
+            said = log.read()
+        return self._program.says.encode() in said and self._program.answers()
+
     def _launch(self, now: float) -> None:
         self._program.tidy()  # what an earlier one left that was killed
+        self._log_start = self._log.stat().st_size if self._log.exists() else 0
         self._process = spawn(
             self._program.command, self._log, self._program.environment, tied=True
         )

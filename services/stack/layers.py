@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from schemas.errors import ReelpageError
+from services.ingest import WORKS
 from services.settings import Settings
 from services.stack.known import Server, known_servers
 from services.stack.ports import GRPC, HOST, Ports
@@ -20,7 +21,7 @@ from services.stack.tansu import BUCKET, broker_of, new_broker, tansu
 from services.topic.broker import PARTITIONS, make_topic
 
 LAKE: Final = "lake"
-_GRAPH_S: Final = 300.0  # half a minute on two idle cores, minutes on busy ones
+_MODEL_S: Final = 600.0  # half a minute for Ray on two idle cores, minutes on busy ones
 _GRAPH_GRACE_S: Final = 20.0
 _WORKER_GRACE_S: Final = 35.0  # a little more than a worker takes to drain
 _THERE: Final = (http.HTTPStatus.OK, http.HTTPStatus.UNAUTHORIZED)  # it may ask for the secret
@@ -99,9 +100,9 @@ def _graph(port: int, environment: Mapping[str, str]) -> Program:
         _command("serve", "--port", str(port)),
         environment,
         (port,),
-        partial(_serves, port),
-        _GRAPH_S,
-        _GRAPH_GRACE_S,
+        answers=partial(_serves, port),
+        within_s=_MODEL_S,
+        grace_s=_GRAPH_GRACE_S,
     )
 
 
@@ -111,6 +112,8 @@ def _worker(number: int, environment: Mapping[str, str]) -> Program:
         f"ingest worker {number}",
         _command("worker"),
         environment,
+        says=WORKS,
+        within_s=_MODEL_S,
         grace_s=_WORKER_GRACE_S,
     )
 

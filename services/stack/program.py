@@ -26,6 +26,7 @@ class Program:
         environment: all of it.
         ports: that it listens on.
         answers: whether it does its work; never raises.
+        says: what its log says by then.
         within_s: seconds after its start in which it has to answer.
         grace_s: seconds between SIGTERM and SIGKILL.
         tidy: removes what it leaves behind when it has ended.
@@ -37,6 +38,7 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     ports: tuple[int, ...] = ()
     answers: Callable[[], bool] = _yes
+    says: str = ""
     within_s: float = START_S
     grace_s: float = 2.0
     tidy: Callable[[], None] = _nothing

@@ -83,7 +83,7 @@ def seaweedfs(folder: Path, known: Server, buckets: Sequence[str] = ()) -> Progr
         (weed, *_arguments(folder, *known.ports)),
         _ENVIRONMENT,
         tuple(known.ports),
-        partial(_stores, s3_server(known).client(), (_READY, *buckets)),
+        answers=partial(_stores, s3_server(known).client(), (_READY, *buckets)),
         tidy=partial(remove_sockets, tuple(known.ports)),
     )
 

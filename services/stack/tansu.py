@@ -60,7 +60,7 @@ def tansu(known: Server, s3: S3Server | None) -> Program:
     )
     environment = {} if s3 is None else _credentials(s3)
     answers = partial(_lists_topics, bootstrap)
-    return Program("broker", "broker", command, environment, tuple(known.ports), answers)
+    return Program("broker", "broker", command, environment, tuple(known.ports), answers=answers)
 
 
 def _credentials(server: S3Server) -> Mapping[str, str]:

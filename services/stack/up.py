@@ -18,7 +18,7 @@ from services.stack.registry import Entry, Member, Plan
 _LOG: Final = "supervisor.log"
 _POLL_S: Final = 0.2
 _LOG_LINES: Final = 12
-_DOWN_S: Final = 90.0  # more than all members may take, one layer after the other
+_DOWN_S: Final = 70.0  # more than all members may take, one layer after the other
 _GRACE_S: Final = 2.0
 _ENTRY_S: Final = 60.0
 

@@ -1,6 +1,7 @@
 """A child of the supervisor: its pauses and its limit, with real processes and a clock in hand."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from services.stack.child import RESTARTS, WITHIN_S, Child
@@ -61,6 +62,18 @@ def test_it_waits_for_those_that_it_needs(tmp_path: Path) -> None:
     child.tick(0.0, ready=False)
     assert child.member.state == "running"
     child.end(0)
+
+
+def test_it_works_when_its_log_says_so(tmp_path: Path) -> None:
+    """Not because the log of an earlier process does."""
+    (tmp_path / "one.log").write_text("ready\n")
+    sleeper = replace(program("import time; time.sleep(60)"), says="ready")
+    clock = Clock(Child(sleeper, tmp_path))
+    assert [clock.tick(), clock.tick()] == ["starting", "starting"]
+    with (tmp_path / "one.log").open("a") as log:
+        log.write("ready\n")
+    assert clock.tick() == "running"
+    clock.child.end(0)
 
 
 def test_what_does_not_answer_is_ended_and_started_again(tmp_path: Path) -> None:
