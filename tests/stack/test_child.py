@@ -1,5 +1,7 @@
 """A child of the supervisor: its pauses and its limit, with real processes and a clock in hand."""
 
+import os
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +32,13 @@ class Clock:
         """Tick it until the end of its process was seen."""
         wait_until(lambda: self.tick() not in ("starting", "running"), "the process has ended")
         return self.child.member.state
+
+
+def test_what_has_ended_is_not_alive() -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    assert not Process.of(ended.pid).alive
+    assert Process.of(os.getpid()).alive
 
 
 def test_what_ends_is_started_again_with_growing_pauses(tmp_path: Path) -> None:

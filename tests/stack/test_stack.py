@@ -188,8 +188,9 @@ def test_the_end_of_the_shell_is_none_of_its(stacks: StackFactory) -> None:
         stderr=subprocess.DEVNULL,
     ) as shell:
         wait_until(lambda: stack.look() is not None, "it is in the registry")
+        supervisor = stack.look()["supervisor"]
         os.killpg(shell.pid, signal.SIGKILL)
-    stack.up("--workers", "0")
+    assert stack.up("--workers", "0")["supervisor"] == supervisor
     assert {one["restarts"] for one in stack.look()["processes"].values()} == {0}
     assert stack.run("down", "--json").json["ended"] == ["broker", "s3"]
     assert stack.left() == []
