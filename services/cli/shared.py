@@ -39,9 +39,15 @@ def settings() -> Settings:
 
     Where several are up and none is chosen they are those of the environment alone.
     """
-    up = _stacks()
-    more = up[0].environment if len(up) == 1 else {}
+    stack = current_stack()
+    more = {} if stack is None else stack.environment
     return Settings.from_environment({**more, **os.environ})
+
+
+def current_stack() -> "Entry | None":
+    """The stack that commands use, or None where there is none or not one alone."""
+    up = _stacks()
+    return up[0] if len(up) == 1 else None
 
 
 def stream_settings() -> Settings:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from services.cli.shared import STACK, Json, err, say
+from services.cli.shared import STACK, Json, current_stack, err, say
 from services.settings import Settings
 
 if TYPE_CHECKING:
@@ -96,6 +96,17 @@ def show(as_json: bool) -> None:
     found = entries()
     text = "\n\n".join(_text(one) for one in found) or "no stack is up: reelpage up"
     say([_json(one) for one in found], text, as_json)
+
+
+def troubles() -> list[str]:
+    """A line for each process of the stack in use that does not run, or was started again."""
+    stack = current_stack()
+    members = {} if stack is None else stack.members
+    return [
+        _line(name, one)
+        for name, one in members.items()
+        if one.restarts or one.state != "running" or not one.alive
+    ]
 
 
 def _is_meant(entry: "Entry", folder: Path, name: str) -> bool:
