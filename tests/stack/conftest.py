@@ -83,6 +83,8 @@ def stacks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackFactory]:
 
     yield make
     for stack in made:
+        if stack.left():
+            stack.run("down", "--name", stack.name)
         for pid in stack.left():  # the supervisor first: the others end with it
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
