@@ -39,6 +39,7 @@ class Settings:
         instance: this worker's name in the group, for static membership; empty for none.
         graph: URL of the model's service.
         secret: what the model's service and the lander ask of whoever calls them.
+        stack: name of the stack of this machine to use, where several are up.
         roots: folders that jobs may name files of.
         sources: buckets, or prefixes in them, that jobs may name objects of.
         max_bytes: of a medium that is downloaded.
@@ -67,6 +68,7 @@ class Settings:
     instance: str = ""
     graph: str = ""
     secret: str = field(default="", repr=False)
+    stack: str = ""
     roots: tuple[Path, ...] = ()
     sources: tuple[str, ...] = ()
     max_bytes: int = 16 << 30

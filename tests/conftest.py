@@ -66,7 +66,9 @@ class Result:
 
 def environment(**more: str) -> dict[str, str]:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("REELPAGE_")}
-    return inherited | {"REELPAGE_THREADS": "1", "COLUMNS": "100"} | more
+    # the stacks of whoever runs the tests are none of theirs
+    own = {"REELPAGE_THREADS": "1", "COLUMNS": "100", "XDG_STATE_HOME": "/nonexistent"}
+    return inherited | own | more
 
 
 def run(*arguments: str | Path, text: str = "", cwd: Path | None = None, **env: str) -> Result:

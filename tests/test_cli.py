@@ -1,6 +1,8 @@
 """The command line: help, JSON everywhere, refusals."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,25 @@ def test_unknown_setting_is_refused() -> None:
     result = run("doctor", REELPAGE_MODLE="x")
     assert result.code == 2
     assert "REELPAGE_MODLE" in result.err
+
+
+def test_a_fault_of_ours_has_an_exit_code_of_its_own() -> None:
+    """Distinct from that of failed inputs, and told apart from a refusal."""
+    code = """
+import typer
+from services.cli.main import run
+app = typer.Typer(pretty_exceptions_enable=False)
+@app.command()
+def divide() -> None:
+    1 / 0
+run(app)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 70
+    assert "ZeroDivisionError: division by zero" in done.stderr
+    assert "a fault of reelpage (ZeroDivisionError); report it" in done.stderr.replace("\n", " ")
+    assert "70 a fault of reelpage" in " ".join(run("--help").out.split())
+    assert "70 a fault of reelpage" in " ".join((ROOT / "README.md").read_text().split())
 
 
 def test_paths_from_standard_input(tmp_path: Path) -> None:

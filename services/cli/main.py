@@ -3,17 +3,18 @@
 import os
 import shlex
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 from rich.markup import escape
 
 from schemas import __version__
 from schemas.errors import InputError, ReelpageError, SetupError, TransientError
-from services.cli import care, operate, stream
+from services.cli import care, operate, stacks, stream, submit
 from services.cli.shared import (
     Ask,
     Inputs,
@@ -29,19 +30,22 @@ from services.cli.shared import (
     settings,
 )
 
-if TYPE_CHECKING:
-    pass
-
 app = typer.Typer(
     name="reelpage",
     help="Point it at videos and PDFs, query them as tables.",
+    epilog="Exit codes: 0 done, 1 some inputs failed, 2 wrong usage or set-up, 3 a backend could "
+    "not be reached, 4 corrupt or incompatible lake, 70 a fault of reelpage, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 _INTERRUPTED: Final = 130
+_FAULT: Final = os.EX_SOFTWARE
 To = Annotated[str, typer.Option("--to", metavar="LAKE", help="Folder of the tables.")]
 ModelDir = Annotated[Path | None, typer.Option(help="Checkpoint folder; default: the tiny one.")]
+OptionalLake = Annotated[
+    str, typer.Argument(metavar="[LAKE]", help="The lake, a folder or s3://bucket/prefix.")
+]
 Plan = Annotated[bool, typer.Option("--plan", help="Print what would be read, and stop.")]
 
 
@@ -165,8 +169,14 @@ def show(
 
 
 @app.command()
-def status(lake: LakeArgument, as_json: Json = False) -> None:
-    """Show how many rows each table holds and the last run; of a stream, how far it is behind."""
+def status(lake: OptionalLake = "", as_json: Json = False) -> None:
+    """Show how many rows each table holds and the last run; of a stream, how far it is behind.
+
+    Without LAKE, what `reelpage up` started on this machine.
+    """
+    if not lake:
+        stacks.show(as_json)
+        return
     from services.inspect import lake as inspect
 
     found = inspect.status(place_of(lake))
@@ -279,8 +289,8 @@ def _finish(summary: Any, lake: str, as_json: bool) -> None:  # noqa: ANN401
         raise typer.Exit(summary.exit_code)
 
 
-stream.add_to(app)
-care.add_to(app)
+for more in (stacks, submit, stream, care):
+    more.add_to(app)
 
 
 def run(command: Callable[..., Any] = app) -> NoReturn:
@@ -299,6 +309,14 @@ def run(command: Callable[..., Any] = app) -> NoReturn:
             sys.stdout.flush()
             os._exit(exit_code(error))
         sys.exit(exit_code(error))
+    except Exception as fault:  # noqa: BLE001 - whatever it is, it has an exit code of its own
+        traceback.print_exception(fault)
+        name = type(fault).__name__
+        err.print(
+            f"[red]internal[/red]: a fault of reelpage ({name}); report it with the lines above",
+            soft_wrap=True,
+        )
+        sys.exit(_FAULT)
     sys.exit(0)
 
 

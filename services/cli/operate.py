@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, Final
 
 from schemas.errors import ReelpageError, TransientError
+from services.cli import stacks
 from services.cli.shared import place_of, say, settings
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ def stream_status(lake: str) -> tuple[dict[str, Any], str]:
     try:
         found = lag(place_of(lake), settings())
     except TransientError as error:
-        return {"error": error.message}, f"the topic is not known: {error.message}"
+        lines = [f"the topic is not known: {error.message}", *stacks.troubles()]
+        return {"error": error.message}, "\n".join(lines)
     lines = [
         f"partition {one.partition:<3} {one.landed:,} of {one.end:,} jobs landed"
         + (f", lag {one.lag:,}" if one.lag >= 0 else ": another log, see reelpage verify --topic")
@@ -35,6 +37,7 @@ def stream_status(lake: str) -> tuple[dict[str, Any], str]:
     lines.append(f"lag {found.total:,} jobs, {found.rate:.2f} jobs/s, ETA {clock(found.eta_s)}")
     graph = _graph()
     lines += [f"graph {name}: {value}" for name, value in graph.items()]
+    lines += stacks.troubles()
     return found.to_json() | {"graph": graph}, "\n".join(lines)
 
 

@@ -4,16 +4,19 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
+from schemas.errors import SetupError
 from services.settings import Settings
 
 if TYPE_CHECKING:
     from pipeline.land.place import Place
+    from services.stack.registry import Entry
 
 STACK = Path(".reelpage")
 """Where `reelpage up` keeps what it starts, below the current directory."""
@@ -32,22 +35,75 @@ Sample = Annotated[str, typer.Option(help='Frames: "1fps", "16frames" or "scene"
 
 
 def settings() -> Settings:
-    """Settings of the environment, and for those that it leaves out of the stack that is up."""
-    from services.stack.up import read_environment
+    """Settings of the environment, and for those that it leaves out of the stack that is up.
 
-    return Settings.from_environment({**read_environment(STACK), **os.environ})
+    Where several are up and none is chosen they are those of the environment alone.
+    """
+    stack = current_stack()
+    more = {} if stack is None else stack.environment
+    return Settings.from_environment({**more, **os.environ})
+
+
+def current_stack() -> "Entry | None":
+    """The stack that commands use, or None where there is none or not one alone."""
+    up = _stacks()
+    return up[0] if len(up) == 1 else None
+
+
+def stream_settings() -> Settings:
+    """The same, for commands that have to know which stream is meant.
+
+    Raises:
+        SetupError: `usage`, if several stacks are up and none is chosen.
+    """
+    if len(up := _stacks()) > 1:
+        names = ", ".join(f"{one.plan.name} of {one.plan.folder}" for one in up)
+        message = f"several stacks are up: {names}; choose one: REELPAGE_STACK=NAME"
+        raise SetupError("usage", message)
+    return settings()
+
+
+def _stacks() -> "list[Entry]":
+    """The stacks that may be meant: the chosen one, this directory's, or all that are up.
+
+    None where the environment names servers: a stream is never one's own in part.
+
+    Raises:
+        SetupError: `usage`, if the chosen one is not up.
+    """
+    from services.stack.registry import entries
+
+    given = Settings.from_environment()
+    if given.kafka or given.s3_endpoint or given.lake or given.graph:
+        return []
+    up = [one for one in entries() if one.is_up]
+    if not given.stack:
+        return [one for one in up if one.plan.folder == str(STACK.resolve())] or up
+    if not (chosen := [one for one in up if one.plan.name == given.stack]):
+        message = f"REELPAGE_STACK={given.stack}: no such stack is up; see reelpage status"
+        raise SetupError("usage", message)
+    return chosen
 
 
 def place_of(lake: str) -> "Place":
     """The lake that a command names."""
     from services.storage.places import open_place
 
-    return open_place(lake, settings())
+    is_remote = lake.startswith("s3://")
+    return open_place(lake, stream_settings() if is_remote else settings())
 
 
 def lines(arguments: list[str]) -> list[str]:
     """The arguments, or the lines of standard input for "-"."""
-    return [line.rstrip("\n") for line in sys.stdin] if arguments == ["-"] else arguments
+    return list(each_line(arguments))
+
+
+def each_line(arguments: list[str]) -> Iterator[str]:
+    """The same, one after the other as they come."""
+    if arguments == ["-"]:
+        yield from (line.rstrip("\n") for line in sys.stdin)
+    else:
+        yield from arguments
 
 
 def say(value: Any, text: str, as_json: bool) -> None:  # noqa: ANN401

@@ -90,7 +90,7 @@ class Outcomes:
 
 
 def _served(settings: Settings, _: Place) -> tuple[Answerer, Tables]:
-    from services.lander.http import LanderClient
+    from services.lander.client import LanderClient
     from services.model.client import GraphClient
     from services.model.served import Served
 

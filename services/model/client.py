@@ -66,13 +66,13 @@ class GraphClient:
         """
         return self._ask("GET", "/v1/replicas", b"", _counts)
 
-    def answers(self, shard: str, tasks: Sequence[Task], revision: str = "") -> list[list[Answer]]:
+    def answers(self, shard: str, tasks: Sequence[Task], revision: str) -> list[list[Answer]]:
         """Answers to all tasks for each picture of a shard that is in the lake.
 
         Args:
             shard: name of its object.
             tasks: what to ask.
-            revision: of the model that has to answer; empty for whichever is served.
+            revision: of the model that has to answer.
 
         Raises:
             TransientError: `model_changed`, at once: read the model anew; `graph_busy` or

@@ -2,7 +2,7 @@
 
 import random
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from schemas.errors import SetupError
@@ -53,6 +53,20 @@ class Ports:
             held[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._held += held
         return True
+
+    def keep(self, ports: Sequence[int]) -> None:
+        """Hold ports that were chosen before, on which connections may still be closing.
+
+        Raises:
+            SetupError: `server_failed`, naming the port on which somebody else listens.
+        """
+        if taken := self.taken(ports):
+            message = f"port {taken[0]} of {HOST} is in use; end what listens on it"
+            raise SetupError("server_failed", message)
+        for port in ports:
+            self._held.append(socket.socket())
+            self._held[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._held[-1].bind((HOST, port))
 
     @staticmethod
     def taken(ports: Iterable[int]) -> list[int]:

@@ -1,174 +1,145 @@
-"""Stack: everything that the stream needs, on this machine: `reelpage up` and `reelpage down`.
-
-A folder keeps the data, the logs and `stack.json`, the settings by which later commands in the
-same directory find the stack.
-"""
+"""Up and down: what the commands do about a stack, which its supervisor owns."""
 
 import json
-import os
-import secrets
+import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from schemas.errors import SetupError, TransientError
-from services.model.client import GraphClient
-from services.settings import Settings
-from services.stack.processes import Process, Processes, write_private
-from services.stack.servers import Servers
-from services.topic.broker import make_topic
+from schemas.errors import SetupError
+from services.stack import registry
+from services.stack.processes import last_lines
+from services.stack.registry import Entry, Member, Plan
 
-BUCKET: Final = "lake"
-PARTITIONS: Final = 4
-_GRAPH_S: Final = 300.0  # half a minute on two idle cores, minutes on busy ones
-_ALIVE_S: Final = 1.0
-_GRACE_S: Final = {"graph": 20.0}
-_WORKER_GRACE_S: Final = 35.0  # a little more than a worker takes to drain
-_KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "VIRTUAL_ENV", "CUDA_VISIBLE_DEVICES", "TMPDIR")
+_LOG: Final = "supervisor.log"
+_POLL_S: Final = 0.2
+_LOG_LINES: Final = 12
+_DOWN_S: Final = 70.0  # more than all members may take, one layer after the other
+_GRACE_S: Final = 2.0
+_ENTRY_S: Final = 60.0
 
 
-@dataclass(frozen=True)
-class Up:
-    """What runs.
+def up(plan: Plan, say: Callable[[str], None] = lambda _: None) -> Entry:
+    """Have a stack run, and wait until all of it answers.
 
-    Attributes:
-        folder: of data, logs and settings.
-        environment: settings by which other commands find it.
-        processes: names and pids.
-    """
-
-    folder: Path
-    environment: Mapping[str, str]
-    processes: Mapping[str, int]
-
-
-class Stack:
-    """The stack of one folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self._servers = Servers(folder)
-        self._all = Processes(folder)
-        self._folder = folder.resolve()
-
-    def up(
-        self,
-        settings: Settings,
-        roots: str,
-        *,
-        workers: int = 1,
-        serve: bool = True,
-        say: Callable[[str], None] = lambda _: None,
-    ) -> Up:
-        """Start what does not run yet, and wait until it answers.
-
-        Args:
-            settings: model, device and threads are taken from them.
-            roots: folders whose files jobs may name, as `REELPAGE_ROOTS` takes them.
-            workers: ingest workers.
-            serve: whether Ray Serve runs the model; else every worker does.
-            say: told what is being started.
-
-        Raises:
-            SetupError: `server_failed`, with the end of the log of what did not start.
-        """
-        if serve and find_spec("ray") is None:
-            message = "Ray is not installed: pip install 'reelpage[cluster]', or add --no-serve"
-            raise SetupError("server_failed", message)
-        say("object storage")
-        s3 = self._servers.s3([BUCKET])
-        say("broker")
-        broker = self._servers.broker()
-        environment = {
-            "REELPAGE_KAFKA": broker.bootstrap,
-            "REELPAGE_S3_ENDPOINT": s3.endpoint,
-            "REELPAGE_S3_ACCESS_KEY": s3.access_key,
-            "REELPAGE_S3_SECRET_KEY": s3.secret_key,
-            "REELPAGE_LAKE": f"s3://{BUCKET}",
-            "REELPAGE_ROOTS": roots,
-            "REELPAGE_SOURCES": ",".join(settings.sources),
-            "REELPAGE_SECRET": settings.secret or secrets.token_urlsafe(32),
-            "REELPAGE_MODEL": settings.model and str(Path(settings.model).resolve()),
-            "REELPAGE_DEVICE": settings.device,
-            "REELPAGE_THREADS": str(settings.threads),
-        }
-        make_topic(Settings.from_environment(environment), PARTITIONS)
-        if serve:
-            say("Ray Serve with the model (half a minute)")
-            environment["REELPAGE_GRAPH"] = self._graph(environment)
-        for number in range(1, workers + 1):
-            say(f"ingest worker {number}")
-            self._start(f"worker-{number}", ["worker"], environment)
-        write_private(self._folder / "stack.json", environment)
-        with self._all.state() as state:
-            running = {name: one.pid for name, one in state.items() if one.alive}
-        return Up(self._folder, environment, running)
-
-    def down(self) -> list[str]:
-        """End everything, what depends on others first; the data stay. Returns what was ended."""
-        ended = []
-        with self._all.state() as state:
-            ours = [name for name in state if name not in ("s3", "broker")]
-            for name in sorted(ours, reverse=True):  # workers before the graph
-                if state[name].alive:
-                    ended.append(name)
-                self._all.end(state[name], _GRACE_S.get(name, _WORKER_GRACE_S))
-                del state[name]
-            ended += [name for name in ("broker", "s3") if name in state and state[name].alive]
-        self._servers.down()
-        (self._folder / "stack.json").unlink(missing_ok=True)
-        self._all.close()
-        return ended
-
-    def _graph(self, environment: Mapping[str, str]) -> str:
-        with self._all.state() as state:
-            known = state.get("graph") or Process(self._all.ports.choose(1))
-        port = known.ports[0]
-        url = f"http://127.0.0.1:{port}"
-
-        def answers() -> bool:
-            try:
-                GraphClient(url, environment["REELPAGE_SECRET"], deadline_s=2.0).model()
-            except TransientError:
-                return False
-            return True
-
-        self._start("graph", ["serve", "--port", str(port)], environment, known, answers)
-        return url
-
-    def _start(
-        self,
-        name: str,
-        arguments: list[str],
-        environment: Mapping[str, str],
-        known: Process | None = None,
-        answers: Callable[[], bool] | None = None,
-    ) -> None:
-        """Start one of our own commands, unless it runs."""
-        with self._all.state() as state:
-            process = state.setdefault(name, known or Process())
-            if not process.alive:
-                # -P: the folder that it starts in is no place to import from.
-                command = [sys.executable, "-P", "-m", "reelpage", *arguments]
-                kept = {key: os.environ[key] for key in _KEPT if key in os.environ}
-                self._all.launch(name, process, command, kept | dict(environment))
-            if answers is not None:
-                self._all.wait(name, process, answers, _GRAPH_S)
-
-
-def read_environment(folder: Path) -> dict[str, str]:
-    """The settings of a stack that is up, or none.
+    Args:
+        plan: what is asked for.
+        say: told what is being started.
 
     Raises:
-        SetupError: `usage`, if the file is damaged.
+        SetupError: `usage`, if another stack has its name or folder or it is up with other
+            options; `server_failed`, with the end of the log of what does not run.
     """
-    path = folder / "stack.json"
-    if not path.exists():
-        return {}
-    try:
-        return {str(key): str(value) for key, value in json.loads(path.read_text()).items()}
-    except (OSError, ValueError, AttributeError) as error:
-        message = f"{path}: is damaged ({error}); remove it, then `reelpage up` writes it again"
-        raise SetupError("usage", message) from error
+    _check(plan)
+    entry = registry.load(plan.name)
+    if entry is None or not entry.is_up:
+        if entry is not None:
+            _end_left_over(entry)
+        _start(plan)
+    return _wait(plan, say)
+
+
+def down(entry: Entry) -> list[str]:
+    """End everything, what depends on others first; the data stay. Returns what was ended."""
+    entry = registry.load(entry.plan.name) or entry
+    ended = [name for name, one in reversed(entry.members.items()) if one.alive]
+    entry.supervisor.end(_DOWN_S)
+    _end_left_over(registry.load(entry.plan.name) or entry)
+    return ended
+
+
+def _end_left_over(entry: Entry) -> None:
+    """End what runs on without its supervisor, and forget the stack."""
+    for one in reversed(entry.members.values()):
+        one.end(_GRACE_S)
+    entry.remove()
+
+
+def _check(plan: Plan) -> None:
+    if sys.platform != "linux":
+        message = "reelpage up needs Linux, or WSL on Windows; `reelpage index` runs here"
+        raise SetupError("usage", message)
+    if plan.serve and find_spec("ray") is None:
+        message = "Ray is not installed: pip install 'reelpage[cluster]', or add --no-serve"
+        raise SetupError("server_failed", message)
+    for other in filter(lambda one: one.is_up, registry.entries()):
+        same_name = other.plan.name == plan.name
+        if same_name != (other.plan.folder == plan.folder):
+            message = (
+                f"the stack {other.plan.name!r} of {other.plan.folder} is up; "
+                f"{'choose another --name' if same_name else 'it has this folder'}, "
+                f"or end it: reelpage down --name {other.plan.name}"
+            )
+            raise SetupError("usage", message)
+        if same_name and other.plan != plan:
+            message = f"the stack {plan.name!r} is up with other options; `reelpage down` first"
+            raise SetupError("usage", message)
+
+
+def _start(plan: Plan) -> None:
+    """Start the supervisor, which no end of a shell concerns.
+
+    Raises:
+        SetupError: `server_failed`, with what it said when it ended at its start.
+    """
+    folder = Path(plan.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / _LOG).open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "services.stack.supervisor"],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            start_new_session=True,
+        )
+    assert process.stdin is not None
+    with process.stdin as given:
+        given.write(json.dumps(asdict(plan)).encode())
+    give_up = time.monotonic() + _ENTRY_S
+    while not _is_up(plan.name):
+        # One that ends well has found another, which is about to be in the registry.
+        if process.poll() or time.monotonic() > give_up:
+            raise _no_supervisor(plan)
+        time.sleep(_POLL_S)
+
+
+def _wait(plan: Plan, say: Callable[[str], None]) -> Entry:
+    shown: set[tuple[str, int]] = set()
+    while True:
+        entry = registry.load(plan.name)
+        if entry is None or not entry.is_up:
+            raise _no_supervisor(plan)
+        for name, one in entry.members.items():
+            if one.state == "failed":
+                raise _failed(plan, name, one)
+            if one.pid and (name, one.restarts) not in shown:
+                shown.add((name, one.restarts))
+                say(one.title + f", again: {one.said}" * bool(one.restarts))
+        if all(one.state == "running" for one in entry.members.values()):
+            return entry
+        time.sleep(_POLL_S)
+
+
+def _is_up(name: str) -> bool:
+    entry = registry.load(name)
+    return entry is not None and entry.is_up
+
+
+def _no_supervisor(plan: Plan) -> SetupError:
+    log = Path(plan.folder) / _LOG
+    message = f"the supervisor of {plan.name!r} ended; see {log}:\n{last_lines(log, _LOG_LINES)}"
+    return SetupError("server_failed", message)
+
+
+def _failed(plan: Plan, name: str, member: Member) -> SetupError:
+    log = Path(plan.folder) / f"{name}.log"
+    message = (
+        f"{name} is given up after {member.restarts} restarts; mend it, then `reelpage down` and "
+        f"`up`; see {log}:\n{last_lines(log, _LOG_LINES)}"
+    )
+    return SetupError("server_failed", message)

@@ -25,6 +25,8 @@ from services.topic.record import Record
 _TIMEOUT_MS: Final = 15_000
 _RECONNECT_MS: Final = 2_000  # 30 s by default: a broker's restart would cost that long
 _BOOTSTRAP_MS: Final = 5_000
+PARTITIONS: Final = 4
+"""Of a topic that we make."""
 LARGEST: Final = 20 << 20  # bytes of a record; inline payloads are base64
 
 
@@ -165,12 +167,15 @@ class Sender:
                 linger_ms=5,
             )
 
-    def send(self, jobs: Iterable[tuple[str, Job]], partitions: int = 0) -> int:
-        """Send jobs with their keys and wait until the broker has them all; returns how many.
+    def send(self, jobs: Iterable[tuple[str, Job]], partitions: int = 0) -> list[tuple[int, int]]:
+        """Send jobs with their keys and wait until the broker has them all.
 
         Args:
             jobs: each goes to its home.
             partitions: that homes are counted by; 0 for all that the topic has.
+
+        Returns:
+            Partition and offset of each.
 
         Raises:
             TransientError: `broker_failed`; some may have been stored.
@@ -187,9 +192,8 @@ class Sender:
                 for key, job in jobs
             ]
             self._producer.flush(timeout=_TIMEOUT_MS / 1000)
-            for one in sent:
-                one.get(timeout=_TIMEOUT_MS / 1000)
-        return len(sent)
+            stored = [one.get(timeout=_TIMEOUT_MS / 1000) for one in sent]
+        return [(one.partition, one.offset) for one in stored]
 
     def close(self) -> None:
         """Let the broker go."""

@@ -18,10 +18,16 @@ from services.ingest.recipe import parse_sampling
 from services.settings import Settings
 from services.storage.objects import listing
 from services.topic.broker import Sender
+from services.topic.sent import Sent
 
 _AT_ONCE: Final = 200
+_EVERY_S: Final = 1.0
+_ERRORS: Final = 100
 _INLINE: Final = 14 << 20  # bytes; as base64 below what a record may have
 _MICRO: Final = 1_000_000
+
+Made = tuple[str, Job] | ReelpageError
+"""A job with its key, or why an input became none."""
 
 
 @dataclass(frozen=True)
@@ -64,16 +70,26 @@ class Question:
 
 @dataclass
 class Submission:
-    """How a submission went."""
+    """How a submission goes.
 
-    sent: int = 0
+    Attributes:
+        sent: the jobs that the broker has.
+        failed: inputs that became no job.
+        errors: code and message of the first ones of them.
+    """
+
+    sent: Sent = field(default_factory=Sent)
     failed: int = 0
     errors: list[tuple[str, str]] = field(default_factory=list)
 
+    def refuse(self, error: ReelpageError) -> None:
+        """Count an input that became no job."""
+        self.failed += 1
+        if len(self.errors) < _ERRORS:
+            self.errors.append((error.code, error.message))
 
-def jobs(
-    arguments: Iterable[str], question: Question, settings: Settings
-) -> Iterator[tuple[str, Job] | ReelpageError]:
+
+def jobs(arguments: Iterable[str], question: Question, settings: Settings) -> Iterator[Made]:
     """Jobs with their keys; what cannot become one comes as its error."""
     for argument in arguments:
         scheme = urlsplit(argument).scheme
@@ -87,7 +103,7 @@ def jobs(
 
 def chunk_jobs(
     files: Sequence[Path], stream: str, first: int, question: Question, start_us: int | None = None
-) -> Iterator[tuple[str, Job] | ReelpageError]:
+) -> Iterator[Made]:
     """Files as consecutive chunks of a live stream, each with its bytes inside the job.
 
     Args:
@@ -136,31 +152,35 @@ def chunk_job(chunk: StreamChunk, data: bytes, question: Question) -> tuple[str,
     return chunk.stream, question.job(key, media, chunk=chunk, payload=payload)
 
 
-def send(
-    made: Iterable[tuple[str, Job] | ReelpageError], sender: Sender, progress: "Submission"
-) -> None:
-    """Send jobs some at a time; `progress` counts what the broker has.
+def send(made: Iterable[Made], sender: Sender, submission: Submission) -> Iterator[None]:
+    """Send jobs while they are made: the first at once, then what a second brings together.
+
+    Yields:
+        Whenever the submission has changed.
 
     Raises:
         TransientError: `broker_failed`; the same command again sends the rest, and what was sent
             twice is indexed once.
     """
     waiting: list[tuple[str, Job]] = []
+    due = 0.0
     for one in made:
         if isinstance(one, ReelpageError):
-            progress.failed += 1
-            progress.errors.append((one.code, one.message))
+            submission.refuse(one)
+            yield
             continue
         waiting.append(one)
         # Inline payloads are large: they go one by one.
-        if len(waiting) >= _AT_ONCE or one[1].payload is not None:
-            progress.sent += sender.send(waiting)
-            waiting = []
-    if waiting:
-        progress.sent += sender.send(waiting)
+        is_full = len(waiting) >= _AT_ONCE or one[1].payload is not None
+        if is_full or time.monotonic() >= due:
+            submission.sent.add(sender.send(waiting), waiting)
+            waiting, due = [], time.monotonic() + _EVERY_S
+            yield
+    submission.sent.add(sender.send(waiting), waiting)
+    yield
 
 
-def _files(path: Path, question: Question) -> Iterator[tuple[str, Job] | ReelpageError]:
+def _files(path: Path, question: Question) -> Iterator[Made]:
     for found in find_files([path]):
         source = found if isinstance(found, Input) else open_input(found)
         if source.error is not None and source.error.code == "empty_directory":
@@ -169,9 +189,7 @@ def _files(path: Path, question: Question) -> Iterator[tuple[str, Job] | Reelpag
             yield source.input_id, question.job(source.input_id, MediaReference(source.uri))
 
 
-def _objects(
-    uri: str, question: Question, settings: Settings
-) -> Iterator[tuple[str, Job] | ReelpageError]:
+def _objects(uri: str, question: Question, settings: Settings) -> Iterator[Made]:
     found = False
     for name, etag in listing(settings, uri):
         if Path(name).suffix.lower() in MEDIA_SUFFIXES:

@@ -14,7 +14,7 @@ import urllib3
 from schemas.errors import InputError, SetupError, TransientError
 from schemas.jobs import Task
 from services.calls.replies import credentials
-from services.lander.http import LanderClient
+from services.lander.client import LanderClient
 from services.model.client import GraphClient
 from services.model.wire import question_to_json
 from tests.graph.conftest import SECRET, TASKS, Graph, compared

@@ -48,6 +48,31 @@ def test_status_counts_what_has_not_landed(filled: StubStream) -> None:
     assert "jobs/s, ETA" in filled.run("status", filled.location).out
 
 
+def test_waiting_counts_what_failed_before(filled: StubStream) -> None:
+    """A copy of what is no medium fails as the first one did, without a row of its own."""
+    copy = filled.logs / "copy.mp4"
+    copy.write_bytes((filled.logs / "bad.mp4").read_bytes())
+    result = filled.run("submit", SAMPLES, copy, "--wait", "--json")
+    assert result.code == 1
+    assert result.json["landed"] == {"indexed": 4, "failed": 1}
+    good = filled.run("submit", SAMPLES, "--wait")
+    assert (good.code, good.out.strip()) == (
+        0,
+        "4 jobs sent, 0 inputs refused; 4 indexed, 0 failed",
+    )
+
+
+def test_waiting_lasts_until_what_a_job_became_has_landed(filled: StubStream) -> None:
+    """An object's job comes again under the key of its content."""
+    place, bucket = filled.place, filled.location.split("/")[2]
+    path = video(filled.logs / "object.mkv", 3)
+    objects: Any = place.objects
+    objects.put("waited/object.mkv", path.read_bytes())
+    result = filled.run("submit", f"s3://{bucket}/lake/waited/", "--wait", "--json")
+    assert result.json["landed"] == {"indexed": 1, "failed": 0}
+    assert query(place, "from media where name = 'object.mkv'").num_rows == 1
+
+
 def test_verify_finds_nothing_wrong(filled: StubStream) -> None:
     result = filled.run("verify", filled.location, "--topic", "--json")
     assert (result.code, result.json) == (0, [])

@@ -2,17 +2,21 @@
 
 import io
 import json
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from schemas.errors import InputError, ReelpageError
-from schemas.jobs import Job, StreamChunk
+from schemas.jobs import Job, MediaReference, StreamChunk
 from services.ingest.recipe import parse_tasks
 from services.stack.servers import S3Server
 from services.topic.log import open_log
+from services.topic.sent import Sent
 from services.topic.submit import Question, chunk_job, chunk_jobs, jobs
-from tests.conftest import SAMPLES
+from tests.conftest import COMMAND, SAMPLES, environment
 from tests.streams import Stream, StreamFactory
 from tests.videos import video
 
@@ -90,6 +94,71 @@ def test_names_from_standard_input_reach_the_topic(topic: Stream) -> None:
     sent = {Job.from_json(record.value).media.uri for record in records}
     assert sent == set(paths.splitlines())
     assert all(record.key == json.loads(record.value)["id"] or record.key for record in records)
+
+
+def submitting(topic: Stream, *options: str) -> "subprocess.Popen[str]":
+    """`submit` that reads paths from a pipe which stays open."""
+    return subprocess.Popen(
+        [COMMAND, "submit", "-", *options],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(**topic.environment),
+        cwd=topic.logs,
+    )
+
+
+def uris(topic: Stream) -> list[str]:
+    with open_log(topic.settings) as log:
+        return [Job.from_json(one.value).media.uri for one in log.read(log.bounds({}))]
+
+
+def wait_for(uri: str, topic: Stream, patience_s: float = 30.0) -> None:
+    give_up = time.monotonic() + patience_s
+    while uri not in uris(topic):
+        assert time.monotonic() < give_up, f"{uri} is not on the topic"
+        time.sleep(0.2)
+
+
+def test_jobs_are_sent_while_others_are_looked_for(topic: Stream) -> None:
+    with submitting(topic, "--json") as command:
+        assert command.stdin is not None
+        for number in range(2):
+            command.stdin.write(f"https://example.org/{number}.mp4\n")
+            command.stdin.flush()
+            wait_for("https://example.org/0.mp4", topic)
+        assert command.poll() is None
+        out, _ = command.communicate(timeout=60)
+    assert json.loads(out)["sent"] == 2
+    assert "https://example.org/1.mp4" in uris(topic)
+
+
+def test_interrupted_waiting_leaves_the_jobs(topic: Stream) -> None:
+    with submitting(topic, "--wait") as command:
+        assert command.stdin is not None
+        command.stdin.write("https://example.org/waited-for.mp4\n")
+        command.stdin.close()
+        command.stdin = None  # for `communicate`
+        wait_for("https://example.org/waited-for.mp4", topic)
+        time.sleep(2)  # until it waits for the worker that is not there
+        command.send_signal(signal.SIGINT)
+        _, said = command.communicate(timeout=60)
+    assert command.returncode == 130
+    assert f"the 1 jobs that were sent go on; see: reelpage status {topic.location}" in said
+
+
+def test_what_was_sent_is_known_by_its_places() -> None:
+    sent = Sent()
+    three = [(f"key{n}", Job(f"job{n}", MediaReference("/x"))) for n in range(3)]
+    sent.add([(0, 5), (1, 0), (0, 6)], three)
+    sent.add([(0, 9)], [("key3", Job("job3", MediaReference("/x")))])
+    assert sent.runs == {0: [[5, 6], [9, 9]], 1: [[0, 0]]}
+    found = [sent.landed({0: place}) for place in (0, 5, 6, 7, 9, 10, 99)]
+    assert found == [0, 0, 1, 2, 2, 3, 3]
+    assert sent.landed({0: 99, 1: 1}) == len(sent) == 4
+    assert sent.count({"job1", "job2", "other"}, {"key2", "other"}) == 2
+    assert sent.count({"job0"}, {"key3"}) == 2
 
 
 def test_chunks_follow_one_another(tmp_path: Path) -> None:

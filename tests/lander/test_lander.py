@@ -20,7 +20,7 @@ from schemas.errors import ReelpageError, SetupError, TransientError
 from services.calls.gate import READING
 from services.calls.replies import credentials, to_json
 from services.lander.app import lander_app
-from services.lander.http import LanderClient
+from services.lander.client import LanderClient
 from tests.calls.says import says
 from tests.fault_proxy import FaultProxy
 from tests.tables import land, numbers, race, store, wanted

@@ -5,19 +5,19 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pipeline.land.lake import Lake, Landing
+from pipeline.land.lake import open_lake
 from pipeline.land.store import local_place
 from pipeline.query.sql import query
 from schemas.errors import SetupError
 from schemas.tables import FRAMES, TABLES
+from tests.tables import append
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     rows = [{"media_id": "m", "sampling": "s", "frame_no": number} for number in range(3)]
-    with Lake(tmp_path / "lake") as lake:
-        table = pa.Table.from_pylist(rows, schema=FRAMES)
-        lake.land("frames", [Landing("m", 0, table, final=True)])
+    with open_lake(tmp_path / "lake") as place:
+        append(place, "frames", "m", 0, pa.Table.from_pylist(rows, schema=FRAMES))
     return tmp_path / "lake"
 
 

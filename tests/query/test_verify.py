@@ -8,14 +8,23 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from pipeline.land.lake import Lake, Landing
-from pipeline.land.store import local_place
-from pipeline.query.verify import verify
+from pipeline.land.commit import GroupCommitter
+from pipeline.land.lake import open_lake
+from pipeline.land.perform import Performer
+from pipeline.land.place import Place
+from pipeline.land.protocol import STRUCTURE, Advance, Batch, Marker
+from pipeline.land.records import to_bytes
+from pipeline.land.rows import to_table
+from pipeline.land.store import local_place, sampling_id
+from pipeline.query.verify import Problem, verify
 from schemas.tables import TABLES
+from tests.tables import PROTOCOL, append
 
 Row = dict[str, Any]
 VIDEO: Row = {"media_id": "v", "sampling": "s"}
 PAPER: Row = {"media_id": "p", "sampling": "s"}
+SAMPLING = sampling_id("s")
+COLUMNS = (STRUCTURE, "r-q")
 
 
 def rows(table: str) -> list[Row]:
@@ -40,26 +49,42 @@ def rows(table: str) -> list[Row]:
     }.get(table, [])
 
 
+def markers(media_id: str, outcome: str = "indexed", span: str = "whole") -> tuple[Marker, ...]:
+    """Of structure and of the one prompt."""
+    name = f"markers/{media_id}/{SAMPLING}/{span}.json"
+    return tuple(Marker(name, column, outcome, 2) for column in COLUMNS)  # type: ignore[arg-type]
+
+
+def advance(place: Place, *more: Marker) -> None:
+    with GroupCommitter(place, 0) as tables:
+        worker = Performer(tables, place.objects)
+        worker.run(step for step in [Advance(marker.name, (marker,)) for marker in more])
+
+
+def land(place: Place, batch: Batch) -> None:
+    with GroupCommitter(place, 0) as tables:
+        assert Performer(tables, place.objects).run(PROTOCOL.land(batch))
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    with Lake(tmp_path) as lake:
+    with open_lake(tmp_path) as place:
         for name, schema in TABLES.items():
-            table = pa.Table.from_pylist(rows(name), schema=schema)
-            landings = [Landing("all", 0, table)]
-            if name == "answers":
-                landings += [
-                    Landing(f"local/{media}/s/r/q", 0, table.slice(0, 0), final=True)
-                    for media in "vp"
-                ]
-            lake.land(name, landings)
+            append(place, name, "all", 0, pa.Table.from_pylist(rows(name), schema=schema))
+        advance(place, *markers("v"), *markers("p"))
     (tmp_path / "shards").mkdir()
     for shard in ("0", "1", "pages"):
         (tmp_path / "shards" / f"{shard}.arrow").write_bytes(b"x")
     return tmp_path
 
 
+def found(root: Path) -> list[Problem]:
+    """All but the data files that `change` has replaced."""
+    return [one for one in verify(local_place(root)) if one.kind != "orphan_file"]
+
+
 def kinds(root: Path) -> list[tuple[str, str]]:
-    return [(problem.kind, problem.table) for problem in verify(local_place(root))]
+    return [(problem.kind, problem.table) for problem in found(root)]
 
 
 def change(table: str, predicate: str) -> Callable[[Path], object]:
@@ -76,8 +101,8 @@ def test_a_whole_lake_has_no_problem(root: Path) -> None:
 
 
 def test_an_empty_lake_has_no_problem(tmp_path: Path) -> None:
-    Lake(tmp_path).close()
-    assert verify(local_place(tmp_path)) == []
+    with open_lake(tmp_path) as place:
+        assert verify(place) == []
 
 
 @pytest.mark.parametrize("table", ["media", "segments", "frames", "pages", "answers", "failures"])
@@ -96,16 +121,16 @@ def test_duplicates(root: Path, table: str) -> None:
         (change("failures", "unit_no = 2"), ("gap", "pages")),
         (change("answers", "unit_no = 1 and media_id = 'v'"), ("gap", "answers")),
         (change("answers", "unit_no = 1 and media_id = 'p'"), ("gap", "answers")),
-        (change("media", "media_id = 'v'"), ("unfinished", "frames")),
+        (change("media", "media_id = 'v'"), ("gap", "media")),
     ],
 )
 def test_what_is_missing(
     root: Path, damage: Callable[[Path], object], finding: tuple[str, str]
 ) -> None:
     damage(root)
-    found = [problem for problem in verify(local_place(root)) if problem.kind != "orphan_file"]
-    assert finding in [(problem.kind, problem.table) for problem in found]
-    assert all("\n" not in problem.message for problem in found)
+    assert finding in kinds(root)
+    assert not all(problem.harmless for problem in found(root))
+    assert all("\n" not in problem.message for problem in found(root))
 
 
 def test_a_run_that_lost_an_input(root: Path) -> None:
@@ -115,26 +140,113 @@ def test_a_run_that_lost_an_input(root: Path) -> None:
     assert kinds(root) == [("count", "runs")]
 
 
-def test_a_task_that_was_interrupted_is_unfinished(root: Path) -> None:
+def half_asked(root: Path, outcome: str, span: str = "whole") -> list[tuple[str, str]]:
+    """What is found where one of four pictures has been asked a second prompt."""
     row = VIDEO | {"unit": "frame", "unit_no": 0, "prompt_id": "new", "model_revision": "r"}
-    table = pa.Table.from_pylist([row], schema=TABLES["answers"])
-    with Lake(root) as lake:
-        lake.land("answers", [Landing("local/v/s/r/new", 0, table)])
-    assert kinds(root) == [("unfinished", "answers")]
-    assert all(problem.harmless for problem in verify(local_place(root)))
+    name = f"markers/v/{SAMPLING}/{span}.json"
+    with open_lake(root) as place:
+        append(place, "answers", "more", 0, to_table("answers", [row]))
+        advance(place, Marker(name, "r-new", outcome, 1))  # type: ignore[arg-type]
+    return kinds(root)
 
 
-def test_a_task_of_the_stream_that_is_not_whole_is_a_gap(root: Path) -> None:
-    row = VIDEO | {"unit": "frame", "unit_no": 0, "prompt_id": "new", "model_revision": "r"}
-    table = pa.Table.from_pylist([row], schema=TABLES["answers"])
-    with Lake(root) as lake:
-        lake.land("answers", [Landing("group/topic/3", 0, table)])
+def test_a_prompt_that_was_interrupted_is_unfinished(root: Path) -> None:
+    assert half_asked(root, "partial") == [("unfinished", "answers")]
+    assert all(problem.harmless for problem in found(root))
+
+
+def test_a_prompt_that_failed_is_no_gap(root: Path) -> None:
+    """A row in `failures` says so, as for a page."""
+    assert half_asked(root, "failed") == []
+
+
+def test_a_prompt_that_has_lost_answers_is_a_gap(root: Path) -> None:
+    assert half_asked(root, "indexed") == [("gap", "answers")]
+
+
+def test_a_prompt_that_one_range_was_not_asked_yet_is_unfinished(root: Path) -> None:
+    with open_lake(root) as place:
+        place.objects.delete(f"markers/v/{SAMPLING}/whole.json")
+        advance(place, *markers("v", span="0-1"), *markers("v", span="1-100000"))
+    assert kinds(root) == [], "the ranges are all that the video may have"
+    assert half_asked(root, "indexed", "0-1") == [("unfinished", "answers")]
+
+
+def test_a_medium_that_was_interrupted_is_unfinished(root: Path) -> None:
+    rows = {
+        "frames": to_table("frames", [{"media_id": "new", "sampling": "s", "frame_no": 0}]),
+    }
+    with open_lake(root) as place:
+        land(place, Batch("g/t/0", None, 0, 7, rows, markers("new", "partial")))
+    assert kinds(root) == [("unfinished", "frames")]
+    assert all(problem.harmless for problem in found(root))
+
+
+def test_markers_that_are_lost(root: Path) -> None:
+    """The next job about the medium would find nothing, and land all its rows again."""
+    local_place(root).objects.delete(f"markers/v/{SAMPLING}/whole.json")
+    assert kinds(root) == [("missing_marker", "markers")]
+    assert not found(root)[0].harmless
+    with open_lake(root) as place:
+        advance(place, *markers("v", span="0-1"))
+        advance(place, *markers("v", span="2-100000"))
+    assert kinds(root) == [("missing_marker", "markers")], "a range is missing"
+
+
+def test_markers_that_a_killed_worker_has_still_to_store_are_not_lost(root: Path) -> None:
+    place = local_place(root)
+    rows = {"media": to_table("media", [{"media_id": "new", "sampling": "s", "kind": "video"}])}
+    batch = Batch("g/t/0", None, 0, 7, rows, markers("new"))
+    place.objects.put(batch.record, to_bytes(batch))
+    append(place, "failures", batch.app, batch.last, pa.table({}))
+    append(place, "failures", f"{batch.app}#record", batch.number, pa.table({}))
+    append(place, "media", batch.app, batch.last, rows["media"])
+    assert kinds(root) == [("unfinished", "markers")]
+    with GroupCommitter(place, 0) as tables:
+        Performer(tables, place.objects).run(PROTOCOL.resume(batch.app))
+    assert kinds(root) == []
+
+
+def test_markers_of_rows_that_are_lost(root: Path) -> None:
+    """A table that is older than the objects: the medium would be skipped for ever."""
+    with open_lake(root) as place:
+        advance(place, *markers("new"))
+    assert kinds(root) == [("gap", "media")]
+    with open_lake(root) as place:
+        place.objects.put("forgotten/new", b"{}")
+    assert kinds(root) == [("orphan_marker", "markers")], "a worker was landing it meanwhile"
+    assert found(root)[0].harmless
+
+
+def test_a_range_without_rows_is_no_problem(root: Path) -> None:
+    """A video that is shorter than it says: its last range may end before the others begin."""
+    with open_lake(root) as place:
+        advance(place, *markers("new", span="30-60"))
+    assert kinds(root) == []
+
+
+def test_a_lake_of_version_1_is_not_held_to_what_markers_say(root: Path) -> None:
+    for media_id in "vp":
+        local_place(root).objects.delete(f"markers/{media_id}/{SAMPLING}/whole.json")
+        name = f"markers/{media_id}/{SAMPLING}/whole/structure.json"
+        local_place(root).objects.put(name, b'{"outcome": "indexed", "units": 2}')
+    (root / "lake.json").write_text('{"lake_version": 1}')
+    assert kinds(root) == []
+    change("answers", "unit_no = 1 and media_id = 'v'")(root)
     assert kinds(root) == [("gap", "answers")]
 
 
-def test_objects_of_the_stream_are_no_orphans(root: Path) -> None:
-    for name in ("landings/g/t/0/1", "markers/v", "dead/g/t/0/7", "forgotten/v"):
-        local_place(root).objects.put(name, b"x")
+def test_other_objects_are_no_orphans(root: Path) -> None:
+    names = (
+        f"markers/v/{SAMPLING}/pages.json",
+        f"markers/v/{SAMPLING}/.whole.json.12-34",
+        "dead/v/0123456789abcdef-0.json",
+        "dead/v/0123456789abcdef-0-page-2.json",
+        "forgotten/x",
+        "topics/g/t.json",
+    )
+    for name in names:
+        local_place(root).objects.put(name, b"{}")
     assert verify(local_place(root)) == []
 
 

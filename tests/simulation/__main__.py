@@ -1,10 +1,10 @@
 """`python -m tests.simulation --seeds 10000`: run seeds; `--first N --seeds 1 --trace` replays."""
 
 import argparse
-from collections import Counter
 import json
 import sys
 import time
+from collections import Counter
 
 from tests.simulation.controls import CONTROLS
 from tests.simulation.simulator import Outcome, Simulator, simulate

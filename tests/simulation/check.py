@@ -295,4 +295,5 @@ def _demand(lake: Lake, medium: Medium, job: Job) -> Iterator[str]:
         prompts = {name.partition("-")[2] for name in done}
         left = [task.name for task in job.tasks if task.prompt_id not in prompts]
         if (left or STRUCTURE not in done) and not known & {span.start, WHOLE.start}:
-            yield f"{medium.name} {name_of(span)} as {job.attempt}: {left} of job {job.id} is missing"
+            what = f"{medium.name} {name_of(span)} as {job.attempt}"
+            yield f"{what}: structure or {left} of job {job.id} is missing"

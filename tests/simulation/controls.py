@@ -34,7 +34,7 @@ def protocol_of(control: str) -> Protocol:
 
 
 class Independent(Protocol):
-    """`independent`: no record that decides; every table checks and writes for itself, a part at a time.
+    """`independent`: nothing decides; every table checks and writes for itself, a part at a time.
 
     A table in which a position is there already is skipped, for that table alone; work goes on
     from the smallest position. It is exact as long as two attempts at a part give the same. If

@@ -126,7 +126,7 @@ class Lander:
 
 
 class LanderTables:
-    """The tables of a worker that asks landers; see `services.lander.http.LanderClient`.
+    """The tables of a worker that asks landers; see `services.lander.client.LanderClient`.
 
     Whoever gives up leaves his intent there: it may be written later.
     """

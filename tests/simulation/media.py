@@ -240,7 +240,7 @@ def _model(revision: int) -> ServedModel:
 
 
 @lru_cache(maxsize=4096)
-def _shard(is_video: bool, part: int, pictures: tuple[int, ...]) -> Shard:  # noqa: FBT001
+def _shard(is_video: bool, part: int, pictures: tuple[int, ...]) -> Shard:
     rows = [_frame(number) if is_video else _page(number) for number in pictures]
     schema = FRAMES if is_video else PAGES
     start, step = (part * PART_US, PART_US) if is_video else (part * 8 + 1, 8)
