@@ -4,8 +4,8 @@ Serve's own `@serve.batch` with a `batch_size_fn` puts an item that did not fit 
 refuses one that is larger than a batch, and fails a whole batch for one bad item; here the order
 stays, what is larger goes alone, and an item fails alone. What waits is the signal to scale by.
 
-An item that fails alone is to blame if an item that went well before goes well again. If that one
-fails too, the model is broken, and its process ends at once: another one takes its place.
+An item that fails alone is to blame if one like another that went well before goes well. If that
+one fails too, the model is broken, and its process ends at once: another one takes its place.
 """
 
 import asyncio
@@ -46,6 +46,7 @@ class Batches(Generic[In, Out]):
         work: Callable[[list[In]], list[Out]],
         cost: Callable[[In], int],
         most: int,
+        alike: Callable[[In], In],
         broken: Callable[[], None],
     ) -> None:
         """Nothing runs yet.
@@ -54,9 +55,11 @@ class Batches(Generic[In, Out]):
             work: as many results as items, in their order.
             cost: of one item, tokens.
             most: cost of one batch; an item that is larger goes alone.
+            alike: an item like another, that no cache of the model knows.
             broken: called when the model can do no more; it should end this process.
         """
-        self._work, self._cost, self._most, self._broken = work, cost, most, broken
+        self._work, self._cost, self._most = work, cost, most
+        self._alike, self._broken = alike, broken
         self._queue: deque[_Entry[In, Out]] = deque()
         self._thread = ThreadPoolExecutor(1, "model")
         self._runner: asyncio.Task[None] | None = None
@@ -110,7 +113,7 @@ class Batches(Generic[In, Out]):
         ours = isinstance(error, ReelpageError)
         self._failures += not ours
         if not ours and self._good is not None:
-            if isinstance(await self._call([self._good.item]), Exception):
+            if isinstance(await self._call([self._alike(self._good.item)]), Exception):
                 log.error("the model is broken: it fails on what it could do before")
                 self._broken()
             else:

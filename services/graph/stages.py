@@ -6,6 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
+import numpy as np
+
 from pipeline.encode import Encoder
 from pipeline.generate import Generator
 from pipeline.land.rows import Answer
@@ -33,7 +35,7 @@ class EncodeStage:
             SetupError: `model_missing` or `model_unsupported`.
         """
         encoder = Encoder(directory, device=device)
-        self.queue = Batches(_grouped(encoder.encode), visual_tokens, PACK_TOKENS, _end)
+        self.queue = Batches(_grouped(encoder.encode), visual_tokens, PACK_TOKENS, _noise, _end)
 
     async def encode(self, pictures: Sequence[Picture]) -> list[Features]:
         """Features of pictures of one shard, in their order."""
@@ -50,7 +52,8 @@ class DecodeStage:
             SetupError: `model_missing` or `model_unsupported`.
         """
         generator = Generator(directory, device=device)
-        self.queue = Batches(_grouped(partial(answer, generator)), _decode, _DECODE_TOKENS, _end)
+        work = _grouped(partial(answer, generator))
+        self.queue = Batches(work, _decode, _DECODE_TOKENS, lambda asked: asked, _end)
 
     async def answer(self, features: Sequence[Features], tasks: Tasks) -> list[list[Answer]]:
         """For each picture one answer a task."""
@@ -73,7 +76,11 @@ class ReadStage:
             tasks = [tasks for _, tasks in asked]
             return answer(generator, list(zip(encoded, tasks, strict=True)))
 
-        self.queue = Batches(_grouped(read), _decode, _DECODE_TOKENS, _end)
+        def alike(asked: Sequence[tuple[Picture, Tasks]]) -> Sequence[tuple[Picture, Tasks]]:
+            pictures = _noise([picture for picture, _ in asked])
+            return list(zip(pictures, (tasks for _, tasks in asked), strict=True))
+
+        self.queue = Batches(_grouped(read), _decode, _DECODE_TOKENS, alike, _end)
 
     async def read(self, pictures: Sequence[Picture], tasks: Tasks) -> list[list[Answer]]:
         """For each picture one answer a task."""
@@ -94,6 +101,12 @@ def _grouped(
 
 def _decode(asked: Sequence[tuple[object, Tasks]]) -> int:
     return sum(task.max_new_tokens for _, tasks in asked for task in tasks)
+
+
+def _noise(pictures: Sequence[Picture]) -> Sequence[Picture]:
+    """Other pictures of the same sizes: the encoder knows those that it has seen."""
+    random = np.random.default_rng()
+    return [random.integers(0, 256, picture.shape, np.uint8) for picture in pictures]
 
 
 def _end() -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,24 @@ def test_damaged_features_cost_their_own_question(lake: Lake) -> None:
     assert isinstance(unlike, InputError)
 
 
+def test_a_broken_encoder_is_not_hidden_by_what_it_remembers(lake: Lake) -> None:
+    """What tells whose fault a failure is are pictures of the same size that it has never seen."""
+    asked: list[Sequence[Picture]] = []
+
+    async def run() -> None:
+        queue = EncodeStage(lake.facts.directory, "cpu").queue
+        alike = queue._alike
+        white = [np.full((56, 56, 3), 255, np.uint8)]
+        for _ in range(2):
+            asked.append(alike(white))
+            await queue.submit(asked[-1])
+
+    asyncio.run(run())
+    first, second = (pictures[0] for pictures in asked)
+    assert first.shape == second.shape == (56, 56, 3)
+    assert (first != second).any()
+
+
 def test_batches_are_bounded_by_cost_in_order_and_what_is_larger_goes_alone() -> None:
     seen: list[list[int]] = []
     go = threading.Event()
@@ -91,7 +110,7 @@ def test_batches_are_bounded_by_cost_in_order_and_what_is_larger_goes_alone() ->
         return [-item for item in items]
 
     async def run() -> list[int]:
-        batches = Batches(work, lambda item: item, 10, unexpected)
+        batches = Batches(work, lambda item: item, 10, abs, unexpected)
         calls = [asyncio.create_task(batches.submit(item)) for item in (1, 6, 4, 5, 30, 2, 3)]
         await asyncio.sleep(0.05)
         assert batches.waiting == 51
@@ -121,7 +140,7 @@ def test_an_item_fails_alone_and_its_neighbours_do_not() -> None:
         return items if -6 not in items else items[1:]
 
     async def run() -> None:
-        batches = Batches(work, lambda _: 1, 100, unexpected)
+        batches = Batches(work, lambda _: 1, 100, abs, unexpected)
         assert await batches.submit(0) == 0
         for _ in range(3):
             items = [1, -1, -2, -3, 2, -4, -5, -6, 3]
@@ -140,18 +159,22 @@ def test_an_item_fails_alone_and_its_neighbours_do_not() -> None:
 
 
 def test_a_model_that_fails_on_what_it_could_do_is_broken() -> None:
+    """Also one that remembers what it has done."""
     dead: list[str] = []
-    alive = [True]
+    alive, known = [True], set[int]()
 
     def work(items: list[int]) -> list[int]:
         alive[0] &= min(items) >= 0
-        if not alive[0]:
+        if not alive[0] and not known.issuperset(items):
             message = "device-side assert"
             raise RuntimeError(message)
+        known.update(items)
         return items
 
     async def run() -> None:
-        batches = Batches(work, lambda _: 1, 100, lambda: dead.append("dead"))
+        batches = Batches(
+            work, lambda _: 1, 100, lambda item: item + 1, lambda: dead.append("dead")
+        )
         assert await batches.submit(1) == 1
         with pytest.raises(RuntimeError, match="assert"):
             await batches.submit(-1)
@@ -165,7 +188,7 @@ def test_a_model_that_never_worked_is_noticed() -> None:
         raise MemoryError
 
     async def run() -> None:
-        batches = Batches(work, lambda _: 1, 100, unexpected)
+        batches = Batches(work, lambda _: 1, 100, abs, unexpected)
         for _ in range(3):
             batches.check()
             with pytest.raises(MemoryError):
