@@ -77,11 +77,12 @@ class GraphClient:
             retry_after_s = 0.0
             try:
                 status, headers, reply = self._once(method, path, body, give_up)
-            except (OSError, http.client.HTTPException) as error:
+                if status == http.HTTPStatus.OK:
+                    json.loads(reply)  # where the header was cut, nothing else says so
+                    return reply
+            except (OSError, ValueError, http.client.HTTPException) as error:
                 problem: ReelpageError = self._failed(repr(error))
             else:
-                if status == http.HTTPStatus.OK:
-                    return reply
                 problem = self._problem(status, reply)
                 failures += status == http.HTTPStatus.INTERNAL_SERVER_ERROR
                 retry_after_s = _seconds(headers.get("Retry-After"))
