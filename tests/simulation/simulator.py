@@ -1,6 +1,7 @@
 """Simulator: one seed is one run: a lake, workers on a virtual clock, faults, and the checks."""
 
 import heapq
+import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -69,6 +70,8 @@ class Simulator:
     def run(self) -> Outcome:
         """Run to the end and check."""
         self.spawn(None, self.scenario.run())
+        logged = logging.root.manager.disable
+        logging.disable()  # of what the code under test says of faults; the trace says it shorter
         try:
             self._loop()
             problems = check(self.scenario)
@@ -77,6 +80,7 @@ class Simulator:
         finally:
             for _, _, _, process in self._queue:
                 process.close()
+            logging.disable(logged)
         return Outcome(self.seed, problems, self.events, self.faults, self.scenario.world.counts)
 
     def _loop(self) -> None:
