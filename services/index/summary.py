@@ -1,15 +1,14 @@
 """Summary: how a run ended, and its row in `runs`."""
 
-import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Literal
 
 from pipeline.land.lake import Lake, Landing
 from pipeline.land.rows import tasks_json, to_table
 from schemas import __version__
 from services.ingest.recipe import Recipe
+from services.machine import peak_memory
 
 Outcome = Literal["indexed", "skipped", "failed"]
 
@@ -66,14 +65,8 @@ def land_run(lake: Lake, recipe: Recipe, summary: Summary, started: datetime, co
         "failed": summary.failed,
         "visual_tokens": summary.visual_tokens,
         "output_tokens": summary.output_tokens,
-        "peak_rss_bytes": _peak_bytes(),
+        "peak_rss_bytes": peak_memory(),
         "exit_code": summary.exit_code,
     }
     landing = Landing(f"local/run/{summary.run_id}", 0, to_table("runs", [row]), final=True)
     lake.land("runs", [landing])
-
-
-def _peak_bytes() -> int:
-    """Largest resident memory of this process; `ru_maxrss` would count its parent's as well."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    return int(found[1]) * 1024 if found else 0
