@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from schemas import __version__
 from schemas.errors import InputError, ReelpageError, SetupError, TransientError
-from services.cli import care, operate, stream
+from services.cli import care, demo, operate, stream
 from services.cli.shared import (
     Ask,
     Inputs,
@@ -280,6 +280,7 @@ def _finish(summary: Any, lake: str, as_json: bool) -> None:  # noqa: ANN401
 
 stream.add_to(app)
 care.add_to(app)
+demo.add_to(app)
 
 
 def run(command: Callable[..., Any] = app) -> NoReturn:
