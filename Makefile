@@ -5,13 +5,11 @@ LAKE ?= lake
 RUNS ?= runs
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test check tests tests-ci soak soak-ci train evaluate-tiny clean
+.PHONY: demo test check tests tests-ci test-gpu soak soak-ci train evaluate-tiny clean
 
 demo: .venv/installed
 	rm -rf $(LAKE)
-	$(BIN)/reelpage index samples --to $(LAKE)
-	$(BIN)/reelpage query $(LAKE) "select name, coalesce(t_s, unit_no) as 'second or page', task, answer \
-	  from answers join media using (media_id, sampling) order by name, unit_no, task limit 24"
+	$(BIN)/reelpage demo --to $(LAKE)
 
 test: .venv/installed-dev check tests
 
@@ -21,11 +19,16 @@ check: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# As any user, with what PyPI brings; none is skipped.
 tests: .venv/installed-dev
-	$(BIN)/python -m pytest -m "not slow and not ci" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow and not ci and not gpu" -n 2 --dist loadfile
 
+# As root, which some of them need.
 tests-ci: .venv/installed-dev
-	$(BIN)/python -m pytest -m ci
+	$(BIN)/python -m pytest -m "ci and not gpu"
+
+test-gpu: .venv/installed-dev
+	$(BIN)/python -m pytest -m gpu
 
 soak: .venv/installed-dev
 	$(BIN)/python -m tests.soak --kills 200 --minutes 15 --json

@@ -29,8 +29,16 @@ def _check_packages() -> None:
             sys.exit(2)
 
 
+def _check_system() -> None:
+    """Files are locked by `fcntl`, which Windows alone does not have."""
+    if importlib.util.find_spec("fcntl") is None:
+        sys.stderr.write("reelpage runs on Linux and macOS; on Windows, run it inside WSL\n")
+        sys.exit(2)
+
+
 def main() -> None:
     """Entry point of the `reelpage` command."""
+    _check_system()
     _check_packages()
     from services.cli.main import run
 

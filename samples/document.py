@@ -6,19 +6,23 @@ from typing import Final
 
 from fpdf import FPDF
 
-FONTS: Final = Path("/usr/share/fonts")
-LATIN: Final = FONTS / "truetype/noto/NotoSans-Regular.ttf"
-BOLD: Final = FONTS / "truetype/noto/NotoSans-Bold.ttf"
-ARABIC: Final = FONTS / "truetype/noto/NotoNaskhArabic-Regular.ttf"
-CJK: Final = FONTS / "opentype/noto/NotoSansCJK-Regular.ttc"
+from samples import typefaces
+
+FONTS: Final = {
+    "latin": typefaces.DEJAVU_SANS,
+    "arabic": typefaces.NASKH,
+    "chinese": typefaces.NOTO_SANS_CHINESE,
+    "japanese": typefaces.NOTO_SANS_JAPANESE,
+    "korean": typefaces.NOTO_SANS_KOREAN,
+}
 SCRIPTS: Final = (
     ("English", "latin", "Every page becomes a row of a table."),
-    ("Chinese", "sc", "每一页都成为表格中的一行。"),
+    ("Chinese", "chinese", "每一页都成为表格中的一行。"),
     ("French", "latin", "Chaque page devient une ligne du tableau, même à l'été."),
     ("German", "latin", "Jede Seite wird zu einer Zeile der Tabelle, auch größere."),
     ("Russian", "latin", "Каждая страница становится строкой таблицы."),
-    ("Japanese", "jp", "すべてのページが表の一行になります。"),
-    ("Korean", "kr", "모든 페이지는 표의 한 줄이 됩니다."),
+    ("Japanese", "japanese", "すべてのページが表の一行になります。"),
+    ("Korean", "korean", "모든 페이지는 표의 한 줄이 됩니다."),
     ("Arabic", "arabic", "كل صفحة تصبح صفا في الجدول."),
 )
 TABLE: Final = (
@@ -28,7 +32,6 @@ TABLE: Final = (
     ("Airport", "212", "25", "48,300"),
     ("Old Town", "58", "0", "6,405"),
 )
-_CJK_FACES: Final = {"jp": 0, "kr": 1, "sc": 2}
 
 
 def make_document(path: Path) -> None:
@@ -36,11 +39,9 @@ def make_document(path: Path) -> None:
     pdf = FPDF(format="A4")
     pdf.set_creation_date(datetime(2026, 1, 1, tzinfo=UTC))
     pdf.set_title("Station report")
-    pdf.add_font("latin", fname=LATIN)
-    pdf.add_font("latin", style="B", fname=BOLD)
-    pdf.add_font("arabic", fname=ARABIC)
-    for name, face in _CJK_FACES.items():
-        pdf.add_font(name, fname=CJK, collection_font_number=face)
+    for name, typeface in FONTS.items():
+        pdf.add_font(name, fname=typeface.path)
+    pdf.add_font("latin", style="B", fname=typefaces.DEJAVU_SANS_BOLD.path)
     _title_page(pdf)
     _table_page(pdf)
     _script_page(pdf)
@@ -87,6 +88,5 @@ def _script_page(pdf: FPDF) -> None:
         pdf.set_font("latin", style="B", size=11)
         pdf.cell(text=language, new_x="LMARGIN", new_y="NEXT", h=8)
         pdf.set_font(font, size=15)
-        pdf.set_text_shaping(use_shaping_engine=font == "arabic")
-        pdf.cell(text=sentence, new_x="LMARGIN", new_y="NEXT", h=11)
-        pdf.set_text_shaping(use_shaping_engine=False)
+        shown = typefaces.visible(sentence) if font == "arabic" else sentence
+        pdf.cell(text=shown, new_x="LMARGIN", new_y="NEXT", h=11)

@@ -1,7 +1,6 @@
 """Make the committed samples: `python -m samples.make [FOLDER]`.
 
-Needs `pip install -e '.[samples]'` and the Debian packages fonts-dejavu-core, fonts-noto-core and
-fonts-noto-cjk.
+Needs `pip install -e '.[samples]'`, which brings the fonts too.
 """
 
 import json
@@ -31,7 +30,7 @@ def contents() -> dict[str, object]:
             "table": TABLE,
             "scripts": {language: sentence for language, _, sentence in SCRIPTS},
         },
-        "signs.pdf": {"signs": {language: text for language, _, _, text in SIGNS}},
+        "signs.pdf": {"signs": {language: text for language, _, text in SIGNS}},
         "phone.png": {"rows": ROWS, "buttons": [label for label, _ in BUTTONS]},
     }
 

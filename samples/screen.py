@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Final
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from samples.typefaces import DEJAVU_SANS
 
 SIZE: Final = (360, 1560)
-FONT: Final = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
 ROWS: Final = ("Account", "Wi-Fi", "Bluetooth", "Display", "Sound", "Storage", "Battery", "About")
 BUTTONS: Final = (("Save", (46, 125, 50)), ("Cancel", (198, 40, 40)))
 
@@ -15,7 +16,7 @@ def make_screen(path: Path) -> None:
     """Write the PNG."""
     image = Image.new("RGB", SIZE, (246, 247, 249))
     draw = ImageDraw.Draw(image)
-    title, text = ImageFont.truetype(FONT, 28), ImageFont.truetype(FONT, 22)
+    title, text = DEJAVU_SANS.at(28), DEJAVU_SANS.at(22)
     draw.rectangle((0, 0, SIZE[0], 96), fill=(25, 60, 120))
     draw.text((24, 48), "Settings", "white", title, anchor="lm")
     for index, row in enumerate(ROWS):

@@ -8,21 +8,22 @@ from pathlib import Path
 from typing import Final
 
 from fpdf import FPDF
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from samples.document import ARABIC, BOLD, CJK, LATIN
+from samples import typefaces
+from samples.typefaces import Typeface, visible
 
 SIGNS: Final = (
-    ("English", BOLD, 0, "Exit 24"),
-    ("Chinese", CJK, 2, "出口"),
-    ("French", LATIN, 0, "Sortie"),
-    ("German", LATIN, 0, "Ausgang"),
-    ("Russian", LATIN, 0, "Вокзал"),
-    ("Japanese", CJK, 0, "空港"),
-    ("Korean", CJK, 1, "출구"),
-    ("Arabic", ARABIC, 0, "مطار"),
+    ("English", typefaces.DEJAVU_SANS_BOLD, "Exit 24"),
+    ("Chinese", typefaces.NOTO_SANS_CHINESE, "出口"),
+    ("French", typefaces.DEJAVU_SANS, "Sortie"),
+    ("German", typefaces.DEJAVU_SANS, "Ausgang"),
+    ("Russian", typefaces.DEJAVU_SANS, "Вокзал"),
+    ("Japanese", typefaces.NOTO_SANS_JAPANESE, "空港"),
+    ("Korean", typefaces.NOTO_SANS_KOREAN, "출구"),
+    ("Arabic", typefaces.NASKH, "مطار"),
 )
-"""Language, font, its place in a collection, and what the sign says."""
+"""Language, typeface, and what the sign says."""
 _POINTS: Final = (180, 100)
 _SCALE: Final = 4
 _LETTERS: Final = 20
@@ -36,15 +37,16 @@ def make_signs(path: Path) -> None:
     pdf = FPDF(unit="pt", format=_POINTS)
     pdf.set_creation_date(datetime(2026, 1, 1, tzinfo=UTC))
     pdf.set_title("Signs")
-    for _, font, place, text in SIGNS:
+    for language, typeface, text in SIGNS:
         pdf.add_page()
-        pdf.image(_sign(text, font, place), 0, 0, *_POINTS)
+        shown = visible(text) if language == "Arabic" else text
+        pdf.image(_sign(shown, typeface), 0, 0, *_POINTS)
     pdf.output(str(path))
 
 
-def _sign(text: str, font: Path, place: int) -> Image.Image:
+def _sign(text: str, typeface: Typeface) -> Image.Image:
     image = Image.new("RGB", (_POINTS[0] * _SCALE, _POINTS[1] * _SCALE), _PAPER)
-    face = ImageFont.truetype(str(font), _LETTERS * _SCALE, index=place)
+    face = typeface.at(_LETTERS * _SCALE)
     middle = (image.width / 2, image.height / 2)
     ImageDraw.Draw(image).text(middle, text, _INK, face, anchor="mm")
     return image

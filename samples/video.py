@@ -8,12 +8,13 @@ from typing import Final
 
 import av
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from samples.typefaces import DEJAVU_SANS
 
 SIZE: Final = (448, 252)
 FPS: Final = 12
 SCENE_S: Final = 4
-FONT: Final = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
 SCENES: Final = (
     ("text", "Hello world", (255, 255, 255)),
     ("shape", "a red circle", (235, 245, 235)),
@@ -42,7 +43,8 @@ COLOURS: Final = {
 
 def make_video(path: Path) -> None:
     """Write the video, h264 in Matroska with a SubRip track."""
-    with av.open(str(path), "w", format="matroska") as container:
+    same = {"fflags": "+bitexact"}  # else the muxer draws ids at random
+    with av.open(str(path), "w", format="matroska", options=same) as container:
         stream = container.add_stream("libx264", rate=FPS)
         stream.width, stream.height = SIZE
         stream.pix_fmt = "yuv420p"
@@ -79,7 +81,7 @@ def _frame(index: int) -> Image.Image:
     image = Image.new("RGB", SIZE, background)
     if kind == "text":
         draw = ImageDraw.Draw(image)
-        font = ImageFont.truetype(FONT, 54)
+        font = DEJAVU_SANS.at(54)
         draw.text((SIZE[0] / 2, SIZE[1] / 2), content, (25, 25, 30), font, anchor="mm")
         return image
     _, colour, shape = content.split()

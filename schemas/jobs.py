@@ -31,6 +31,7 @@ NAME: Final = 256
 """Characters of a prompt's name at the most."""
 
 _LATEST_US: Final = 1 << 53  # in the year 2255
+_LAST_PAGE: Final = (1 << 31) - 1  # what the tables count to
 _ATTEMPTS: Final = 1_000_000
 _MESSAGE: Final = 1_000
 _TEXT: Final = 1 << 16  # characters of an address, a name or a prompt
@@ -167,13 +168,15 @@ def _problems(job: Job) -> Iterator[str]:
         yield "offset and length of the medium are not negative"
     if len(job.tasks) > TASKS or not all(map(is_askable, job.tasks)):
         yield (
-            f"there are at most {TASKS} tasks, each with a name of 1 to {NAME} characters, a prompt "
-            f"of at most {PROMPT} and 1 to {ANSWER_TOKENS} new tokens"
+            f"there are at most {TASKS} tasks, each with a name of 1 to {NAME} characters, "
+            f"a prompt of at most {PROMPT} and 1 to {ANSWER_TOKENS} new tokens"
         )
     if not 0 <= job.attempt <= _ATTEMPTS:
         yield f"attempt is 0 to {_ATTEMPTS}"
-    if any(page < 1 for page in job.pages) or len(set(job.pages)) < len(job.pages):
-        yield "pages count from 1, each once"
+    if any(not 0 < page <= _LAST_PAGE for page in job.pages):
+        yield f"pages are numbers from 1 to {_LAST_PAGE}"
+    if len(set(job.pages)) < len(job.pages):
+        yield "each page is named once"
     yield from _range_problems(job)
     yield from _chunk_problems(job)
 

@@ -33,9 +33,10 @@ FRAMES: Final = pa.schema(
         *_IMAGE_FIELDS,
     ]
 )
-"""Columns of a video shard. `frame_no` counts sampled frames from 0; `t_us` is the exact
-presentation time, microseconds, relative to the first presented frame's time (`start_us` of
-`MediaInfo`); `pts * time_base_num / time_base_den` is the container's own time in seconds."""
+"""Columns of a video shard. `frame_no` counts the instants that are sampled, from 0; a frame that
+is shown at several has the number of the first. `t_us` is the exact presentation time,
+microseconds, relative to the first presented frame's time (`start_us` of `MediaInfo`);
+`pts * time_base_num / time_base_den` is the container's own time in seconds."""
 
 PAGES: Final = pa.schema(
     [

@@ -12,6 +12,7 @@ from typing import Final
 from pipeline.decode import Confinement, confinement
 from schemas import __version__
 from schemas.errors import InputError, ReelpageError
+from services.machine import total_memory
 from services.model.reader import model_facts
 from services.settings import Settings
 
@@ -143,11 +144,7 @@ def _device(settings: Settings) -> Check:
 
 def _memory() -> Check:
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    total = next(
-        int(line.split()[1]) * 1024
-        for line in Path("/proc/meminfo").read_text().splitlines()
-        if line.startswith("MemTotal")
-    )
+    total = total_memory()
     least = total if limit == resource.RLIM_INFINITY else min(total, limit)
     return Check("memory", least >= _LEAST_MEMORY, f"{least / 2**30:.1f} GiB, 4 are wanted")
 

@@ -17,6 +17,7 @@ from pipeline.land.store import local_place
 from pipeline.query.sql import query
 from schemas.tables import KEYS
 from services.stack.servers import Broker, S3Server
+from tests.media import make_media
 from tests.servers import broker, bucket, s3, servers, topic  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:
@@ -43,12 +44,23 @@ def streams(
     factory.end()
 
 
-@pytest.fixture(scope="session")
-def media() -> Path:
-    """Real videos and PDFs."""
-    if not MEDIA.is_dir():
-        pytest.skip("the folder of real media, ../shared/media, is not there")
-    return MEDIA
+@pytest.fixture(scope="session", params=["made", "real"] if MEDIA.is_dir() else ["made"])
+def media(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Videos and PDFs that the tests make, and where there is a folder of real ones those too."""
+    return MEDIA if request.param == "real" else make_media(tmp_path_factory.mktemp("made"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many were skipped even if none was: a skipped test is one that nobody runs."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    terminalreporter.write_line(f"{len(skipped)} skipped")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A test that is skipped fails the run."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter and reporter.stats.get("skipped") and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @dataclass(frozen=True)

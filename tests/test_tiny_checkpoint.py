@@ -19,20 +19,14 @@ from transformers import (
 
 from pipeline.vlm.checkpoint import read_processor
 from pipeline.vlm.preprocess import patchify
-from training import words
 from training.batches import Batcher
 from training.evaluate import NEW_TOKENS, TINY, Reader, agreement, answer_all, draw, evaluate
 from training.evaluate import figures as measured
-from training.fonts import ALL_FONTS, FONT_ROOT
 from training.lines import text_line
 from training.model import MEAN, STD, normalise, to_patches
 from training.table import PARTS
 from training.tokens import MARKS, SPECIAL, build_tokenizer, token_id
 
-needs_sources = pytest.mark.skipif(
-    not (words.WORD_LIST.exists() and all((FONT_ROOT / name).exists() for name in ALL_FONTS)),
-    reason="needs Debian's word list (wamerican) and the fonts of training/fonts.py",
-)
 COUNT: Final = 60
 LEAST: Final = {
     "English, one clean line": 0.9,
@@ -124,7 +118,6 @@ def test_training_patches_are_those_of_the_processors() -> None:
     assert (settings.min_pixels, settings.max_pixels) == (4 * 784, 48 * 784)
 
 
-@needs_sources
 def test_greedy_answers_are_those_of_generate() -> None:
     drawn = text_line(random.Random("generate"), (2, 6), held_out=True)
     asked = Batcher(tokenizer()).ask(drawn, (1, 2, 6))
@@ -143,7 +136,6 @@ def test_greedy_answers_are_those_of_generate() -> None:
     assert reader().read([drawn]) == [text]
 
 
-@needs_sources
 @pytest.mark.parametrize(("name", "least"), LEAST.items(), ids=LEAST)
 def test_does_what_it_was_trained_for(name: str, least: float) -> None:
     (part,) = [part for part in PARTS if part.name == name]
@@ -152,7 +144,6 @@ def test_does_what_it_was_trained_for(name: str, least: float) -> None:
         assert figure.reached >= least, figure.wrong
 
 
-@needs_sources
 def test_without_the_picture_it_can_only_guess() -> None:
     parts = [part for part in PARTS if part.name in LEAST]
     for figure in evaluate(reader(), 20, seed=1, blank=True, parts=parts):
@@ -160,6 +151,5 @@ def test_without_the_picture_it_can_only_guess() -> None:
             assert figure.reached <= GUESSED, figure
 
 
-@needs_sources
 def test_sizes_and_ratios_agree() -> None:
     assert agreement(reader(), 16, seed=1).reached >= 0.85

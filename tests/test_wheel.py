@@ -10,6 +10,7 @@ import pytest
 from tests.conftest import ROOT, SAMPLES, environment
 
 LARGEST = 25 << 20
+MEDIA = [path for path in SAMPLES.iterdir() if path.suffix in (".mkv", ".pdf", ".png")]
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +41,7 @@ def test_top_level_is_ours_alone(wheel: Path) -> None:
     assert top == {"pipeline", "services", "schemas", "reelpage.py"}
     assert "pipeline/vlm/tiny/model.safetensors" in names
     assert "pipeline/vlm/tiny/tokenizer.json" in names
+    assert {f"services/cli/samples/{path.name}" for path in MEDIA} <= set(names)
     assert {f"{name}/py.typed" for name in ("pipeline", "services", "schemas")} <= set(names)
     assert size < LARGEST
 
@@ -56,14 +58,26 @@ def test_the_wheel_runs_from_another_folder(wheel: Path, tmp_path: Path) -> None
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(home)
     code = f"import sys; sys.path.insert(0, {str(home)!r}); import reelpage; reelpage.main()"
-    lake = tmp_path / "lake"
-    for arguments in (["index", str(SAMPLES), "--to", str(lake)], ["status", str(lake)]):
+    shown = indexes_the_samples([sys.executable, "-P", "-c", code], tmp_path)
+    assert "Hello world" in shown
+
+
+@pytest.mark.ci
+def test_the_wheel_alone_is_enough(wheel: Path, tmp_path: Path) -> None:
+    """In an empty environment, by the first command of the README."""
+    python = tmp_path / "environment" / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "environment"], check=True)
+    install = [python, "-m", "pip", "install", "-q", "-c", ROOT / "constraints.txt", wheel]
+    subprocess.run(install, check=True)
+    shown = indexes_the_samples([python.with_name("reelpage")], tmp_path)
+    assert "Hello world" in shown
+
+
+def indexes_the_samples(reelpage: list[str | Path], folder: Path) -> str:
+    """Runs the demo, and gives what a query finds then."""
+    for arguments in (["demo"], ["query", "lake", "select answer from answers"]):
         done = subprocess.run(
-            [sys.executable, "-P", "-c", code, *arguments],
-            cwd=tmp_path,
-            env=environment(),
-            capture_output=True,
-            text=True,
+            [*reelpage, *arguments], cwd=folder, env=environment(), capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
-    assert "answers" in done.stdout
+    return done.stdout

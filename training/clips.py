@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.vlm.template import clip_question
+from samples.typefaces import DEJAVU_SANS
 from training import words
 from training.canvas import (
     COLOURS,
@@ -37,7 +38,7 @@ WAYS: Final = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 _STILL: Final = 0.2
 _CARDS: Final = 0.25
 """Share of the clips whose frames without a shape have another ground, and a text."""
-_FACE: Final = Face("truetype/dejavu/DejaVuSans.ttf", 18)
+_FACE: Final = Face(DEJAVU_SANS, 18)
 _LEAVES: Final = 0.15
 """Share of the shapes that appear and are gone before the end."""
 _DRIFTS: Final = 0.25

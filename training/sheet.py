@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from samples.typefaces import Typeface, visible
 from training import fonts
 from training.canvas import (
     BANDS,
@@ -57,10 +58,10 @@ class Sheet:
             Where each of its characters stands, for an answer that holds the line from character
             `at` on.
         """
-        font = face.at(self.scale)
-        box = font.getbbox(text)
+        font, shown = face.at(self.scale), face.shown(text)
+        box = font.getbbox(shown)
         x, y = left * self.scale, top * self.scale
-        self.draw.text((x, y - box[1]), text, font=font, fill=colour)
+        self.draw.text((x, y - box[1]), shown, font=font, fill=colour)
         middle = top + (box[3] - box[1]) / 2 / self.scale
         backwards = face.language == "arabic"
         places = np.array(fonts.edges(face.at(1), text, right_to_left=backwards))
@@ -121,24 +122,28 @@ class Sheet:
 
 
 class Face:
-    """A font of a size for a language."""
+    """A typeface of a size for a language."""
 
-    def __init__(self, name: str, size: int, language: str = "english") -> None:
-        self.name, self.size, self.language = name, size, language
+    def __init__(self, typeface: Typeface, size: int, language: str = "english") -> None:
+        self.typeface, self.size, self.language = typeface, size, language
 
     def at(self, scale: int) -> ImageFont.FreeTypeFont:
         """The font for a sheet of a scale."""
-        return fonts.font(self.name, self.size * scale, self.language)
+        return fonts.font(self.typeface, self.size * scale)
+
+    def shown(self, text: str) -> str:
+        """What is printed for a line: its letters from left to right."""
+        return visible(text) if self.language == "arabic" else text
 
     def extent(self, text: str) -> tuple[float, float]:
         """Width and height of a line's ink box."""
-        _, top, right, bottom = self.at(1).getbbox(text)
+        _, top, right, bottom = self.at(1).getbbox(self.shown(text))
         return float(right), float(bottom - top)
 
     @classmethod
     def any(cls, random_: random.Random, size: int, language: str = "english") -> "Face":
         """One of a language's fonts."""
-        return cls(random_.choice(fonts.names(language)), size, language)
+        return cls(random_.choice(fonts.printing(language)), size, language)
 
 
 def lone_line(

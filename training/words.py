@@ -1,18 +1,20 @@
 """Words: the strings that training pictures show, and those held out for evaluation.
 
-Words come from Debian's `wamerican` list. A tenth of them, chosen by a hash, and a tenth of all
-numbers are held out: no English line of a training picture ever shows them, alone or beside
+Words come from the English list of `pyspellchecker`. A tenth of them, chosen by a hash, and a tenth
+of all numbers are held out: no English line of a training picture ever shows them, alone or beside
 others. Words that other languages share with English, and numbers inside sums, are not counted.
 """
 
 import hashlib
 import random
 from functools import cache
-from pathlib import Path
 from typing import Final
 
-WORD_LIST: Final = Path("/usr/share/dict/american-english")
+from spellchecker import SpellChecker
+
 MAX_CHARACTERS: Final = 12
+_NOT_SEEN: Final = 50
+"""What the list counts for a word that a dictionary has, and its corpus does not."""
 
 
 def is_held_out(word: str) -> bool:
@@ -23,12 +25,14 @@ def is_held_out(word: str) -> bool:
 @cache
 def words(held_out: bool) -> tuple[str, ...]:
     """All plain words of 2 to 12 letters, lower case, of one of the two halves."""
-    found = {
-        word
-        for word in WORD_LIST.read_text().split()
-        if word.isascii() and word.isalpha() and word.islower() and 2 <= len(word) <= MAX_CHARACTERS
-    }
+    listed = SpellChecker().word_frequency.items()
+    found = (word for word, count in listed if count > _NOT_SEEN and _is_plain(word))
     return tuple(sorted(word for word in found if is_held_out(word) is held_out))
+
+
+def _is_plain(word: str) -> bool:
+    letters = word.isascii() and word.isalpha() and word.islower()
+    return letters and 2 <= len(word) <= MAX_CHARACTERS
 
 
 def name(random_: random.Random, held_out: bool, least: int, most: int) -> str:

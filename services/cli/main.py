@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from schemas import __version__
 from schemas.errors import InputError, ReelpageError, SetupError, TransientError
-from services.cli import care, operate, stacks, stream, submit
+from services.cli import care, demo, operate, stacks, stream, submit
 from services.cli.shared import (
     Ask,
     Inputs,
@@ -289,7 +289,7 @@ def _finish(summary: Any, lake: str, as_json: bool) -> None:  # noqa: ANN401
         raise typer.Exit(summary.exit_code)
 
 
-for more in (stacks, submit, stream, care):
+for more in (stacks, submit, stream, care, demo):
     more.add_to(app)
 
 

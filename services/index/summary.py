@@ -1,14 +1,13 @@
 """Summary: how a run ended, and its row in `runs`."""
 
-import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Literal
 
 from pipeline.land.rows import Row, tasks_json
 from schemas import __version__
 from services.ingest.recipe import Recipe
+from services.machine import peak_memory
 
 Outcome = Literal["indexed", "skipped", "failed"]
 
@@ -65,12 +64,6 @@ def run_row(recipe: Recipe, summary: Summary, started: datetime, command: str) -
         "failed": summary.failed,
         "visual_tokens": summary.visual_tokens,
         "output_tokens": summary.output_tokens,
-        "peak_rss_bytes": _peak_bytes(),
+        "peak_rss_bytes": peak_memory(),
         "exit_code": summary.exit_code,
     }
-
-
-def _peak_bytes() -> int:
-    """Largest resident memory of this process; `ru_maxrss` would count its parent's as well."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    return int(found[1]) * 1024 if found else 0

@@ -88,6 +88,6 @@ def _streamed(mode: str, stream: Stream) -> Indexed:
 
 @pytest.fixture(scope="session")
 def media_lake(media: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
-    """The real media, indexed by one process."""
+    """The media, indexed by one process."""
     target = tmp_path_factory.mktemp("media") / "lake"
     return target, run("index", media, "--to", target)

@@ -1,17 +1,18 @@
-"""Real media through Kafka and S3: the rows of one process, but for run ids, times and latency."""
+"""Media through Kafka and S3: the rows of one process, but for run ids, times and latency."""
 
 from pathlib import Path
 
 from tests.conftest import Result, tables
+from tests.media import inputs
 from tests.streams import StreamFactory
 
 
 def test_the_stream_gives_the_same_rows(
     media_lake: tuple[Path, Result], media: Path, streams: StreamFactory
 ) -> None:
-    stream = streams("media", partitions=4)
+    stream = streams(media.name, partitions=4, REELPAGE_ROOTS=str(media))
     stream.start("worker", "worker")
-    assert stream.submit(media)["sent"] == 14
+    assert stream.submit(media)["sent"] == len(inputs(media))
     stream.wait(600)
     assert tables(stream.place) == tables(media_lake[0])
     assert stream.run("verify", stream.location, "--topic").code == 0

@@ -62,7 +62,7 @@ def test_a_place_where_nothing_can_be_made(place: str) -> None:
     assert "choose another --to folder" in message
 
 
-@pytest.mark.ci
+@pytest.mark.ci  # only root may mount
 def test_a_read_only_disk_can_be_read(small_disk: Path, frames: Frames) -> None:
     with open_lake(small_disk) as place:
         append(place, "frames", "a", 0, frames("a", [0]))
@@ -71,7 +71,7 @@ def test_a_read_only_disk_can_be_read(small_disk: Path, frames: Frames) -> None:
     assert frame_numbers(small_disk) == [{"frame_no": 0}]
 
 
-@pytest.mark.ci
+@pytest.mark.ci  # only root may mount
 def test_a_full_disk_loses_nothing(small_disk: Path, frames: Frames) -> None:
     ballast = small_disk / "ballast"
     with open_lake(small_disk) as place:

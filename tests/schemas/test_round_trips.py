@@ -1,81 +1,14 @@
-"""Jobs and shards survive their own wire formats; what is no job is refused with its code."""
+"""Shards and the facts of media survive their own wire formats."""
 
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.errors import InputError
-from schemas.jobs import Job, MediaReference, StreamChunk, Task, PartRange
 from schemas.shards import FRAMES, PAGES, MediaInfo, Shard, info_from_json, info_to_json
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 longs = st.integers(-(2**63), 2**63 - 1)
-references = st.builds(MediaReference, texts, longs, st.none() | longs, etag=st.none() | texts)
-jobs = st.builds(
-    Job,
-    id=texts,
-    media=references,
-    tasks=st.lists(st.builds(Task, texts, texts, st.integers(1, 4096)), max_size=3).map(tuple),
-    range=st.none() | st.builds(PartRange, longs, longs),
-    deadline_us=st.none() | longs,
-    trace=st.none() | texts,
-    payload=st.none() | texts,
-    chunk=st.none() | st.builds(StreamChunk, texts, longs, st.integers(0, 2**53 - 1)),
-    attempt=st.integers(0, 9),
-)
-
-
-def test_a_range_of_several_comes_back() -> None:
-    ranges = (PartRange(0, 30), PartRange(30, 60))
-    job = Job("a", MediaReference("u"), range=ranges[1], ranges=ranges)
-    assert Job.from_json(job.to_json()) == job
-
-
-@given(jobs)
-def test_jobs(job: Job) -> None:
-    text = job.to_json()
-    assert "\n" not in text
-    assert Job.from_json(text) == job
-    assert Job.from_json(text.encode()) == job
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "null",
-        "[]",
-        "3",
-        "{",
-        b"\xff\xfe",
-        "{}",
-        '{"version": 2, "id": "a", "media": {"uri": "u"}}',
-        '{"version": 1, "id": "a"}',
-        '{"version": 1, "media": {"uri": "u"}}',
-        '{"version": 1, "id": "a", "media": null}',
-        '{"version": 1, "id": "a", "media": {}}',
-        '{"version": 1, "id": "a", "media": {"uri": "u"}, "colour": 1}',
-        '{"version": 1, "id": "a", "media": {"uri": "u"}, "tasks": [{"name": "x"}]}',
-        '{"version": 1, "id": "a", "media": {"uri": "u"}, "range": {"start": 0}}',
-        '{"version": 1, "id": "a", "media": {"uri": "u"}, "tasks": 3}',
-        '{"version": 1, "id": "a", "media": {"uri": "u"}, "range": {"start": 0, "stop": 1},'
-        ' "ranges": [{"start": 1, "stop": 2}]}',
-        '{"version": 1, "id": "a", "media": {"uri": "u"},'
-        ' "chunk": {"stream": "s", "sequence": 0, "start_us": -1}}',
-    ],
-)
-def test_what_is_no_job(text: str | bytes) -> None:
-    with pytest.raises(InputError) as caught:
-        Job.from_json(text)
-    assert caught.value.code == "bad_job"
-
-
-@given(st.builds(Task, texts, texts, st.integers(1, 4096)))
-def test_a_prompt_has_one_identity(task: Task) -> None:
-    assert task.prompt_id == Task(task.name, task.prompt, task.max_new_tokens).prompt_id
-    other = Task(task.name, task.prompt, task.max_new_tokens + 1)
-    assert task.prompt_id != other.prompt_id
 
 
 def _rows(schema: pa.Schema) -> st.SearchStrategy[pa.RecordBatch]:

@@ -108,6 +108,10 @@ def _start(span: str) -> int:
     return 0 if span == "whole" else int(span.partition("-")[0])
 
 
+def _stop(span: str) -> int:
+    return int(span.partition("-")[2] or WHOLE.stop)
+
+
 @dataclass
 class Standing:
     """What is there of one medium, by its rows and by its markers."""
@@ -145,7 +149,8 @@ class Standing:
 
     def _covered(self, span: str, parts: int) -> list[int]:
         """Those of a medium's parts that are the first of a span."""
-        return [one for one in self.medium.pictures if _start(span) <= one < _start(span) + parts]
+        start, stop = _start(span), min(_start(span) + parts, _stop(span))
+        return [part for part in self.medium.pictures if start <= part < stop]
 
     def _pictures(self, parts: Iterable[int]) -> list[int]:
         return [number for part in parts for number in self.medium.pictures[part]]
@@ -159,16 +164,21 @@ class Standing:
 
     def _markers(self) -> Iterator[str]:
         for span, columns in self.spans.items():
-            stop = int(span.partition("-")[2] or WHOLE.stop)
             for column, marker in columns.items():
-                left = set(self._covered(span, stop)) - set(self._covered(span, marker.parts))
+                left = set(self._covered(span, WHOLE.stop)) - set(self._covered(span, marker.parts))
                 if marker.outcome == "indexed" and left:
                     yield f"{span} {column} is indexed without parts {left}"
                 if marker.outcome == "failed" and not self._has_failed(span, marker.attempt):
                     yield f"{span} {column} has failed as {marker.attempt}, and no row says so"
-                if marker.outcome == "partial" and not self.lake.world.counts["left"]:
+                if marker.outcome == "partial" and not self._may_be_left(column):
                     yield f"{span} {column} stands at {marker.parts}"
             yield from self._facts(span, columns.get(STRUCTURE))
+
+    def _may_be_left(self, column: str) -> bool:
+        """Whether nobody may have gone on: a run was left, or there is another model now."""
+        world = self.lake.world
+        changed = column != STRUCTURE and not column.startswith(f"r{world.revision}-")
+        return changed or world.counts["left"] > 0
 
     def _facts(self, span: str, structure: Marker | None) -> Iterator[str]:
         if structure is not None:

@@ -147,6 +147,7 @@ class Scenario:
                 return
             self._clock.trace(f"{run.name} has not finished")
             if not is_last and random.random() < 0.3:
+                self.world.counts["left"] += 1
                 return
 
     def _chosen(self) -> list[Job]:

@@ -2,7 +2,6 @@
 
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import trustme
 
 from services.settings import Settings
 from services.stack.servers import S3Server
@@ -27,17 +27,12 @@ def settings_of(s3: S3Server, endpoint: str = "", **more: str) -> Settings:
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `ca.pem`, and `cert.pem` and `key.pem` of 127.0.0.1 that it signed."""
+    """A folder with `ca.pem`, and `cert.pem` of 127.0.0.1 and its key that it signed."""
     folder = tmp_path_factory.mktemp("certificates")
-    (folder / "names").write_text("subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n")
-    key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc"
-    for command in (
-        f"req -x509 {key} -keyout ca.key -out ca.pem -days 2 -subj /CN=authority",
-        f"req {key} -keyout key.pem -out request -subj /CN=store",
-        "x509 -req -in request -CA ca.pem -CAkey ca.key -CAcreateserial -days 2"
-        " -extfile names -out cert.pem",
-    ):
-        subprocess.run(["openssl", *command.split()], cwd=folder, check=True, capture_output=True)
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    store = authority.issue_cert("127.0.0.1")
+    store.private_key_and_cert_chain_pem.write_to_path(str(folder / "cert.pem"))
     return folder
 
 
@@ -51,7 +46,7 @@ class Secure:
 def secure(s3: S3Server, certificates: Path) -> Iterator[Secure]:
     """The store behind TLS, with a certificate that the public authorities do not know."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificates / "cert.pem", certificates / "key.pem")
+    context.load_cert_chain(certificates / "cert.pem")
     host, _, port = s3.endpoint.removeprefix("http://").partition(":")
 
     def serve(client: socket.socket) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from pipeline.vlm.tools import calls
+from samples.typefaces import DEJAVU_SANS
 from training import scripts, words
 from training.batches import IGNORED, Batcher
 from training.canvas import (
@@ -26,7 +27,6 @@ from training.canvas import (
     pixels,
 )
 from training.documents import TITLE
-from training.fonts import ALL_FONTS, FONT_ROOT
 from training.lines import script_line, text_line, text_lines
 from training.phases import PHASES
 from training.run import Stream
@@ -35,11 +35,6 @@ from training.sheet import Face, Sheet
 from training.table import ABSENT, PARTS
 from training.tasks import GROUPS, HOW, TASKS, draw_batch
 from training.tokens import build_tokenizer
-
-pytestmark = pytest.mark.skipif(
-    not (words.WORD_LIST.exists() and all((FONT_ROOT / name).exists() for name in ALL_FONTS)),
-    reason="needs Debian's word list (wamerican) and the fonts of training/fonts.py",
-)
 
 
 def drawn(task: str, count: int, *, held_out: bool = False) -> list[Example]:
@@ -233,7 +228,7 @@ def test_a_batch_has_as_many_visual_tokens_as_cells(name: str) -> None:
 
 def test_marks_lie_on_the_characters_that_they_speak_of() -> None:
     sheet = Sheet((2, 4), (255, 255, 255))
-    face = Face("truetype/dejavu/DejaVuSans.ttf", 20)
+    face = Face(DEJAVU_SANS, 20)
     marks = sheet.write(30, 33, "ABC", face, (0, 0, 0), at=4)  # 14 pixels each, from 30 on
     assert [(mark.begin, mark.end) for mark in marks] == [(4, 5), (5, 6), (6, 7)]
     assert [mark.cells for mark in marks] == [(5,), (5,), (6,)]
