@@ -19,8 +19,8 @@ from benchmarks.streams import Bench, site
 from pipeline.land.tables import is_written, open_table
 from schemas.jobs import StreamChunk
 from services.ingest.recipe import parse_tasks
+from services.submit.jobs import Question, chunk_job
 from services.topic.broker import Sender
-from services.topic.submit import Question, chunk_job
 
 CHUNK_S: Final = 10
 _LOOK_S: Final = 0.05

@@ -19,8 +19,8 @@ from pipeline.land.place import Place
 from pipeline.query.sql import query
 from schemas.errors import ReelpageError
 from services.ingest.recipe import parse_tasks
+from services.submit.jobs import Question, jobs
 from services.topic.broker import Sender
-from services.topic.submit import Question, jobs
 
 BOUND: Final = 0.6
 _PATIENCE_S: Final = 1200.0

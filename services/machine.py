@@ -1,4 +1,4 @@
-"""Machine: the memory of this computer and of this process, on Linux and macOS."""
+"""Machine: this computer's own address, its memory and that of this process, Linux and macOS."""
 
 import os
 import re
@@ -6,6 +6,7 @@ import resource
 from pathlib import Path
 from typing import Final
 
+HOST: Final = "127.0.0.1"
 _STATUS: Final = Path("/proc/self/status")
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from pipeline.decode.images import image_errors
 from pipeline.decode.picture import on_white
+from pipeline.decode.pillow import image_errors
 from pipeline.decode.plan import DecodePlan, Limits
 from pipeline.decode.segments import Cues, cut_segments
 from pipeline.decode.source import Presented

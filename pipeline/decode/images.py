@@ -1,21 +1,18 @@
 """Images: stills and multi-page files, by Pillow, inside the child."""
 
-import warnings
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
 from math import isqrt
-from typing import TYPE_CHECKING, BinaryIO, Final, cast
+from typing import BinaryIO, Final, cast
 
-from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile
 
+from pipeline.decode.animation import Animation
 from pipeline.decode.pages import Row, cut_pages
 from pipeline.decode.picture import picture_row, rgb_within, upright
+from pipeline.decode.pillow import image_errors
 from pipeline.decode.plan import DecodePlan, Limits
 from schemas.errors import InputError
 from schemas.shards import MediaInfo, PageFailure, Shard
-
-if TYPE_CHECKING:
-    from pipeline.decode.animation import Animation
 
 _FORMATS: Final = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "MPO")
 _DEGREES: Final = {3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}
@@ -23,7 +20,7 @@ _DEGREES: Final = {3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}
 
 def open_picture(
     file: BinaryIO, limits: Limits, skip: Collection[int] = ()
-) -> "Picture | Animation":
+) -> "Animation | Picture":
     """Open an image file; an animation is a video.
 
     Args:
@@ -37,27 +34,8 @@ def open_picture(
     with image_errors(limits):
         image = Image.open(file, formats=_FORMATS)
         if image.format in ("GIF", "PNG", "WEBP") and getattr(image, "n_frames", 1) > 1:
-            from pipeline.decode.animation import Animation
-
             return Animation(image, limits)
         return Picture(image, limits, skip)
-
-
-@contextmanager
-def image_errors(limits: Limits) -> Iterator[None]:
-    """Turn what Pillow raises into an `InputError`, its warning of a bomb too."""
-    Image.MAX_IMAGE_PIXELS = limits.image_pixels
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            yield
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        message = f"it has more than {limits.image_pixels} pixels; scale it down"
-        raise InputError("too_large", message) from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
-        code = "truncated" if "truncated" in str(error) else "corrupt"
-        message = f"the image cannot be read ({error}); fetch or export it again"
-        raise InputError(code, message) from error
 
 
 class Picture:

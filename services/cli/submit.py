@@ -25,7 +25,7 @@ from services.cli.shared import (
 from services.settings import Settings
 
 if TYPE_CHECKING:
-    from services.topic.submit import Made, Question, Submission
+    from services.submit.jobs import Made, Question, Submission
 
 Stream = Annotated[str, typer.Option(help="Send the files as chunks of this live stream.")]
 First = Annotated[int, typer.Option(min=0, help="Number of the stream's first chunk.")]
@@ -59,7 +59,7 @@ def submit(
     What is sent twice is indexed once: the same command again goes on where it was cut.
     """
     from services.ingest.recipe import parse_sampling, parse_tasks
-    from services.topic import submit as work
+    from services.submit import jobs as work
     from services.topic.broker import PARTITIONS, make_topic
 
     found = stream_settings()
@@ -111,8 +111,8 @@ def parse_time(text: str) -> int | None:
 
 def _send(made: "Iterator[Made]", found: Settings, as_json: bool) -> "Submission":
     """Send jobs, with a bar whose end is known when the last one is found."""
+    from services.submit.jobs import Submission, send
     from services.topic.broker import Sender
-    from services.topic.submit import Submission, send
 
     submission, shown = Submission(), 0
     with _bar("sent", None, quiet=as_json) as show, closing(Sender(found)) as sender:
@@ -126,7 +126,7 @@ def _send(made: "Iterator[Made]", found: Settings, as_json: bool) -> "Submission
 
 def _wait(submission: "Submission", question: "Question", found: Settings, as_json: bool) -> int:
     """Wait until all has landed; returns how many jobs failed."""
-    from services.inspect import arrival
+    from services.submit import arrival
     from services.storage.places import open_place
 
     place = open_place(found.lake, found)

@@ -17,8 +17,8 @@ from services.graph.landing import LanderReplica
 from services.graph.options import GraphOptions, StageOptions
 from services.graph.replicas import DecoderReplica, EncoderReplica, ReaderReplica, Replica
 from services.graph.scaling import TokensWaiting
+from services.machine import HOST
 from services.settings import Settings
-from services.stack.ports import HOST
 
 APPLICATION: Final = "reelpage"
 _QUESTIONS: Final = 256  # in one replica: they wait there, where their tokens are counted

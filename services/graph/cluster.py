@@ -16,7 +16,7 @@ from ray.serve.schema import DeploymentSchema, ServeDeploySchema
 
 from schemas.errors import SetupError
 from services.graph.strict import check_keys, refuse_unknown
-from services.stack.ports import HOST
+from services.machine import HOST
 
 _STORE_BYTES: Final = 2 << 30
 _STORE_SHARE: Final = 8  # of the machine's memory

@@ -11,9 +11,10 @@ from typing import Final
 
 from schemas.errors import ReelpageError
 from services.ingest import WORKS
+from services.machine import HOST
 from services.settings import Settings
 from services.stack.known import Server, known_servers
-from services.stack.ports import GRPC, HOST, Ports
+from services.stack.ports import GRPC, Ports
 from services.stack.program import Program
 from services.stack.registry import Plan
 from services.stack.seaweedfs import new_s3, s3_server, seaweedfs

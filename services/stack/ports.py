@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from schemas.errors import SetupError
+from services.machine import HOST
 
-HOST: Final = "127.0.0.1"
 GRPC: Final = 10_000  # SeaweedFS listens on every port plus this one
 _LOWEST, _HIGHEST = 10_240, 22_700  # with GRPC added still below Linux's outgoing ports
 _ATTEMPTS: Final = 500

@@ -15,8 +15,9 @@ from minio import Minio
 from minio.error import MinioException
 
 from schemas.errors import SetupError
+from services.machine import HOST
 from services.stack.known import Server, write_private
-from services.stack.ports import GRPC, HOST, Ports
+from services.stack.ports import GRPC, Ports
 from services.stack.program import Program
 
 _REGION: Final = "us-east-1"

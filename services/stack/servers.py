@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Final, Literal
 
 from schemas.errors import SetupError
+from services.machine import HOST
 from services.stack.known import Server, known_servers
-from services.stack.ports import HOST, Ports
+from services.stack.ports import Ports
 from services.stack.processes import Process, last_lines, spawn
 from services.stack.program import Program
 from services.stack.seaweedfs import S3Server, new_s3, remove_sockets, s3_server, seaweedfs

@@ -13,8 +13,9 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from schemas.errors import SetupError
+from services.machine import HOST
 from services.stack.known import Server
-from services.stack.ports import HOST, Ports
+from services.stack.ports import Ports
 from services.stack.program import Program
 from services.stack.seaweedfs import S3Server
 from services.topic.client import opened

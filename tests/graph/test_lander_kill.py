@@ -10,7 +10,8 @@ import pytest
 
 from pipeline.land.positions import positions
 from services.inspect.lag import app_of
-from services.stack.ports import HOST, Ports
+from services.machine import HOST
+from services.stack.ports import Ports
 from tests.conftest import SAMPLES, run, tables
 from tests.graph.processes import replica
 from tests.streams import Stream, StreamFactory

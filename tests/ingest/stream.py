@@ -14,8 +14,9 @@ from kafka import KafkaAdminClient, KafkaProducer
 
 from pipeline.land.place import Place
 from schemas.jobs import Job, MediaReference, Task
+from services.machine import HOST
 from services.settings import Settings
-from services.stack.ports import HOST, Ports
+from services.stack.ports import Ports
 from services.stack.servers import Broker, S3Server
 from services.storage.places import open_place
 from services.topic.client import opened

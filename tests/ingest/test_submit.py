@@ -13,9 +13,9 @@ from schemas.errors import InputError, ReelpageError
 from schemas.jobs import Job, MediaReference, StreamChunk
 from services.ingest.recipe import parse_tasks
 from services.stack.servers import S3Server
+from services.submit.jobs import Question, chunk_job, chunk_jobs, jobs
+from services.submit.sent import Sent
 from services.topic.log import open_log
-from services.topic.sent import Sent
-from services.topic.submit import Question, chunk_job, chunk_jobs, jobs
 from tests.conftest import COMMAND, SAMPLES, environment
 from tests.streams import Stream, StreamFactory
 from tests.videos import video

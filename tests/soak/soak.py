@@ -16,8 +16,9 @@ from pipeline.land.protocol import LEDGER
 from pipeline.land.window import next_offset
 from schemas.errors import TransientError
 from schemas.jobs import Job
+from services.machine import HOST
 from services.settings import Settings
-from services.stack.ports import HOST, Ports
+from services.stack.ports import Ports
 from services.stack.servers import Servers
 from services.storage.places import open_place
 from services.topic.broker import Sender, make_topic

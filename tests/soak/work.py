@@ -14,7 +14,7 @@ from schemas.jobs import Job, MediaReference, Task
 from schemas.tables import KEYS
 from services.ingest.recipe import Recipe, parse_sampling
 from services.settings import Settings
-from services.topic.submit import Question, jobs
+from services.submit.jobs import Question, jobs
 from tests.composed import given, index
 from tests.soak.media import make_media
 from tests.soak.stub import MODEL, Stub

@@ -14,9 +14,9 @@ from services.ingest.patience import patiently
 from services.inspect.failures import open_failures
 from services.inspect.lag import app_of
 from services.settings import Settings
+from services.submit.jobs import Question
+from services.submit.sent import Sent
 from services.topic.log import open_log
-from services.topic.sent import Sent
-from services.topic.submit import Question
 
 _POLL_S: Final = 1.0
 _BECOMES: Final = 2

@@ -17,8 +17,8 @@ from schemas.shards import MediaInfo
 from services.ingest.recipe import parse_sampling
 from services.settings import Settings
 from services.storage.objects import listing
+from services.submit.sent import Sent
 from services.topic.broker import Sender
-from services.topic.sent import Sent
 
 _AT_ONCE: Final = 200
 _EVERY_S: Final = 1.0

@@ -1,0 +1,27 @@
+"""Pillow: what it raises, as errors of ours."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from PIL import Image, UnidentifiedImageError
+
+from pipeline.decode.plan import Limits
+from schemas.errors import InputError
+
+
+@contextmanager
+def image_errors(limits: Limits) -> Iterator[None]:
+    """Turn what Pillow raises into an `InputError`, its warning of a bomb too."""
+    Image.MAX_IMAGE_PIXELS = limits.image_pixels
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        message = f"it has more than {limits.image_pixels} pixels; scale it down"
+        raise InputError("too_large", message) from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
+        code = "truncated" if "truncated" in str(error) else "corrupt"
+        message = f"the image cannot be read ({error}); fetch or export it again"
+        raise InputError(code, message) from error
