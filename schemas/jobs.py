@@ -193,6 +193,8 @@ def _range_problems(job: Job) -> Iterator[str]:
         yield f"a range has 0 <= start < stop <= {PARTS}"
     if any(one.stop != next_.start for one, next_ in pairwise(spans)):
         yield "ranges follow one another without gaps"
+    if job.ranges and (job.ranges[0].start, job.ranges[-1].stop) != (0, PARTS):
+        yield f"ranges begin at 0 and end at {PARTS}, which leaves the end open"
     if job.range is not None and job.range not in spans:
         yield "the job's range is one of its ranges"
     if (job.ranges and job.range is None) or (job.pages and job.range is not None):

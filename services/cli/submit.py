@@ -126,8 +126,8 @@ def _send(made: "Iterator[Made]", found: Settings, as_json: bool) -> "Submission
 
 def _wait(submission: "Submission", question: "Question", found: Settings, as_json: bool) -> int:
     """Wait until all has landed; returns how many jobs failed."""
-    from services.submit import arrival
     from services.storage.places import open_place
+    from services.submit import arrival
 
     place = open_place(found.lake, found)
     try:

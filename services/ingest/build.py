@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from pathlib import Path
 
+from pipeline.decode import decode as sandboxed
 from pipeline.land.batch import Part
 from pipeline.land.commit import GroupCommitter, Tables
 from pipeline.land.lake import share
@@ -15,7 +16,7 @@ from services.ingest.board import Board
 from services.ingest.compose import Jobs, Lake, compose
 from services.ingest.patience import patiently
 from services.ingest.sources import Sources
-from services.ingest.subject import Answerer
+from services.ingest.subject import Answerer, Decode
 from services.ingest.topic_log import TopicLog
 from services.ingest.worker import Worker
 from services.settings import Settings
@@ -43,7 +44,13 @@ def build(settings: Settings) -> Worker:
     return patiently(lambda: of_topic(settings, place, answerer, tables))
 
 
-def of_topic(settings: Settings, place: Place, answerer: Answerer, tables: Tables) -> Worker:
+def of_topic(
+    settings: Settings,
+    place: Place,
+    answerer: Answerer,
+    tables: Tables,
+    decode: Decode = sandboxed,
+) -> Worker:
     """A worker on the topic that the settings name.
 
     Raises:
@@ -54,8 +61,8 @@ def of_topic(settings: Settings, place: Place, answerer: Answerer, tables: Table
     jobs = Jobs(
         settings.group, settings.topic, board, topic, topic.send, topic.home, lambda job: job.id
     )
-    lake = Lake(place, tables)
-    return compose(jobs, lake, Sources(settings), answerer, settings.slots, Outcomes())
+    lake, watch = Lake(place, tables), Outcomes()
+    return compose(jobs, lake, Sources(settings), answerer, settings.slots, watch, decode)
 
 
 def open_lake(settings: Settings) -> Place:

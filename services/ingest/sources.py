@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote, unquote_to_bytes, urlsplit
+from urllib.parse import quote, unquote_to_bytes
 
 from pipeline.consume import Input, failed_input, open_input, quoted
 from schemas.errors import InputError, ReelpageError, TransientError
@@ -59,7 +59,7 @@ class Sources:
         if job.payload is not None:
             target.write_bytes(_decoded(job))
             return target
-        scheme = urlsplit(reference.uri).scheme
+        scheme = reference.uri.partition("://")[0].lower()
         if scheme == "s3":
             download(self._settings, reference, target)
             return target

@@ -285,6 +285,14 @@ def test_vacuum_removes_records_of_batches_that_will_never_be_decided(folder: Pl
         assert worker.run(PROTOCOL.land(waits)), "it may still be decided"
 
 
+def test_vacuum_leaves_the_records_of_an_older_lake_alone(folder: Place) -> None:
+    fill(folder)
+    folder.objects.put("lake.json", b'{"lake_version": 1}')
+    folder.objects.put("landings/g/t/0/0", b"RPB1 of version 1")
+    assert "landings" not in vacuum(folder, 1)
+    assert folder.objects.get("landings/g/t/0/0") is not None
+
+
 def test_of_two_rewrites_the_second_looks_again(folder: Place) -> None:
     """Both have read the same version: a compaction, and a medium's rows erased."""
     fill(folder)

@@ -25,6 +25,7 @@ from pipeline.query.sql import query
 from services.settings import Settings
 from services.stack.servers import S3Server
 from services.storage.places import open_place
+from tests.fault_proxy import FaultProxy
 from tests.land.advance_markers import advance
 from tests.land.conftest import Child, begin, wait_ready
 from tests.tables import PROTOCOL
@@ -275,6 +276,22 @@ def test_of_several_that_replace_one_version_one_does(place: Place, old: bytes |
             data, now = objects.get_version(name)
             assert data == b"%d" % won.index(True)
             assert now not in ("", version)
+
+
+def test_a_lost_reply_loses_no_marker(s3: S3Server, bucket: str) -> None:
+    with FaultProxy(s3.endpoint.removeprefix("http://")) as proxy:
+        through = Settings(
+            s3_endpoint=f"http://{proxy.address}",
+            s3_access_key=s3.access_key,
+            s3_secret_key=s3.secret_key,
+        )
+        place = open_place(f"s3://{bucket}/lake", through)
+        with GroupCommitter(place, 0) as tables:
+            for part, side in enumerate(("reply", "request", "reply"), 1):
+                proxy.arm("reset", on=side, match=b"PUT /")  # type: ignore[arg-type]
+                advance(Performer(tables, place.objects), Marker(NAME, "r", "partial", part))
+                assert held(place.objects)["r"].parts == part
+        assert sum(proxy.fired.values()) == 3
 
 
 def test_threads_lose_no_marker_of_one_another(place: Place) -> None:

@@ -30,7 +30,8 @@ texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 names = texts.filter(bool)
 counts = st.integers(0, LARGEST)
 tasks = st.builds(Task, names, texts, st.integers(1, ANSWER_TOKENS))
-cuts = st.lists(st.integers(0, PARTS), min_size=2, max_size=5, unique=True).map(sorted)
+inner = st.lists(st.integers(1, PARTS - 1), min_size=0, max_size=3, unique=True).map(sorted)
+cuts = inner.map(lambda some: [0, *some, PARTS])
 spans = cuts.map(lambda some: tuple(map(PartRange, some, some[1:])))
 
 
@@ -276,6 +277,8 @@ ONE, TWO = {"start": 0, "stop": 30}, {"start": 30, "stop": 60}
         {"range": ONE, "ranges": [ONE, {"start": 31, "stop": 60}]},
         {"range": ONE, "ranges": [TWO, ONE]},
         {"ranges": [ONE, TWO]},
+        {"range": ONE, "ranges": [ONE, TWO]},
+        {"range": TWO, "ranges": [TWO, {"start": 60, "stop": PARTS}]},
         {"range": ONE, "pages": [1]},
         {"pages": [0]},
         {"pages": [1, 1]},

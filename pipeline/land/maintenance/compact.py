@@ -14,7 +14,7 @@ from pipeline.land.records import batch_at
 from pipeline.land.store import is_half_written, sweep
 from pipeline.land.tables import check_version, is_written
 from schemas.errors import SetupError
-from schemas.tables import TABLES
+from schemas.tables import LAKE_VERSION, TABLES
 
 _TARGET: Final = 64 << 20  # bytes of a compacted file
 
@@ -61,13 +61,15 @@ def vacuum(place: Place, hours: int) -> dict[str, int]:
     if hours < 1:
         message = f"{hours} hours: files younger than an hour may belong to a commit under way"
         raise SetupError("usage", message)
-    check_version(place)
+    version = check_version(place)
     removed: Counter[str] = Counter()
     for table in TABLES:
         if is_written(place, table):
             removed[table] = attempt(place, table, lambda handle: _vacuum(handle, hours))
-    for name in [*sweep_folder(place, hours), *_sweep_records(place)]:
-        removed[name.partition("/")[0]] += 1
+    names = sweep_folder(place, hours)
+    if version == LAKE_VERSION:  # an older one has other records
+        names += _sweep_records(place)
+    removed.update(name.partition("/")[0] for name in names)
     return dict(removed)
 
 
