@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pyarrow as pa
 import pytest
 
@@ -22,6 +23,14 @@ from tests.servers import broker, bucket, s3, servers, topic  # noqa: F401 - fix
 
 if TYPE_CHECKING:
     from tests.streams import StreamFactory
+
+# How long an example takes is the machine's business, and says nothing of what is tested.
+hypothesis.settings.register_profile(
+    "any machine",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("any machine")
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "samples"
