@@ -9,8 +9,10 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
+from pipeline.decode import Limits, decode
 from pipeline.land.commit import GroupCommitter
 from pipeline.land.rows import Answer
 from schemas.jobs import Task
@@ -50,12 +52,14 @@ def main() -> None:
     """Work until SIGTERM."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--delay-s", type=float, default=0.0)
+    parser.add_argument("--image-pixels", type=int, default=Limits.image_pixels)
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger("services").setLevel(logging.INFO)
     settings = Settings.from_environment()
     place = open_lake(settings)
-    ingest = of_topic(settings, place, Stub(options.delay_s), GroupCommitter(place))
+    limited = partial(decode, limits=Limits(image_pixels=options.image_pixels))
+    ingest = of_topic(settings, place, Stub(options.delay_s), GroupCommitter(place), limited)
     signal.signal(signal.SIGTERM, lambda *_: ingest.drain())
     ingest.run()
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
-Fault = Literal["reset", "hang", "503", "slow", "cut"]
+Fault = Literal["reset", "hang", "503", "answer", "slow", "cut"]
 Side = Literal["request", "reply"]
 
 _PIECE: Final = 1 << 16
@@ -37,6 +37,7 @@ class _Armed:
     match: bytes
     times: int
     seconds: float
+    answer: bytes
 
 
 @dataclass(eq=False)
@@ -95,6 +96,7 @@ class FaultProxy:
         match: bytes = b"",
         times: int = 1,
         seconds: float = 1.0,
+        answer: bytes = _UNAVAILABLE,
     ) -> None:
         """Break the next `times` requests that hold `match`, after all that was armed before.
 
@@ -104,10 +106,11 @@ class FaultProxy:
         - `reset`: the connection is reset. On the reply: dropped after the store.
         - `hang`: nothing more comes until the client gives up.
         - `503`: the client gets this HTTP status.
+        - `answer`: the client gets these bytes.
         - `slow`: goes on after `seconds`.
         - `cut`: half of the piece, then the end of the stream.
         """
-        self._armed.append(_Armed(fault, on, match, times, seconds))
+        self._armed.append(_Armed(fault, on, match, times, seconds, answer))
 
     def disarm(self) -> None:
         """Forget what is armed and has not fired."""
@@ -217,9 +220,9 @@ class FaultProxy:
             await asyncio.sleep(armed.seconds)
             return
         connection.silent.add(armed.side)
-        if armed.fault == "503":
+        if armed.fault in ("503", "answer"):
             connection.silent.add("reply")
-            connection.client.write(_UNAVAILABLE)
+            connection.client.write(armed.answer)
             connection.client.write_eof()
         elif armed.fault == "cut":
             onward.write(piece[: len(piece) // 2])

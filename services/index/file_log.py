@@ -58,7 +58,8 @@ class FileLog:
     @property
     def ended(self) -> bool:
         """Whether all jobs have come and landed."""
-        return self._all_read and not self._entries and not any(map(_holds, self._board.open()))
+        left = self._more or self._entries or any(map(_holds, self._board.open()))
+        return self._all_read and not left
 
     def poll(self, *, fetch: bool = True) -> None:
         """Let the next job in, if there is room."""

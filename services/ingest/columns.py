@@ -52,8 +52,10 @@ class Columns:
         known_failure: whether that is because an earlier attempt has recorded a failure.
         attempt: the job's, or a higher one that has begun what is missing: markers go on from it.
         pictures: in the parts whose structure has landed.
-        kept: parts of the span whose shards are kept, because its structure has landed whole ...
+        kept: parts of the span whose shards are kept, because its structure has landed whole; for
+            a job of pages, because it has landed so far ...
         info: ... and then the facts of the medium.
+        asked: for a job of pages, the prompts of the document with the parts that have answers.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Columns:
     pictures: int = 0
     kept: int = 0
     info: MediaInfo | None = None
+    asked: tuple[tuple[Task, int], ...] = ()
 
     @property
     def first(self) -> int:
@@ -140,7 +143,11 @@ def look_up(read: ReadMarkers, job: Job, media_id: str, recipe: Recipe) -> Colum
 
 
 def look_up_pages(read: ReadMarkers, job: Job, media_id: str, recipe: Recipe) -> Columns:
-    """The same for a job of single pages: each of them is a column."""
+    """The same for a job of single pages: each of them is a column.
+
+    They are asked what the rest of their part has been asked, whatever stands in the job: a prompt
+    that has not come so far finds them in their shard.
+    """
     name = f"markers/{media_id}/{recipe.sampling_id}/pages.json"
     markers = read(name)
     done = {
@@ -149,7 +156,9 @@ def look_up_pages(read: ReadMarkers, job: Job, media_id: str, recipe: Recipe) ->
         if marker.outcome == "indexed" or marker.attempt >= job.attempt
     }
     left = [str(page) for page in job.pages if str(page) not in done]
-    structure = read(markers_name(media_id, recipe, WHOLE)).get(STRUCTURE)
+    document = read(markers_name(media_id, recipe, WHOLE))
+    structure = document.get(STRUCTURE)
+    asked = [one for name, one in document.items() if name.startswith(f"{recipe.revision}-")]
     known = [markers[str(page)] for page in job.pages if str(page) in done]
     return Columns(
         name,
@@ -157,7 +166,8 @@ def look_up_pages(read: ReadMarkers, job: Job, media_id: str, recipe: Recipe) ->
         tuple(Column(page, 0) for page in left),
         known_failure=not left and any(marker.outcome == "failed" for marker in known),
         attempt=job.attempt,
-        info=None if structure is None else _info(structure),
+        kept=0 if structure is None else structure.parts,
+        asked=tuple((Task(**one.facts["task"]), one.parts) for one in asked),
     )
 
 

@@ -1,6 +1,6 @@
 """Failing: the rows of what could not be indexed, and the letters by which it is tried again."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from pipeline.consume import masked
@@ -19,7 +19,6 @@ def failure(
     error: ReelpageError,
     stage: str,
     done: tuple[int, int],
-    pages: Sequence[PageFailure] = (),
 ) -> Part:
     """The last part of a job, which says that the rest is lost.
 
@@ -28,20 +27,25 @@ def failure(
         error: why.
         stage: where.
         done: parts of the job's span, and pictures in them, that land before this.
-        pages: that failed behind the last part.
     """
     job, columns = subject.delivery.job, subject.columns
     error = _named(subject, error)
     stage = "consume" if isinstance(error, TransientError) else stage
     parts, pictures = done
     markers = columns.markers("failed", parts, {"pictures": pictures}, job.attempt)
-    rows, letters = page_failures(subject, pages)
-    return Part(
-        {"failures": [*rows, _row(subject, error, stage)]},
-        "failed",
-        markers,
-        letters=(*letters, _letter(subject, job, error, stage, markers)),
-    )
+    letters = (_letter(subject, job, error, stage, markers),)
+    return Part({"failures": [_row(subject, error, stage)]}, "failed", markers, letters=letters)
+
+
+def lost_pages(subject: Subject, error: ReelpageError, pages: Iterable[int]) -> Part:
+    """The last part of a job of pages, which says that these are lost."""
+    error = _named(subject, error)
+    numbers, job, name = sorted(pages), subject.delivery.job, subject.columns.name
+    failed = [PageFailure(0, page, error.code, error.message) for page in numbers]
+    rows, letters = page_failures(subject, failed)
+    known = numbers if name else []  # else nobody could look for their markers
+    markers = [Marker(name, str(page), "failed", 0, attempt=job.attempt) for page in known]
+    return Part({"failures": rows}, "failed", tuple(markers), letters=letters)
 
 
 def page_failures(
@@ -90,7 +94,8 @@ def _letter(
     page_no: int = 0,
 ) -> Letter:
     delivery = subject.delivery
-    name = letter_name(subject.media_id, delivery.run_id, job.attempt, page_no)
+    first = None if job.range is None else job.range.start
+    name = letter_name(subject.media_id, delivery.run_id, job.attempt, page_no, first)
     columns = [(one.name, one.column) for one in markers]
     job = replace(job, media=replace(job.media, uri=masked(job.media.uri)))
     facts = {

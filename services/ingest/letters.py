@@ -35,11 +35,14 @@ class DeadLetter:
         return self.key, replace(self.job, attempt=self.job.attempt + 1)
 
 
-def letter_name(input_id: str, run_id: str, attempt: int, page_no: int = 0) -> str:
-    """Name of the dead letter's object."""
+def letter_name(
+    input_id: str, run_id: str, attempt: int, page_no: int = 0, first: int | None = None
+) -> str:
+    """Name of the dead letter's object, of a page or of the range that begins with a part."""
     run = hashlib.sha256(run_id.encode()).hexdigest()[:16]  # it may hold any character
-    page = f"-page-{page_no}" if page_no else ""
-    return f"dead/{input_id}/{run}-{attempt}{page}.json"
+    unit = f"-page-{page_no}" if page_no else ""
+    unit = unit if first is None else f"-range-{first}"
+    return f"dead/{input_id}/{run}-{attempt}{unit}.json"
 
 
 def letter(
@@ -56,8 +59,9 @@ def letter_of(objects: Objects, failure: Mapping[str, Any]) -> DeadLetter | None
     Raises:
         SetupError: `lake_corrupt`, if it cannot be read.
     """
-    page_no = failure["unit_no"] if failure["unit"] == "page" else 0
-    name = letter_name(failure["input_id"], failure["run_id"], failure["attempt"], page_no)
+    unit, number = failure["unit"], failure["unit_no"]
+    place = (number if unit == "page" else 0, number if unit == "range" else None)
+    name = letter_name(failure["input_id"], failure["run_id"], failure["attempt"], *place)
     data = objects.get(name)
     if data is None:
         return None

@@ -12,7 +12,7 @@ from pipeline.land.protocol import Marker
 from pipeline.land.rows import Row, answer_rows
 from schemas.errors import InputError, ReelpageError
 from schemas.shards import MediaInfo, PageFailure, Shard
-from services.ingest.failing import failure, page_failures
+from services.ingest.failing import lost_pages, page_failures
 from services.ingest.parts import structure_rows
 from services.ingest.subject import Subject, Tools
 
@@ -23,6 +23,7 @@ class PageParts:
     def __init__(self, subject: Subject, tools: Tools) -> None:
         self._subject, self._tools = subject, tools
         self._wanted = frozenset(int(column.name) for column in subject.columns.missing)
+        self._each = subject.recipe.plan.pages_per_part
 
     def parts(self) -> Iterator[Part]:
         """A part for each part of the document that has wanted pages.
@@ -32,10 +33,11 @@ class PageParts:
         """
         mended = False
         try:
-            for part in self._numbers():
+            for part in sorted({self._part_of(page) for page in self._wanted}):
                 made = self._part(part)
                 mended = mended or "pages" in made.rows
                 yield made
+                self._wanted = frozenset(p for p in self._wanted if self._part_of(p) > part)
         except InputError as error:
             yield self.failure(error)
             return
@@ -43,22 +45,24 @@ class PageParts:
 
     def failure(self, error: ReelpageError) -> Part:
         """The last part, which says that what `parts` has not given is lost."""
-        return failure(self._subject, error, "decode", (0, 0))
+        return lost_pages(self._subject, error, self._wanted)
 
-    def _numbers(self) -> list[int]:
-        each = self._subject.recipe.plan.pages_per_part
-        return sorted({(page - 1) // each for page in self._wanted})
+    def _part_of(self, page: int) -> int:
+        return (page - 1) // self._each
 
     def _part(self, number: int) -> Part:
-        subject, info = self._subject, self._subject.columns.info
-        if info is None:
+        subject = self._subject
+        if number >= subject.columns.kept:
             message = f"{subject.source.name!r}: has changed since its pages failed; index it again"
             raise InputError("media_changed", message)
         plan = replace(subject.recipe.plan, first_part=number, stop_part=number + 1)
         rows: dict[str, list[Row]] = {}
         markers: list[Marker] = []
         failed: list[PageFailure] = []
-        for item in self._tools.decode(subject.source.path, plan):
+        items = self._tools.decode(subject.source.path, plan)
+        info = next(items)
+        assert isinstance(info, MediaInfo)
+        for item in items:
             if isinstance(item, Shard):
                 pages = _only(item, self._wanted)
                 rows |= self._rows(info, pages)
@@ -77,7 +81,7 @@ class PageParts:
             return {}
         name, kept = subject.store.name(pages.part), subject.store.extend(pages)
         rows = structure_rows(subject, info, kept, name)
-        if tasks := subject.delivery.job.tasks:
+        if tasks := [task for task, parts in subject.columns.asked if pages.part < parts]:
             given = self._tools.answerer.answers(name, kept, tasks, subject.recipe.revision)
             rows["answers"] = answer_rows(subject.medium, info.kind, kept, given, subject.model)
         return {

@@ -87,9 +87,7 @@ class JobParts:
         """The last part, which says that what `parts` has not given is lost."""
         tally, span = self._tally, self._subject.columns.span
         parts, pictures = self._given
-        return failure(
-            self._subject, error, tally.stage, (parts - span.start, pictures), tally.pages
-        )
+        return failure(self._subject, error, tally.stage, (parts - span.start, pictures))
 
     def _items(self) -> Decoded:
         """Parts from the lake's own shards where all are kept, else decoded."""
@@ -102,7 +100,23 @@ class JobParts:
                 yield read_shard(self._tools.objects, store.name(part))
             return
         plan = replace(self._subject.recipe.plan_from(first), stop_part=columns.span.stop)
-        yield from self._tools.decode(self._subject.source.path, plan)
+        for item in self._tools.decode(self._subject.source.path, plan):
+            yield self._kept(item) if isinstance(item, Shard) else item
+
+    def _kept(self, shard: Shard) -> Shard:
+        """A part as its rows know it: decoded again, it may have pages more or less."""
+        if self._is_new(shard.part):
+            return shard
+        store = self._subject.store
+        kept = store.read(shard.part)
+        if kept is None:
+            store.write(shard)
+        return kept or shard
+
+    def _is_new(self, part: int) -> bool:
+        """Whether the structure of a part has not landed."""
+        structure = self._subject.columns.structure
+        return structure is not None and part >= structure.first
 
     def _ranges(self, info: MediaInfo) -> tuple[tuple[str, Any], ...]:
         job, recipe = self._subject.delivery.job, self._subject.recipe
@@ -110,8 +124,7 @@ class JobParts:
 
     def _note(self, page: PageFailure) -> None:
         """Keep a failed page for the rows of its part, unless these have landed."""
-        structure = self._subject.columns.structure
-        if structure is not None and page.part >= structure.first:
+        if self._is_new(page.part):
             self._tally.pages.append(page)
 
     def _part(self, shard: Shard) -> Part:
@@ -122,12 +135,11 @@ class JobParts:
         failed, letters = page_failures(subject, tally.pages)
         rows: dict[str, list[Row]] = {"failures": failed}
         pictures = 0
-        if columns.structure is not None:
+        if self._is_new(shard.part):
             tally.stage = "land"
             subject.store.write(shard)
-            if shard.part >= columns.structure.first:
-                rows |= structure_rows(subject, info, shard, name)
-                pictures = shard.rows.num_rows
+            rows |= structure_rows(subject, info, shard, name)
+            pictures = shard.rows.num_rows
         if tasks := columns.tasks(shard.part):
             tally.stage = "generate"
             given = self._tools.answerer.answers(name, shard, tasks, subject.recipe.revision)

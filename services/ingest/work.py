@@ -9,7 +9,7 @@ from pipeline.land.batch import Part
 from pipeline.land.store import is_forgotten
 from schemas.errors import InputError, ReelpageError, SetupError
 from schemas.jobs import Job
-from services.ingest.failing import failure
+from services.ingest.failing import failure, lost_pages
 from services.ingest.keys import FanOut, key_of
 from services.ingest.mending import PageParts
 from services.ingest.parts import JobParts
@@ -66,7 +66,7 @@ class Work:
             elif not subject.columns.missing or self._is_forgotten(subject):
                 yield Part(outcome="skipped")
             elif source.error is not None:
-                yield failure(subject, source.error, "consume", subject.columns.done)
+                yield _lost(subject, source.error)
             else:
                 make = PageParts if self._delivery.job.pages else JobParts
                 self._at = make(subject, self._tools)
@@ -75,14 +75,33 @@ class Work:
     def failure(self, error: ReelpageError) -> Part:
         """The part that ends the job behind the last one that was given.
 
-        Nothing is opened or read for it again: what failed would fail again.
+        The medium is not opened for it again: what failed would fail again.
         """
         if self._at is not None:
             return self._at.failure(error)
-        if self._subject is None:
-            source = failed_input(self._delivery.job.media.uri, error)
-            self._subject = Subject.unread(self._delivery, source, self._tools)
-        return failure(self._subject, error, "consume", self._subject.columns.done)
+        subject = self._subject or self._out_of_reach(error)
+        return (
+            Part(outcome="known_failure")
+            if subject.columns.known_failure
+            else _lost(subject, error)
+        )
+
+    def _out_of_reach(self, error: ReelpageError) -> Subject:
+        """What is known of a medium that cannot be had; its markers, unless they cannot be read."""
+        source = failed_input(self._delivery.job.media.uri, error)
+        try:
+            return Subject.of(self._delivery, source, self._tools)
+        except Exception:  # noqa: BLE001 - it may be what has failed
+            return Subject.unread(self._delivery, source, self._tools)
 
     def _is_forgotten(self, subject: Subject) -> bool:
         return is_forgotten(self._tools.objects, subject.media_id)
+
+
+def _lost(subject: Subject, error: ReelpageError) -> Part:
+    """The last part of a job whose medium cannot be had."""
+    job, columns = subject.delivery.job, subject.columns
+    if not job.pages:
+        return failure(subject, error, "consume", columns.done)
+    pages = [int(column.name) for column in columns.missing] if columns.name else job.pages
+    return lost_pages(subject, error, pages)

@@ -1,16 +1,14 @@
 """Failures: those that nothing has mended since, and the jobs that try them again."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 import pyarrow as pa
 
 from pipeline.land.place import Objects, Place
-from pipeline.land.records import markers_of
-from pipeline.land.store import sampling_id
 from pipeline.query.sql import query
-from schemas.jobs import Job, Task
+from schemas.jobs import Job
 from services.ingest.letters import is_mended, letter_of
 
 _OPEN: Final = """
@@ -44,8 +42,7 @@ def retries(
 ) -> tuple[list[tuple[str, Job]], int]:
     """Jobs with their keys that try failures again, and how many failures have none.
 
-    Pages of one document that failed in one attempt are one job. It asks of them all that the
-    document has been asked since: later questions have left them out.
+    Pages of one document that failed in one attempt are one job.
 
     Raises:
         SetupError: `lake_corrupt`, for a damaged letter.
@@ -59,9 +56,7 @@ def retries(
             continue
         key, job = letter.again
         if job.pages:
-            tasks = _asked(place.objects, failure) or job.tasks
-            pages = jobs.setdefault((key, replace(job, tasks=tasks, pages=())), set())
-            pages.update(job.pages)
+            jobs.setdefault((key, replace(job, pages=())), set()).update(job.pages)
         else:
             jobs.setdefault((key, job), set())
     return [(key, replace(job, pages=tuple(sorted(p)))) for (key, job), p in jobs.items()], left
@@ -70,14 +65,3 @@ def retries(
 def _is_mended(objects: Objects, failure: Mapping[str, Any]) -> bool:
     letter = letter_of(objects, failure)
     return letter is not None and is_mended(objects, letter)
-
-
-def _asked(objects: Objects, failure: Mapping[str, Any]) -> tuple[Task, ...]:
-    """All that a document has been asked, by its markers."""
-    name = f"markers/{failure['input_id']}/{sampling_id(failure['sampling'])}/whole.json"
-    data = objects.get(name)
-    markers = {} if data is None else markers_of(name, data)
-    asked: Iterator[dict[str, Any]] = (
-        marker.facts["task"] for marker in markers.values() if "task" in marker.facts
-    )
-    return tuple(dict.fromkeys(Task(**task) for task in asked))

@@ -58,18 +58,14 @@ def _order(world: World) -> Iterator[str]:
 
 
 def _partitions(scenario: "Scenario") -> Iterator[str]:
-    """Partitions that have stopped or not come to their end, and offsets committed too early.
-
-    That a log was cut may go unnoticed until its next record: who waits for one may have read the
-    position before a paused worker landed what it still had of the old log.
-    """
+    """Partitions that have stopped or not come to their end, and offsets committed too early."""
     world, broken = scenario.world, scenario.broken
     if not scenario.is_over:
         yield "the run did not come to its end"
-    for partition, log in enumerate(world.logs):
+    for partition in range(len(world.logs)):
         if partition in world.stopped and partition not in broken:
             yield f"partition {partition} stopped: {world.stopped[partition]}"
-        if (left := world.unfinished(partition)) and broken.get(partition) != log.end:
+        if left := scenario.left(partition):
             yield left
         committed = world.group.committed.get(partition, 0)
         position = world.tables[LEDGER].position(app_of(partition), world.tables[LEDGER].version)
@@ -170,15 +166,18 @@ class Standing:
                     yield f"{span} {column} is indexed without parts {left}"
                 if marker.outcome == "failed" and not self._has_failed(span, marker.attempt):
                     yield f"{span} {column} has failed as {marker.attempt}, and no row says so"
-                if marker.outcome == "partial" and not self._may_be_left(column):
+                if marker.outcome == "partial" and not self._may_be_left(span, marker):
                     yield f"{span} {column} stands at {marker.parts}"
             yield from self._facts(span, columns.get(STRUCTURE))
 
-    def _may_be_left(self, column: str) -> bool:
-        """Whether nobody may have gone on: a run was left, or there is another model now."""
+    def _may_be_left(self, span: str, marker: Marker) -> bool:
+        """Whether its jobs have ended: with a failure, a run that was left, or another model."""
         world = self.lake.world
-        changed = column != STRUCTURE and not column.startswith(f"r{world.revision}-")
-        return changed or world.counts["left"] > 0
+        changed = marker.column != STRUCTURE and marker.column[:3] != f"r{world.revision}-"
+        place = ("media", 0) if span == "whole" else ("range", _start(span))
+        rows = [row for one in self.medium.ids for row in self.lake.rows(LEDGER, one)]
+        failed = [r["attempt"] for r in rows if (r["unit"], r["unit_no"]) == place]
+        return changed or world.counts["left"] > 0 or max(failed, default=-1) >= marker.attempt
 
     def _facts(self, span: str, structure: Marker | None) -> Iterator[str]:
         if structure is not None:
@@ -274,12 +273,13 @@ def _failures(lake: Lake, media_ids: Iterable[str]) -> Iterator[str]:
     names: Counter[str] = Counter()
     for row in [row for media_id in media_ids for row in lake.rows(LEDGER, media_id)]:
         page = row["unit_no"] if row["unit"] == "page" else 0
+        first = row["unit_no"] if row["unit"] == "range" else None
         what = f"failure of {row['uri']} {row['unit']} {row['unit_no']} as {row['attempt']}"
-        names[letter_name(row["input_id"], row["run_id"], row["attempt"], page)] += 1
+        names[letter_name(row["input_id"], row["run_id"], row["attempt"], page, first)] += 1
         letter = letter_of(lake.world.store, row)
         if letter is None:
             yield f"{what}: no letter"
-        elif letter.job.attempt != row["attempt"] or (page and letter.job.pages != (page,)):
+        elif letter.job.attempt != row["attempt"] or letter.job.pages != ((page,) if page else ()):
             yield f"{what}: the letter is {letter.job}"
     yield from (
         f"{name} is the letter of {count} failures" for name, count in names.items() if count > 1

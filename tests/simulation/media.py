@@ -23,7 +23,7 @@ from services.model.wire import ServedModel
 from tests.simulation.fiber import sleep
 from tests.simulation.world import Clock, World
 
-Poison = Literal["", "source", "decode", "ask", "fault", "away"]
+Poison = Literal["", "source", "unreachable", "decode", "ask", "fault", "away"]
 
 TASKS: Final = (Task("a", "What is it?"), Task("b", "Where is it?"))
 PAGES_PER_PART: Final = 8
@@ -123,7 +123,7 @@ def make(number: int, random: Random) -> Medium:
         pictures = _frames(range(random.randint(1, 4)))
     pages = [page for numbers in pictures.values() for page in numbers]
     is_bad = kind == ["document"] and random.random() < 0.5
-    poisons: tuple[Poison, ...] = ("source", "decode", "ask", "fault", "away")
+    poisons: tuple[Poison, ...] = ("source", "unreachable", "decode", "ask", "fault", "away")
     return Medium(
         name,
         "document" if kind == ["document"] else "video",
@@ -159,14 +159,17 @@ class Library:
     def open(self, job: Job) -> Iterator[Input]:
         """See `services.ingest.work.Source`."""
         sleep(self.clock.random.expovariate(5.0))
-        if self.clock.fault("work"):
+        if self.is_poisoned(self.media[job.media.uri], "unreachable") or self.clock.fault("work"):
             raise TransientError("fetch_failed", f"{job.media.uri}: the store does not answer")
         yield self.input(job.media.uri)
 
     def input(self, uri: str) -> Input:
+        """What opening a file gives; see `services.index.files.opened`."""
         medium = self.media[uri]
         if self.is_poisoned(medium, "source"):
             return failed_input(uri, InputError("not_found", f"{uri}: there is no such file"))
+        if self.is_poisoned(medium, "unreachable"):
+            return failed_input(uri, TransientError("fetch_failed", f"{uri}: does not come"))
         return Input(uri, Path(uri), medium.content_id, 1)
 
     def decode(self, path: Path, plan: DecodePlan) -> Decoded:

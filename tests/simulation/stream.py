@@ -9,7 +9,7 @@ from services.ingest.compose import Jobs
 from services.ingest.partition import Partition
 from services.topic.homes import home
 from services.topic.record import Record
-from tests.simulation.fiber import fiber, sleep
+from tests.simulation.fiber import Process, fiber, sleep
 from tests.simulation.media import Library
 from tests.simulation.worker import Slow, Worker
 from tests.simulation.world import GROUP, Clock, World
@@ -27,20 +27,23 @@ class StreamWorker(Worker):
         self._generation = -1
 
     def begin(self) -> None:
-        self._clock.spawn(self, fiber(self._run))
+        self._clock.spawn(self, self._run())
 
-    def _run(self) -> None:
+    def _run(self) -> Process:
+        yield from fiber(self._start)
+        while True:
+            self.poll()
+            yield self._clock.random.uniform(0.5, 1.5)
+
+    def _start(self) -> None:
         group, topic = GROUP.split("/")
         jobs = Jobs(group, topic, self._board, self, self._send, self._home, lambda job: job.id)
         while True:
             try:
                 self._compose(jobs, self._library, self._library, Slow(self._clock))
-                break
+                return
             except TransientError:
                 sleep(1.0)
-        while True:
-            self.poll()
-            sleep(self._clock.random.uniform(0.5, 1.5))
 
     def poll(self, *, fetch: bool = True) -> None:
         self._follow()
@@ -49,7 +52,6 @@ class StreamWorker(Worker):
                 partition.reading = True
             elif fetch and partition.number not in self._board.paused():
                 self._read(partition)
-            sleep(0.0)
         self.commit()
 
     def commit(self) -> None:

@@ -22,7 +22,7 @@ from services.ingest.subject import Delivery, Tools
 from services.ingest.work import Source
 from services.topic.record import Record
 from tests.simulation.controls import protocol_of
-from tests.simulation.fiber import fiber, sleep
+from tests.simulation.fiber import Process, fiber, sleep
 from tests.simulation.lander import LanderTables, OwnTables
 from tests.simulation.media import Answerer, Library
 from tests.simulation.performer import Careless, VirtualPerformer, show
@@ -102,8 +102,8 @@ class Worker:
         )
         slots = Slots(0, self._board, hands)
         for number in range(self._clock.random.randint(1, 3)):
-            self._clock.spawn(self, fiber(partial(self._slot, slots, f"{self.name}/{number}")))
-        self._clock.spawn(self, fiber(partial(self._land, group)))
+            self._clock.spawn(self, self._slot(slots, f"{self.name}/{number}"))
+        self._clock.spawn(self, self._land(group))
 
     def _markers(self, name: str) -> Markers:
         data = self._store.get(name)
@@ -114,27 +114,28 @@ class Worker:
 
     # A slot
 
-    def _slot(self, slots: Slots, name: str) -> None:
+    def _slot(self, slots: Slots, name: str) -> Process:
         while True:
             ticket = self._board.next_ticket(self._clock.now)
             if ticket is None:
-                self._board.wait(0.2)
+                yield self._clock.random.uniform(0.2, 1.5)
                 continue
             record, failed = ticket.record, ticket.failed
             place = f"{record.partition}@{record.offset}.{ticket.first}"
             self._clock.trace(f"{name} begins {place}, {record.key[:6]}, failed {failed} times")
-            slots.attempt(ticket)
+            yield from fiber(partial(slots.attempt, ticket))
             self._clock.trace(f"{name} lets {place} go")
 
     # The landing thread
 
-    def _land(self, group: str) -> None:
+    def _land(self, group: str) -> Process:
         while True:
             for number in self._board.waiting():
-                self._resume(number, f"{group}/{number}")
+                yield from fiber(partial(self._resume, number, f"{group}/{number}"))
             for partition, run in self._board.ready():
-                self._land_run(partition, run, f"{group}/{partition.number}")
-            sleep(self._clock.random.uniform(0.1, 1.0))
+                app = f"{group}/{partition.number}"
+                yield from fiber(partial(self._land_run, partition, run, app))
+            yield self._clock.random.uniform(0.2, 1.5)
 
     def _resume(self, number: int, app: str) -> None:
         try:

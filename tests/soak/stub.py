@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 from pipeline.land.rows import Answer
 from schemas.jobs import Task
-from services.model.asking import Picture
+from schemas.shards import Shard
+from services.model.asking import Picture, shard_answers
 from services.model.wire import ServedModel
 
 MODEL = ServedModel("stub", "stub-1", 3136, 12544)
 
 
 class Stub:
-    """Its `read` stands for a `Reader`."""
+    """An `Answerer`; its `read` stands for a model's."""
 
     def __init__(self, seconds: float = 0.0) -> None:
         """Take how long the answers about a shard take."""
@@ -22,6 +23,17 @@ class Stub:
     def read(self, pictures: Sequence[Picture], tasks: Sequence[Task]) -> list[list[Answer]]:
         time.sleep(self._seconds)
         return [[_answer(picture, task) for task in tasks] for picture in pictures]
+
+    def model(self) -> ServedModel:
+        return MODEL
+
+    def read_model(self) -> None:
+        pass
+
+    def answers(
+        self, name: str, shard: Shard, tasks: Sequence[Task], revision: str
+    ) -> list[list[Answer]]:
+        return shard_answers(shard, tasks, self.read)
 
 
 def _answer(picture: Picture, task: Task) -> Answer:
