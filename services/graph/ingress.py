@@ -79,7 +79,10 @@ class Graph:
 
     async def _land(self, path: str, body: bytes) -> Response:
         """Pass a request on; who asked knows what a lost reply means, so it is sent once."""
-        status, reply = await ask(lambda: self._lander.post.remote(path, body), attempts=1)
+        try:
+            status, reply = await ask(lambda: self._lander.post.remote(path, body), attempts=1)
+        except TransientError as error:
+            return _refusal(error, failed=503)  # it starts again, and workers ask it then
         return Response(reply, status, media_type=_JSON)
 
     async def _ask(self, question: bytes) -> bytes:
@@ -147,8 +150,8 @@ def _replicas() -> dict[str, int]:
     return dict(found)
 
 
-def _refusal(error: ReelpageError) -> Response:
+def _refusal(error: ReelpageError, failed: int = 500) -> Response:
     body = json.dumps({"code": error.code, "message": error.message})
     if error.code == "graph_busy":
         return Response(body, 503, {"Retry-After": str(RETRY_AFTER_S)}, _JSON)
-    return Response(body, 400 if isinstance(error, InputError) else 500, media_type=_JSON)
+    return Response(body, 400 if isinstance(error, InputError) else failed, media_type=_JSON)
