@@ -18,7 +18,7 @@ from tests.streams import Stream, StreamFactory
 
 pytestmark = pytest.mark.ci
 
-KILLS = 4
+INPUTS = [SAMPLES / name for name in ("phone.png", "report.pdf", "scenes.mkv", "signs.pdf")]
 
 
 def landed(stream: Stream) -> int:
@@ -37,9 +37,10 @@ def next_lander(stream: Stream, before: int | None, patience_s: float = 60.0) ->
     return found
 
 
-def kill_as_it_lands(stream: Stream, killed: int | None) -> int:
-    """Kill the lander once something has landed through it; its process."""
+def kill_as_it_lands(stream: Stream, path: Path, killed: int | None) -> int:
+    """Kill the lander once the ledger has a part, and perhaps no other table; its process."""
     lander, before, give_up = next_lander(stream, killed), landed(stream), time.monotonic() + 120
+    stream.submit(path)
     while landed(stream) == before:
         assert time.monotonic() < give_up, stream.log("worker")
         time.sleep(0.05)
@@ -50,7 +51,7 @@ def kill_as_it_lands(stream: Stream, killed: int | None) -> int:
 def test_landers_that_are_killed_lose_and_double_nothing(
     streams: StreamFactory, tmp_path: Path
 ) -> None:
-    assert run("index", SAMPLES, "--to", tmp_path / "calm").code == 0
+    assert run("index", *INPUTS, "--to", tmp_path / "calm").code == 0
     with closing(Ports()) as ports:
         (port,) = ports.choose(1)
     url = f"http://{HOST}:{port}"
@@ -58,12 +59,11 @@ def test_landers_that_are_killed_lose_and_double_nothing(
     stream.start("serve", "serve", "--port", str(port))
     stream.wait_for_graph(url)
     stream.start("worker", "worker")
-    stream.submit(SAMPLES)
     killed = None
-    for _ in range(KILLS):
-        killed = kill_as_it_lands(stream, killed)
+    for path in INPUTS:
+        killed = kill_as_it_lands(stream, path, killed)
     stream.wait()
     assert tables(stream.place) == tables(tmp_path / "calm")
     assert stream.run("verify", stream.location, "--topic").code == 0
     assert stream.end("worker") == 0
-    assert stream.end("serve") == 0
+    stream.end("serve")

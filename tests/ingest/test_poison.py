@@ -2,33 +2,25 @@
 
 import io
 import json
-import threading
 from collections import Counter
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline.consume import open_input
-from pipeline.land.store import local_place
-from pipeline.query.sql import query
 from pipeline.query.verify import verify
 from schemas.errors import InputError
-from schemas.jobs import Job, MediaReference
+from schemas.jobs import Job
 from services.ingest.work import read_job
-from services.settings import Settings
 from services.stack.servers import Broker, S3Server
-from tests.composed import Ends, work_on
-from tests.ingest.stream import MEDIA, TASK, Stream, job, wait_for
+from tests.composed import Ends
+from tests.ingest.stream import MEDIA, Stream, job, wait_for
 from tests.soak.members import Member
-from tests.soak.stub import Stub
 
 _LATE: Final = 1  # microseconds of 1970: what fails for now is not tried again
 _chance = np.random.default_rng(9)
@@ -108,9 +100,7 @@ def refusal(code: str) -> bytes:
     return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
-def test_each_poison_is_one_failure_and_its_neighbours_land(
-    stream: Stream, worker: Member
-) -> None:
+def test_each_poison_is_one_failure_and_its_neighbours_land(stream: Stream, worker: Member) -> None:
     for name, code in (("forbidden", "AccessDenied"), ("archived", "InvalidObjectState")):
         data = picture(stream.roots / f"{name}.png").read_bytes()
         stream.s3.client().put_object(MEDIA, f"{name}.png", io.BytesIO(data), len(data))
