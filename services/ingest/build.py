@@ -91,8 +91,8 @@ class Outcomes:
         """See `Watch`."""
         if part.final:
             self.counts[part.outcome] += 1
-            said = log.warning if part.outcome == "failed" else log.info
             why = "; ".join(row["message"] for row in part.rows.get("failures", ()))
+            said = log.warning if why else log.info
             said("job %s: %s %s", job.id if job else record.mark, part.outcome, why)
 
 

@@ -63,7 +63,7 @@ class Sources:
         if scheme == "s3":
             download(self._settings, reference, target)
             return target
-        if scheme in ("http", "https"):
+        if "://" in reference.uri and scheme != "file":  # what is no URL of the web, it refuses
             fetch(reference.uri, target, max_bytes=self._settings.max_bytes)
             return _slice(target, reference)
         path = local_path(reference.uri)

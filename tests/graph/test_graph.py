@@ -54,7 +54,7 @@ def test_the_graph_serves_the_model_of_the_lake(graph: Graph) -> None:
 def test_answers_are_those_of_the_local_reader(graph: Graph) -> None:
     reasons = set()
     for name in graph.lake.shards:
-        given = compared(graph.client.answers(name, TASKS))
+        given = compared(graph.client.answers(name, TASKS, graph.lake.facts.revision))
         assert given == graph.lake.expected(name)
         reasons |= {answer.finish_reason for row in given for answer in row}
     assert "blank" in reasons  # the report has an empty page
@@ -65,7 +65,7 @@ def test_answers_are_those_of_the_local_reader(graph: Graph) -> None:
 )
 def test_a_shard_that_is_not_there_is_no_transient_trouble(graph: Graph, name: str) -> None:
     with pytest.raises(InputError) as caught:
-        graph.client.answers(name, TASKS)
+        graph.client.answers(name, TASKS, graph.lake.facts.revision)
     assert caught.value.code == "not_found"
 
 
@@ -117,7 +117,7 @@ def test_what_is_too_large_is_refused_before_it_is_read(graph: Graph) -> None:
 
 def test_no_task_is_no_question(graph: Graph) -> None:
     with pytest.raises(InputError) as caught:
-        graph.client.answers(next(iter(graph.lake.shards)), [])
+        graph.client.answers(next(iter(graph.lake.shards)), [], "")
     assert caught.value.code == "bad_job"
 
 
@@ -128,7 +128,7 @@ def test_a_full_graph_says_so_and_clients_come_again(graph: Graph) -> None:
     with ThreadPoolExecutor(48) as pool:
         replies = list(pool.map(lambda body: post(graph.url, "/v1/shards", body), bodies))
         assert set(replies) == {(200, None), (503, "1")}
-        answers = list(pool.map(lambda tasks: graph.client.answers(name, tasks), questions))
+        answers = list(pool.map(lambda tasks: graph.client.answers(name, tasks, ""), questions))
     assert [len(one) for one in answers] == [graph.lake.shards[name].rows.num_rows] * 48
 
 

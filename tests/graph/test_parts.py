@@ -283,7 +283,7 @@ def test_a_worker_imports_neither_ray_nor_torch() -> None:
 def test_the_client_gives_up_at_its_deadline() -> None:
     started = time.monotonic()
     with pytest.raises(TransientError) as caught:
-        GraphClient("http://127.0.0.1:9", deadline_s=1.0).answers("x", [Task("a", "b")])
+        GraphClient("http://127.0.0.1:9", deadline_s=1.0).answers("x", [Task("a", "b")], "r")
     assert caught.value.code == "graph_failed"
     assert time.monotonic() - started < 3
 

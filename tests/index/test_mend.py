@@ -95,8 +95,7 @@ def test_pages_that_failed_land_with_all_their_answers(
     later = ask(root, document, COLOUR, model, decode)  # of the pages that were kept
     assert (later.indexed, later.failed_pages) == (1, 0)
     assert failed(root) == [(2, 0), (10, 0)]
-    job = again(root)
-    assert (job.pages, set(job.tasks)) == ((2, 10), {*CAPTION, *COLOUR})
+    assert again(root).pages == (2, 10)
     done = run("retry", root, "--json")
     assert (done.code, done.json["inputs"], done.json["failed_pages"]) == (0, 1, 0)
     assert done.json["indexed"] == 1
@@ -153,8 +152,8 @@ def test_a_file_that_has_changed_is_named(document: Path, tmp_path: Path, model:
     assert "pages.tif" in done.err
     assert pages_of(root) == before
     codes = query(local_place(root), "select code from failures order by code")["code"]
-    assert codes.to_pylist() == ["media_changed", "too_large", "too_large"]
-    assert {(2, 0), (10, 0)} < set(failed(root))
+    assert codes.to_pylist() == ["media_changed", "media_changed", "too_large", "too_large"]
+    assert set(failed(root)) == {(2, 0), (10, 0), (2, 1), (10, 1)}
 
 
 @pytest.fixture

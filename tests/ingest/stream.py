@@ -58,6 +58,7 @@ class Stream:
             "REELPAGE_GROUP": self.topic,
             "REELPAGE_ROOTS": str(self.roots),
             "REELPAGE_SOURCES": f"s3://{MEDIA}",
+            "REELPAGE_SECRET": uuid.uuid4().hex,
         }
         self._folder = folder
         self._members: list[Member] = []

@@ -1,5 +1,7 @@
 """Columns: what is missing of a medium, by the markers of what was done before."""
 
+from dataclasses import asdict
+
 import pytest
 
 from pipeline.decode import DecodePlan
@@ -26,7 +28,7 @@ INFO = MediaInfo("document", "pdf", "", 0, 0, pages=3)
 
 
 def marker(task: Task | None, outcome: str, parts: int = 0, attempt: int = 0) -> Marker:
-    facts = {"info": info_to_json(INFO), "pictures": 7} if task is None else {}
+    facts = {"info": info_to_json(INFO), "pictures": 7} if task is None else {"task": asdict(task)}
     return Marker(NAME, column_name(RECIPE, task), outcome, parts, facts, attempt)  # type: ignore[arg-type]
 
 
@@ -112,14 +114,18 @@ def test_markers_never_say_less_than_what_has_landed() -> None:
 )
 def test_pages_are_columns_of_their_own(outcome: str, attempt: int, missing: list[str]) -> None:
     name = f"markers/id/{RECIPE.sampling_id}/pages.json"
+    document = (marker(None, "partial", 3), marker(OCR, "partial", 2))
+    former = Marker(NAME, f"r0-{CAPTION.prompt_id}", "indexed", 3)
     held: dict[str, Markers] = {
         name: {"2": Marker(name, "2", outcome, 1, attempt=attempt)},  # type: ignore[arg-type]
-        NAME: {STRUCTURE: marker(None, "indexed", 1)},
+        NAME: {one.column: one for one in (*document, former)},
     }
     job = Job("j", JOB.media, tasks=JOB.tasks, attempt=1, pages=(2, 3))
     found = look_up_pages(lambda name: held.get(name, {}), job, "id", RECIPE)
     assert [column.name for column in found.missing] == missing
-    assert (found.name, found.info, found.known_failure) == (name, INFO, False)
+    assert (found.name, found.known_failure) == (name, False)
+    assert found.kept == 3, "parts whose pages have landed or failed"
+    assert found.asked == ((OCR, 2),), "what this model has answered, as far as it has"
 
 
 def test_pages_that_failed_again_are_known() -> None:

@@ -1,19 +1,17 @@
 """The graph's client on a network that breaks replies."""
 
-import json
 import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 
 import pytest
 
 from services.model.client import GraphClient
-from services.model.wire import ServedModel
+from services.model.wire import ServedModel, model_to_json
 
 MODEL = ServedModel("some", "some-1", 3136, 12544)
-BODY = json.dumps(asdict(MODEL)).encode()
+BODY = model_to_json(MODEL)
 REPLY = b"HTTP/1.1 200 OK\r\nServer: one\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
 
 
