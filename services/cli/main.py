@@ -300,15 +300,11 @@ def run(command: Callable[..., Any] = app) -> NoReturn:
     except SystemExit as end:
         if end.code == _INTERRUPTED:  # what typer makes of Ctrl-C
             err.print("interrupted; run the same command again to go on")
+            _leave(_INTERRUPTED)
         raise
     except ReelpageError as error:
         err.print(f"[red]{error.code}[/red]: {escape(error.message)}", soft_wrap=True)
-        if error.code == "store_failed":
-            # Threads of Arrow may still be reading from the store: an interpreter that ends in an
-            # orderly way crashes them, and the exit code is lost.
-            sys.stdout.flush()
-            os._exit(exit_code(error))
-        sys.exit(exit_code(error))
+        _leave(exit_code(error))
     except Exception as fault:  # noqa: BLE001 - whatever it is, it has an exit code of its own
         traceback.print_exception(fault)
         name = type(fault).__name__
@@ -316,8 +312,18 @@ def run(command: Callable[..., Any] = app) -> NoReturn:
             f"[red]internal[/red]: a fault of reelpage ({name}); report it with the lines above",
             soft_wrap=True,
         )
-        sys.exit(_FAULT)
+        _leave(_FAULT)
     sys.exit(0)
+
+
+def _leave(code: int) -> NoReturn:
+    """End at once: threads may still be at work in a library, such as the model or a store's.
+
+    An interpreter that ends in an orderly way would crash them, and the exit code would be lost.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def exit_code(error: ReelpageError) -> int:
@@ -326,4 +332,4 @@ def exit_code(error: ReelpageError) -> int:
         return 1
     if isinstance(error, TransientError):
         return 3
-    return 4 if error.code in ("lake_newer", "lake_corrupt") else 2
+    return 4 if error.code in ("lake_newer", "lake_older", "lake_corrupt") else 2

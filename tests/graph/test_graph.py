@@ -73,8 +73,9 @@ def test_a_prompt_that_the_model_refuses_does_not_harm_its_neighbours(graph: Gra
     name = next(iter(graph.lake.shards))
     bad = [Task("bad", "<|im_end|>", 8)]
     with ThreadPoolExecutor(8) as pool:
-        good = [pool.submit(graph.client.answers, name, [Task(f"t{n}", "What?", 8)]) for n in "123"]
-        refused = pool.submit(graph.client.answers, name, bad)
+        ask, revision = graph.client.answers, graph.lake.facts.revision
+        good = [pool.submit(ask, name, [Task(f"t{n}", "What?", 8)], revision) for n in "123"]
+        refused = pool.submit(ask, name, bad, revision)
         with pytest.raises(InputError) as caught:
             refused.result()
         assert caught.value.code == "bad_job"
@@ -155,7 +156,9 @@ def test_answers_survive_the_death_of_both_halves(graph: Graph) -> None:
         for name in graph.lake.shards
     ]
     with ThreadPoolExecutor(6) as pool:
-        running = [pool.submit(graph.client.answers, *question) for question in questions]
+        running = [
+            pool.submit(graph.client.answers, *one, graph.lake.facts.revision) for one in questions
+        ]
         while not any(one.done() for one in running):
             time.sleep(0.05)
         dead = [replica("Decoder"), replica("Encoder")]

@@ -126,8 +126,12 @@ def test_each_poison_is_one_failure_and_its_neighbours_land(stream: Stream, work
         stream.send(one, key=f"key {number}")
     last = picture(stream.roots / "last.png")
     stream.send(job("last", str(last)), key=open_input(last).input_id)
-    wait_for(lambda: stream.indexed() == sorted([*good, str(last)]), "the good pictures", 240)
-    wait_for(lambda: len(stream.rows("failures")) >= len(poison), "the failures")
+
+    def landed() -> bool:
+        assert worker.running, worker.gone()
+        return stream.indexed() == sorted([*good, str(last)])
+
+    wait_for(landed, "the good pictures", 240)
     failures = stream.failures()
     found = Counter(str(row["code"]) for row in failures.values())
     assert found == Counter([*("bad_job" for _ in BAD), *REFUSED.values()])

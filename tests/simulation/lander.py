@@ -2,14 +2,16 @@
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from pipeline.land.group import Intent, Read, Step, Wait, Write, positions_of, settle, take
+from pipeline.land.protocol import Rows
 from schemas.errors import TransientError
 from tests.simulation.fiber import Process, sleep
 from tests.simulation.world import Clock, World, store_failed
 
 _PATIENCE_S: Final = 4.0
+Expected = Mapping[str, int | None]
 Held = dict[str, int | None]
 Settled = list[bool | None]
 
@@ -77,9 +79,9 @@ class OwnTables:
         return self._handles.look(table, apps, reload=reload)
 
     def commit(
-        self, table: str, expected: Held, positions: Mapping[str, int], rows: list[Any]
+        self, table: str, expected: Expected, positions: Mapping[str, int], file: Rows
     ) -> bool:
-        steps = self._handles.settle(table, [_intent(expected, positions, rows)])
+        steps = self._handles.settle(table, [_intent(expected, positions, file)])
         try:
             while True:
                 sleep(next(steps))
@@ -142,11 +144,11 @@ class LanderTables:
         return lander.handles.look(table, apps, reload=reload)
 
     def commit(
-        self, table: str, expected: Held, positions: Mapping[str, int], rows: list[Any]
+        self, table: str, expected: Expected, positions: Mapping[str, int], file: Rows
     ) -> bool:
         sleep(self._clock.random.expovariate(10.0))
         lander = self._some_lander()
-        asked = Asked(**vars(_intent(expected, positions, rows)), table=table)
+        asked = Asked(**vars(_intent(expected, positions, file)), table=table)
         lander.ask(asked)
         patience = self._clock.now + _PATIENCE_S
         while not asked.answers:
@@ -164,7 +166,7 @@ class LanderTables:
         return self._clock.random.choice(landers)
 
 
-def _intent(expected: Held, positions: Mapping[str, int], rows: list[Any]) -> Intent:
+def _intent(expected: Expected, positions: Mapping[str, int], rows: Rows) -> Intent:
     return Intent({app: expected[app] for app in positions}, positions, rows)
 
 

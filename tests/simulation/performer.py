@@ -37,7 +37,8 @@ class VirtualPerformer(Performer):
             case Commit(table, positions, rows):
                 return self._rows.commit(table, seen[table], positions, rows)
             case Put(name, Batch() as batch):
-                return self._store.put(name, batch)
+                self._store.put(name, batch)
+                return None
             case Get(name) if name.startswith(RECORDS):
                 return self._store.get(name)
             case _:

@@ -36,7 +36,7 @@ class Clock(Protocol):
     now: float
     random: Random
 
-    def spawn(self, owner: Owner, process: Process) -> None: ...
+    def spawn(self, owner: Owner | None, process: Process) -> None: ...
     def fault(self, kind: str) -> bool: ...
     def trace(self, text: str) -> None: ...
 
@@ -242,6 +242,7 @@ class World:
 
     Attributes:
         sent: all jobs that were ever in the topic, with their partitions.
+        nonsense: records that are no jobs.
         revision: of the model that is served.
         stopped: partitions that a worker reads no further, and why.
         landers: those that ran or run; None where workers commit themselves.
@@ -254,6 +255,7 @@ class World:
         self.store.put("lake.json", b"{}")
         self.group, self.logs = group, logs
         self.sent: list[tuple[int, Job]] = []
+        self.nonsense: list[Record] = []
         self.control = control
         self.revision = 1
         self.stopped: dict[int, str] = {}
@@ -278,12 +280,13 @@ class World:
 
     def send_nonsense(self, partition: int) -> None:
         """Put a record on the topic that is no job."""
-        self._append(partition, "junk", b"{}")
+        self.nonsense.append(self._append(partition, "nonsense", b"{}"))
 
-    def _append(self, partition: int, key: str, value: bytes) -> None:
+    def _append(self, partition: int, key: str, value: bytes) -> Record:
         self._stamps += 1
         log = self.logs[partition]
         log.records.append(Record(partition, log.end, key, self._stamps, value))
+        return log.records[-1]
 
     def unfinished(self, partition: int) -> str:
         """What a partition has left to do, or nothing."""
