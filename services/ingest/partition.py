@@ -1,6 +1,5 @@
 """Partition: what a worker knows of one assigned partition, between the poll and the tables."""
 
-import time
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -42,8 +41,7 @@ class Partition:
         window: jobs that have not landed.
         records: of those jobs, by offset, with when they came, as a number that grows.
         tries: of those jobs that could not be gone on with.
-        reading: whether the consumer has been sent to `fetch` ...
-        sought: ... and when, or when its last record came, by the monotonic clock.
+        reading: whether the log has been sent to `fetch`.
     """
 
     number: int
@@ -53,7 +51,6 @@ class Partition:
     records: dict[int, tuple[int, Record]] = field(default_factory=dict)
     tries: dict[int, Tries] = field(default_factory=dict)
     reading: bool = False
-    sought: float = 0.0
 
     def __post_init__(self) -> None:
         """Open the window behind the position."""
@@ -94,7 +91,7 @@ class Partition:
         if not self.window.has_landed(record.offset):
             self.window.admit(record.offset, record.key, len(record.value))
             self.records[record.offset] = (number, record)
-        self.fetch, self.sought = record.offset + 1, time.monotonic()
+        self.fetch = record.offset + 1
 
     def check_end(self, high_water: int) -> None:
         """Compare the broker's end of the log with what has landed.

@@ -198,7 +198,18 @@ class Slots:
             log.warning("job %s: part %d, attempt %d: %s", job.id, number, failed, error)
             self._put_back(ticket, failed, min(2.0**failed, _LONGEST_WAIT_S))
         else:
-            self._give(ticket, number, job, work.failure(error))
+            self._give_up(ticket, number, job, work, error)
+
+    def _give_up(
+        self, ticket: Ticket, number: int, job: Job, work: Work, error: ReelpageError
+    ) -> None:
+        try:
+            part = work.failure(error)
+        except TransientError as away:
+            log.warning("job %s: its failure waits: %s", job.id, away)
+            self._put_back(ticket, ATTEMPTS - 1, _AWAY_S)
+        else:
+            self._give(ticket, number, job, part)
 
     def _services_answer(self, job: Job) -> bool:
         """Whether what all jobs need is there; else none of them has failed.

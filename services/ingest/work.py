@@ -7,7 +7,7 @@ from typing import Protocol
 from pipeline.consume import Input, failed_input
 from pipeline.land.batch import Part
 from pipeline.land.store import is_forgotten
-from schemas.errors import InputError, ReelpageError, SetupError
+from schemas.errors import InputError, ReelpageError, SetupError, TransientError
 from schemas.jobs import Job
 from services.ingest.failing import failure, lost_pages
 from services.ingest.keys import FanOut, key_of
@@ -56,6 +56,7 @@ class Work:
         Raises:
             TransientError: the next part cannot be made now.
         """
+        self._tools.answerer.read_model()  # work that another model has done is not done
         with self._source.open(self._delivery.job) as source:
             subject = self._subject = Subject.of(self._delivery, source, self._tools)
             key = key_of(self._delivery.job, subject.media_id)
@@ -76,6 +77,9 @@ class Work:
         """The part that ends the job behind the last one that was given.
 
         The medium is not opened for it again: what failed would fail again.
+
+        Raises:
+            TransientError: what has been recorded of the medium cannot be read now.
         """
         if self._at is not None:
             return self._at.failure(error)
@@ -87,10 +91,12 @@ class Work:
         )
 
     def _out_of_reach(self, error: ReelpageError) -> Subject:
-        """What is known of a medium that cannot be had; its markers, unless they cannot be read."""
+        """What is known of a medium that cannot be had; its markers, unless they are damaged."""
         source = failed_input(self._delivery.job.media.uri, error)
         try:
             return Subject.of(self._delivery, source, self._tools)
+        except TransientError:
+            raise
         except Exception:  # noqa: BLE001 - it may be what has failed
             return Subject.unread(self._delivery, source, self._tools)
 
