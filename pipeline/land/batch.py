@@ -51,6 +51,15 @@ class Part:
         """
         return replace(self, rows={name: to_table(name, rows) for name, rows in self.rows.items()})
 
+    def plus(self, more: "Part") -> "Part":
+        """This part with another one's rows, markers and letters behind its own; not sealed."""
+        rows = {
+            name: [*self.rows.get(name, ()), *more.rows.get(name, ())]
+            for name in dict.fromkeys((*self.rows, *more.rows))
+        }
+        markers, letters = (*self.markers, *more.markers), (*self.letters, *more.letters)
+        return replace(self, rows=rows, markers=markers, letters=letters)
+
     @property
     def size(self) -> int:
         """Bytes in memory of a sealed part."""

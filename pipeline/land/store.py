@@ -175,22 +175,23 @@ class ShardStore:
         """Name of a part's object, as it stands in the tables."""
         return f"{self._folder}/{part:06}.arrow"
 
-    def write(self, shard: Shard) -> str:
-        """Keep a shard; returns its name."""
-        name = self.name(shard.part)
-        self._objects.put(name, shard.to_ipc())
-        return name
+    def keep(self, shard: Shard) -> Shard:
+        """Keep a shard, unless its part has one: then that one counts, and is returned.
+
+        So all attempts at a part give the same rows, also of a page that fails now and then.
+        """
+        if self._objects.replace(self.name(shard.part), shard.to_ipc(), ""):
+            return shard
+        return self.read(shard.part) or shard
 
     def extend(self, more: Shard) -> Shard:
         """Add pages to a shard behind those it has, once each; returns the whole."""
-        kept = self.read(more.part)
-        if kept is not None:
-            known = kept.rows.column("page_no")
-            new = more.rows.filter(pc.invert(pc.is_in(more.rows.column("page_no"), known)))
-            rows = pa.concat_batches([kept.rows, new.cast(kept.rows.schema)])
-            more = replace(more, rows=rows)
-        self.write(more)
-        return more
+        name = self.name(more.part)
+        while True:
+            data, version = self._objects.get_version(name)
+            whole = more if data is None else _joined(Shard.from_ipc(data), more)
+            if self._objects.replace(name, whole.to_ipc(), version):
+                return whole
 
     def read(self, part: int) -> Shard | None:
         """A shard kept earlier, or None."""
@@ -201,6 +202,12 @@ class ShardStore:
         """Whether all parts of `[first, stop)` are kept."""
         kept = set(self._objects.names(f"{self._folder}/"))
         return all(self.name(part) in kept for part in range(first, stop))
+
+
+def _joined(kept: Shard, more: Shard) -> Shard:
+    known = kept.rows.column("page_no")
+    new = more.rows.filter(pc.invert(pc.is_in(more.rows.column("page_no"), known)))
+    return replace(more, rows=pa.concat_batches([kept.rows, new.cast(kept.rows.schema)]))
 
 
 def read_shard(objects: Objects, name: str) -> Shard:

@@ -56,6 +56,7 @@ class Columns:
             a job of pages, because it has landed so far ...
         info: ... and then the facts of the medium.
         asked: for a job of pages, the prompts of the document with the parts that have answers.
+        absent: pages that have failed, and have no rows even where a shard holds them by now.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Columns:
     kept: int = 0
     info: MediaInfo | None = None
     asked: tuple[tuple[Task, int], ...] = ()
+    absent: frozenset[int] = frozenset()
 
     @property
     def first(self) -> int:
@@ -137,9 +139,17 @@ def look_up(read: ReadMarkers, job: Job, media_id: str, recipe: Recipe) -> Colum
     if structure is None:
         return Columns(name, span, tuple(missing), attempt=attempt)
     info = _info(structure)
-    pictures = structure.facts.get("pictures", 0)
-    kept = 0 if info is None else structure.parts
-    return Columns(name, span, tuple(missing), False, attempt, pictures, kept, info)
+    pages = read(pages_name(media_id, recipe)) if missing and job.range is None else {}
+    return Columns(
+        name,
+        span,
+        tuple(missing),
+        attempt=attempt,
+        pictures=structure.facts.get("pictures", 0),
+        kept=0 if info is None else structure.parts,
+        info=info,
+        absent=frozenset(int(page) for page, one in pages.items() if one.outcome != "indexed"),
+    )
 
 
 def look_up_pages(read: ReadMarkers, job: Job, media_id: str, recipe: Recipe) -> Columns:
@@ -148,7 +158,7 @@ def look_up_pages(read: ReadMarkers, job: Job, media_id: str, recipe: Recipe) ->
     They are asked what the rest of their part has been asked, whatever stands in the job: a prompt
     that has not come so far finds them in their shard.
     """
-    name = f"markers/{media_id}/{recipe.sampling_id}/pages.json"
+    name = pages_name(media_id, recipe)
     markers = read(name)
     done = {
         page
@@ -188,6 +198,11 @@ def markers_name(media_id: str, recipe: Recipe, span: PartRange) -> str:
     """Name of the object of a span's markers: `markers/<media id>/<sampling id>/<span>.json`."""
     part = "whole" if span == WHOLE else f"{span.start}-{span.stop}"
     return f"markers/{media_id}/{recipe.sampling_id}/{part}.json"
+
+
+def pages_name(media_id: str, recipe: Recipe) -> str:
+    """Name of the object of the markers of a document's pages that have failed."""
+    return f"markers/{media_id}/{recipe.sampling_id}/pages.json"
 
 
 def column_name(recipe: Recipe, task: Task | None) -> str:

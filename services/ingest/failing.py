@@ -10,6 +10,7 @@ from pipeline.land.rows import Row, failure_row
 from schemas.errors import InputError, ReelpageError, TransientError
 from schemas.jobs import Job
 from schemas.shards import PageFailure
+from services.ingest.columns import pages_name
 from services.ingest.letters import letter, letter_name
 from services.ingest.subject import Subject
 
@@ -40,26 +41,31 @@ def failure(
 def lost_pages(subject: Subject, error: ReelpageError, pages: Iterable[int]) -> Part:
     """The last part of a job of pages, which says that these are lost."""
     error = _named(subject, error)
-    numbers, job, name = sorted(pages), subject.delivery.job, subject.columns.name
-    failed = [PageFailure(0, page, error.code, error.message) for page in numbers]
-    rows, letters = page_failures(subject, failed)
-    known = numbers if name else []  # else nobody could look for their markers
-    markers = [Marker(name, str(page), "failed", 0, attempt=job.attempt) for page in known]
-    return Part({"failures": rows}, "failed", tuple(markers), letters=letters)
+    failed = [PageFailure(0, page, error.code, error.message) for page in sorted(pages)]
+    return replace(page_failures(subject, failed), outcome="failed")
 
 
-def page_failures(
-    subject: Subject, pages: Sequence[PageFailure]
-) -> tuple[list[Row], tuple[Letter, ...]]:
-    """Rows of pages that failed while the rest of their document did not, and a letter for each."""
-    rows, letters = [], []
+def page_failures(subject: Subject, pages: Iterable[PageFailure]) -> Part:
+    """Pages that failed while the rest of their document did not: of each a row and a letter.
+
+    Its marker says that a shard may hold it before it has a row.
+    """
+    lost = Part()
     for page in pages:
-        message = f"{subject.source.name!r}: {page.message}"
-        error = InputError(page.code, message)
-        rows.append(_row(subject, error, "decode", page.page_no))
+        error = InputError(page.code, f"{subject.source.name!r}: {page.message}")
         job = replace(subject.delivery.job, pages=(page.page_no,))
-        letters.append(_letter(subject, job, error, "decode", (), page.page_no))
-    return rows, tuple(letters)
+        markers = _page_markers(subject, page.page_no)
+        letter = _letter(subject, job, error, "decode", markers, page.page_no)
+        row = _row(subject, error, "decode", page.page_no)
+        lost = lost.plus(Part({"failures": [row]}, markers=markers, letters=(letter,)))
+    return lost
+
+
+def _page_markers(subject: Subject, page: int) -> tuple[Marker, ...]:
+    if not subject.columns.name:
+        return ()  # there are damaged ones
+    name = pages_name(subject.media_id, subject.recipe)
+    return (Marker(name, str(page), "failed", 0, attempt=subject.delivery.job.attempt),)
 
 
 def _named(subject: Subject, error: ReelpageError) -> ReelpageError:

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
-from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -66,13 +65,12 @@ class PageParts:
             if isinstance(item, Shard):
                 pages = _only(item, self._wanted)
                 rows |= self._rows(info, pages)
-                markers += self._markers("indexed", pages.rows.column("page_no").to_pylist())
+                markers += self._indexed(pages.rows.column("page_no").to_pylist())
             elif isinstance(item, PageFailure) and item.page_no in self._wanted:
                 failed.append(item)
-        markers += self._markers("failed", [page.page_no for page in failed])
-        rows["failures"], letters = page_failures(subject, failed)
-        made = {table: some for table, some in rows.items() if some}
-        return Part(made, markers=tuple(markers), letters=letters, pictures=len(markers))
+        there = {table: some for table, some in rows.items() if some}
+        made = Part(there, markers=tuple(markers), pictures=len(markers))
+        return made.plus(page_failures(subject, failed))
 
     def _rows(self, info: MediaInfo, pages: Shard) -> dict[str, list[Row]]:
         """Rows of pages that are there now, which go behind those of their shard."""
@@ -89,12 +87,9 @@ class PageParts:
             "answers": [row for row in rows.get("answers", ()) if row["unit_no"] in self._wanted],
         }
 
-    def _markers(self, outcome: Literal["indexed", "failed"], pages: Iterable[int]) -> list[Marker]:
+    def _indexed(self, pages: Iterable[int]) -> list[Marker]:
         name, attempt = self._subject.columns.name, self._subject.delivery.job.attempt
-        return [
-            Marker(name, str(page), outcome, int(outcome == "indexed"), attempt=attempt)
-            for page in pages
-        ]
+        return [Marker(name, str(page), "indexed", 1, attempt=attempt) for page in pages]
 
 
 def _only(shard: Shard, numbers: Collection[int]) -> Shard:

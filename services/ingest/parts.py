@@ -101,17 +101,18 @@ class JobParts:
             return
         plan = replace(self._subject.recipe.plan_from(first), stop_part=columns.span.stop)
         for item in self._tools.decode(self._subject.source.path, plan):
-            yield self._kept(item) if isinstance(item, Shard) else item
+            if isinstance(item, Shard):
+                yield from self._kept(item)
+            else:
+                yield item
 
-    def _kept(self, shard: Shard) -> Shard:
-        """A part as its rows know it: decoded again, it may have pages more or less."""
-        if self._is_new(shard.part):
-            return shard
-        store = self._subject.store
-        kept = store.read(shard.part)
-        if kept is None:
-            store.write(shard)
-        return kept or shard
+    def _kept(self, shard: Shard) -> Decoded:
+        """A part as an attempt before this one has kept it, with the pages that failed then."""
+        kept = self._subject.store.keep(shard)
+        for page in sorted(_pages(shard) - _pages(kept)):
+            message = f"page {page} failed in an attempt before this one; try it again"
+            yield PageFailure(shard.part, page, "page_failed", message)
+        yield kept
 
     def _is_new(self, part: int) -> bool:
         """Whether the structure of a part has not landed."""
@@ -128,27 +129,28 @@ class JobParts:
             self._tally.pages.append(page)
 
     def _part(self, shard: Shard) -> Part:
-        """Keep the shard, ask the model, and make the rows of one part."""
+        """Ask the model about a part that is kept, and make its rows."""
         subject, tally = self._subject, self._tally
         columns, info, name = subject.columns, tally.info, subject.store.name(shard.part)
         assert info is not None
-        failed, letters = page_failures(subject, tally.pages)
-        rows: dict[str, list[Row]] = {"failures": failed}
+        pages = _pages(shard)
+        failed = page_failures(subject, [page for page in tally.pages if page.page_no not in pages])
+        rows: dict[str, list[Row]] = {}
         pictures = 0
         if self._is_new(shard.part):
             tally.stage = "land"
-            subject.store.write(shard)
             rows |= structure_rows(subject, info, shard, name)
             pictures = shard.rows.num_rows
         if tasks := columns.tasks(shard.part):
             tally.stage = "generate"
             given = self._tools.answerer.answers(name, shard, tasks, subject.recipe.revision)
-            rows["answers"] = answer_rows(subject.medium, info.kind, shard, given, subject.model)
+            answers = answer_rows(subject.medium, info.kind, shard, given, subject.model)
+            rows["answers"] = [row for row in answers if row["unit_no"] not in columns.absent]
         tally.stage, tally.pages = "decode", []
         tally.parts = shard.part + 1
         tally.pictures += pictures
         facts = {"pictures": tally.pictures}
-        return Part(
+        made = Part(
             {table: some for table, some in rows.items() if some},
             markers=columns.markers(
                 "partial",
@@ -156,19 +158,17 @@ class JobParts:
                 facts,
                 subject.delivery.job.attempt,
             ),
-            letters=letters,
             pictures=shard.rows.num_rows,
             share=_share(info, shard),
         )
+        return made.plus(failed)
 
     def _end(self, last: Part) -> Part:
         """The last part, with what follows from the end of the job."""
         subject, tally = self._subject, self._tally
         columns, job = subject.columns, subject.delivery.job
-        failed, letters = page_failures(subject, tally.pages)
+        last = last.plus(page_failures(subject, tally.pages))
         rows = dict(last.rows)
-        if failed:
-            rows["failures"] = [*rows.get("failures", ()), *failed]
         parts = tally.parts - columns.span.start
         facts = self._facts(parts) if columns.structure is not None else {}
         markers = columns.markers("indexed", parts, facts, job.attempt)
@@ -181,9 +181,8 @@ class JobParts:
             last,
             rows=rows,
             outcome="indexed",
-            markers=markers,
+            markers=(*last.markers, *markers),
             ranges=ranges,
-            letters=(*last.letters, *letters),
         )
 
     def _facts(self, parts: int) -> dict[str, Any]:
@@ -211,6 +210,12 @@ def structure_rows(
         "segments": segment_rows(subject.medium, shard),
         "frames": frame_rows(subject.medium, shard, name),
     }
+
+
+def _pages(shard: Shard) -> set[int]:
+    """Numbers of a document's pages; none of a video."""
+    is_video = "page_no" not in shard.rows.schema.names
+    return set() if is_video else set(shard.rows.column("page_no").to_pylist())
 
 
 def _share(info: MediaInfo, shard: Shard) -> float:

@@ -63,7 +63,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
         store = ShardStore(Folder(folder), f"{number:064x}", "0123456789ab")
         for item in decode(SAMPLES / sample, plan):
             if isinstance(item, Shard):
-                shards[store.write(item)] = item
+                shards[store.name(store.keep(item).part)] = item
     return Lake(folder, facts, shards, Model(facts, "cpu"))
 
 

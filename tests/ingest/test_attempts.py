@@ -8,25 +8,30 @@ from pipeline.land.protocol import Marker, Markers, advanced
 from pipeline.land.store import Folder
 from schemas.errors import InputError
 from schemas.jobs import Job
-from services.ingest.columns import WHOLE, look_up, markers_name
+from services.ingest.columns import WHOLE, Columns, look_up, markers_name
 from services.ingest.failing import failure
 from services.ingest.subject import Delivery, Subject, Tools
 from tests.ingest.test_columns import AGAIN, JOB, NAME, RECIPE
 from tests.soak.stub import Stub
 
 
+def found(held: Markers, job: Job) -> Columns:
+    """What a job finds that a medium's markers leave to do."""
+    return look_up(lambda name: held if name == NAME else {}, job, "id", RECIPE)
+
+
 def after(held: Markers, job: Job, parts: int) -> Markers:
     """The markers of a medium whose job has landed so many parts, and goes on."""
-    columns = look_up(lambda _: held, job, "id", RECIPE)
+    columns = found(held, job)
     return advanced(held, columns.markers("partial", parts, {}, columns.attempt))
 
 
 def test_a_first_attempt_goes_on_with_what_a_retry_has_begun() -> None:
     """`retry` is killed behind part 4, `index` behind part 5; then `index` comes again."""
-    names = [column.name for column in look_up(lambda _: {}, JOB, "id", RECIPE).missing]
+    names = [column.name for column in found({}, JOB).missing]
     failed: Markers = {name: Marker(NAME, name, "failed", 3) for name in names}
     held = after(after(failed, AGAIN, 5), JOB, 6)
-    assert look_up(lambda _: held, JOB, "id", RECIPE).first == 6
+    assert found(held, JOB).first == 6
     assert {marker.attempt for marker in held.values()} == {1}
 
 

@@ -78,7 +78,7 @@ def test_a_dribble_does_not_outlive_the_deadline(scheme: str, start: bytes, tmp_
     with server(dribble(start)) as address:
         began = time.monotonic()
         said = outcome(f"{scheme}://{address}/a.mp4", target, deadline_s=1.0)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 8
     assert said.startswith("fetch_failed: ")
     assert not target.exists()
     if scheme == "http" and start.startswith(b"HTTP"):

@@ -1,10 +1,10 @@
 """Check: what has to hold at the end of a run, of tables, markers, letters and shards."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pipeline.land.protocol import LEDGER, STRUCTURE, Marker
 from pipeline.land.records import markers_of
@@ -15,7 +15,7 @@ from schemas.tables import KEYS
 from services.ingest.columns import WHOLE
 from services.ingest.keys import fan_out, identity
 from services.ingest.letters import letter_name, letter_of
-from tests.simulation.media import PART_US, Medium
+from tests.simulation.media import PART_US, Medium, Poison
 from tests.simulation.world import Row, World, app_of
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ def check(scenario: "Scenario") -> list[str]:
     for medium in whole:
         for media_id in medium.ids:
             problems += Standing(lake, medium, media_id).problems()
-    problems += _failures(lake, [media_id for medium in whole for media_id in medium.ids])
+        problems += _failures(lake, medium, scenario.faults)
+    bad = [record for record in world.nonsense if record.partition not in scenario.broken]
+    problems += [f"{one.mark}: no failure" for one in bad if not lake.rows(LEDGER, one.mark)]
     for job in [*(job for _, job in world.sent), *scenario.ended]:
         if job.media.uri not in lossy:
             problems += _demand(lake, library.media[job.media.uri], job)
@@ -69,7 +71,7 @@ def _partitions(scenario: "Scenario") -> Iterator[str]:
             yield left
         committed = world.group.committed.get(partition, 0)
         position = world.tables[LEDGER].position(app_of(partition), world.tables[LEDGER].version)
-        if committed > next_offset(position):
+        if committed > next_offset(position) and partition not in broken:
             yield f"partition {partition}: offset {committed} was committed before it landed"
 
 
@@ -268,18 +270,42 @@ def name_of(span: PartRange) -> str:
     return "whole" if span == WHOLE else f"{span.start}-{span.stop}"
 
 
-def _failures(lake: Lake, media_ids: Iterable[str]) -> Iterator[str]:
-    """Every failure has a letter of its own, which says how to try it again."""
+_CAUSES: Final[Mapping[str, frozenset[Poison]]] = {
+    "not_found": frozenset({"source"}),
+    "fetch_failed": frozenset({"unreachable", "away"}),
+    "corrupt": frozenset({"decode"}),
+    "features_invalid": frozenset({"ask"}),
+    "internal": frozenset({"fault"}),
+}
+_PASSING: Final[Mapping[str, tuple[str, ...]]] = {
+    "fetch_failed": ("work",),
+    "graph_failed": ("work",),
+    "graph_busy": ("error",),
+    "store_failed": ("error", "lost"),
+}
+
+
+def _is_explained(row: Row, medium: Medium, faults: Mapping[str, int]) -> bool:
+    """Whether something was wrong that ends in such a failure."""
+    code, page = row["code"], row["unit_no"] if row["unit"] == "page" else 0
+    passing = any(faults.get(kind) for kind in _PASSING.get(code, ()))
+    return passing or medium.poison in _CAUSES.get(code, ()) or page in medium.bad
+
+
+def _failures(lake: Lake, medium: Medium, faults: Mapping[str, int]) -> Iterator[str]:
+    """Every failure has a cause, and a letter of its own, which says how to try it again."""
     names: Counter[str] = Counter()
-    for row in [row for media_id in media_ids for row in lake.rows(LEDGER, media_id)]:
+    for row in [row for media_id in medium.ids for row in lake.rows(LEDGER, media_id)]:
         page = row["unit_no"] if row["unit"] == "page" else 0
         first = row["unit_no"] if row["unit"] == "range" else None
         what = f"failure of {row['uri']} {row['unit']} {row['unit_no']} as {row['attempt']}"
         names[letter_name(row["input_id"], row["run_id"], row["attempt"], page, first)] += 1
+        if not _is_explained(row, medium, faults):
+            yield f"{what}: nothing explains {row['code']}"
         letter = letter_of(lake.world.store, row)
         if letter is None:
             yield f"{what}: no letter"
-        elif letter.job.attempt != row["attempt"] or letter.job.pages != ((page,) if page else ()):
+        elif (letter.job.attempt, *letter.job.pages) != (row["attempt"], *([page] if page else [])):
             yield f"{what}: the letter is {letter.job}"
     yield from (
         f"{name} is the letter of {count} failures" for name, count in names.items() if count > 1

@@ -37,7 +37,7 @@ class Handles:
         try:
             while True:
                 step = steps.send(reply)
-                yield self._clock.random.expovariate(10.0)
+                yield self._clock.random.expovariate(1.5)
                 reply = self._perform(table, step)
                 self.locked = "" if isinstance(step, Wait) else table
         except StopIteration as stop:

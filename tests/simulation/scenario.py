@@ -1,6 +1,7 @@
 """Scenario: what is sent in a run, who works on it, and what happens to them."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from random import Random
 from typing import Final, Literal, Protocol
@@ -35,6 +36,7 @@ class Director(Clock, Protocol):
 
     calm_at: float
     seed: int
+    faults: Counter[str]
 
 
 class Scenario:
@@ -60,10 +62,17 @@ class Scenario:
         self.ended: list[Job] = []
         self.is_over = False
         self._phases = random.choice(_PHASES) if random.random() < 0.6 else _PHASES[0]
+        if control == "unlocked":
+            self._phases, group.eager = _PHASES[0], True
         self._landers = 2 if control == "unlocked" else random.choice([0, 1, 2])
         self._landers *= control in ("", "unlocked", "waiting", "back")
         self._staff: list[Owner] = []
         self._started = self._busy = 0
+
+    @property
+    def faults(self) -> Mapping[str, int]:
+        """How many there were of each kind."""
+        return self._clock.faults
 
     def run(self) -> Process:
         """All phases, one after the other: a folder belongs to one of them at a time."""
@@ -106,6 +115,7 @@ class Scenario:
                 yield 5.0
         for owner in self._staff:
             owner.alive = False
+        self._staff = []
 
     def _is_done(self) -> bool:
         return not self._busy and not any(map(self.left, range(len(self.world.logs))))

@@ -65,6 +65,8 @@ class Simulator:
             "crash": pick([0, 0.0005, 0.003]),
             "pause": pick([0, 0.003, 0.015]),
         }
+        if self.control == "unlocked":  # it takes two workers that both hold a partition theirs
+            self._rates |= {"pause": 0.03, "crash": 0.01}
         self.scenario = Scenario(self, self.control)
 
     def run(self) -> Outcome:

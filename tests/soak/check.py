@@ -67,6 +67,6 @@ def _outcomes(found: dict[str, list[dict[str, object]]], expected: Rows) -> Iter
 
 def _letters(place: Place, failures: list[dict[str, object]]) -> Iterator[str]:
     letters = Counter(name.split("/")[1] for name in place.objects.names("dead/"))
-    wanted = Counter(str(row["input_id"]) for row in failures if row["unit"] == "media")
+    wanted = Counter(str(row["input_id"]) for row in failures)
     if letters != wanted:
         yield f"dead letters are {dict(letters)}, not {dict(wanted)}"
