@@ -101,7 +101,7 @@ def _letter(
 ) -> Letter:
     delivery = subject.delivery
     first = None if job.range is None else job.range.start
-    name = letter_name(subject.media_id, delivery.run_id, job.attempt, page_no, first)
+    name = letter_name(subject.media_id, subject.recipe.id, job.attempt, page_no, first)
     columns = [(one.name, one.column) for one in markers]
     job = replace(job, media=replace(job.media, uri=masked(job.media.uri)))
     facts = {

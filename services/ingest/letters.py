@@ -1,6 +1,5 @@
 """Letters: what failed, whether it has been mended since, and how it is tried again."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -36,13 +35,15 @@ class DeadLetter:
 
 
 def letter_name(
-    input_id: str, run_id: str, attempt: int, page_no: int = 0, first: int | None = None
+    input_id: str, recipe: str, attempt: int, page_no: int = 0, first: int | None = None
 ) -> str:
-    """Name of the dead letter's object, of a page or of the range that begins with a part."""
-    run = hashlib.sha256(run_id.encode()).hexdigest()[:16]  # it may hold any character
+    """Name of the dead letter's object, of a page or of the range that begins with a part.
+
+    It is made of what no two rows of `failures` share.
+    """
     unit = f"-page-{page_no}" if page_no else ""
     unit = unit if first is None else f"-range-{first}"
-    return f"dead/{input_id}/{run}-{attempt}{unit}.json"
+    return f"dead/{input_id}/{recipe}-{attempt}{unit}.json"
 
 
 def letter(
@@ -61,7 +62,7 @@ def letter_of(objects: Objects, failure: Mapping[str, Any]) -> DeadLetter | None
     """
     unit, number = failure["unit"], failure["unit_no"]
     place = (number if unit == "page" else 0, number if unit == "range" else None)
-    name = letter_name(failure["input_id"], failure["run_id"], failure["attempt"], *place)
+    name = letter_name(failure["input_id"], failure["recipe"], failure["attempt"], *place)
     data = objects.get(name)
     if data is None:
         return None

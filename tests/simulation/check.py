@@ -299,7 +299,7 @@ def _failures(lake: Lake, medium: Medium, faults: Mapping[str, int]) -> Iterator
         page = row["unit_no"] if row["unit"] == "page" else 0
         first = row["unit_no"] if row["unit"] == "range" else None
         what = f"failure of {row['uri']} {row['unit']} {row['unit_no']} as {row['attempt']}"
-        names[letter_name(row["input_id"], row["run_id"], row["attempt"], page, first)] += 1
+        names[letter_name(row["input_id"], row["recipe"], row["attempt"], page, first)] += 1
         if not _is_explained(row, medium, faults):
             yield f"{what}: nothing explains {row['code']}"
         letter = letter_of(lake.world.store, row)
@@ -307,29 +307,28 @@ def _failures(lake: Lake, medium: Medium, faults: Mapping[str, int]) -> Iterator
             yield f"{what}: no letter"
         elif (letter.job.attempt, *letter.job.pages) != (row["attempt"], *([page] if page else [])):
             yield f"{what}: the letter is {letter.job}"
-    yield from (
-        f"{name} is the letter of {count} failures" for name, count in names.items() if count > 1
-    )
+    yield from (f"{name} is the letter of {n} failures" for name, n in names.items() if n > 1)
+    found = {one for media_id in medium.ids for one in lake.world.store.names(f"dead/{media_id}/")}
+    yield from (f"{name} is the letter of no failure" for name in sorted(found - set(names)))
 
 
 def _demand(lake: Lake, medium: Medium, job: Job) -> Iterator[str]:
     """What a job asked for is there, or has failed in a way that it does not go on from."""
-    if job.pages:
-        return
-    media_id = identity(job, medium.content_id)
-    markers = lake.markers(media_id)
     failures = [row for one in medium.ids for row in lake.rows(LEDGER, one)]
-    known = {
-        row["unit_no"] if row["unit"] == "range" else WHOLE.start
-        for row in failures
-        if row["attempt"] >= job.attempt and row["unit"] != "page"
-    }
+    known = {(row["unit"], row["unit_no"]) for row in failures if row["attempt"] >= job.attempt}
+    media_id = identity(job, medium.content_id)
+    if job.pages:
+        there = {("page", row["page_no"]) for row in lake.rows("pages", media_id)}
+        for place in {("page", page) for page in job.pages} - there - known:
+            yield f"{medium.name} {place} as {job.attempt}: neither there nor a failure"
+        return
+    markers = lake.markers(media_id)
     for span in [job.range] if job.range else spans_of(medium):
-        done = {
-            name for name, one in markers.get(name_of(span), {}).items() if one.outcome == "indexed"
-        }
+        held = markers.get(name_of(span), {})
+        done = {name for name, one in held.items() if one.outcome == "indexed"}
         prompts = {name.partition("-")[2] for name in done}
         left = [task.name for task in job.tasks if task.prompt_id not in prompts]
-        if (left or STRUCTURE not in done) and not known & {span.start, WHOLE.start}:
+        has_failed = known & {("media", 0), ("range", span.start)}
+        if (left or STRUCTURE not in done) and not has_failed:
             what = f"{medium.name} {name_of(span)} as {job.attempt}"
             yield f"{what}: structure or {left} of job {job.id} is missing"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.land.protocol import LEDGER, STRUCTURE
+from pipeline.land.protocol import STRUCTURE
 from pipeline.land.records import markers_of, markers_to_bytes
 from tests.simulation.__main__ import explain
 from tests.simulation.check import check
@@ -13,7 +13,7 @@ from tests.simulation.controls import CONTROLS
 from tests.simulation.simulator import Simulator, simulate
 from tests.simulation.world import TABLES, World
 
-SEEDS = 300
+SEEDS = 200
 
 
 def test_seeds_hold_and_have_seen_everything() -> None:
@@ -24,12 +24,12 @@ def test_seeds_hold_and_have_seen_everything() -> None:
         faults += outcome.faults
         counts += outcome.counts
     assert set(faults) == {"error", "lost", "work", "crash", "pause"}
-    assert counts["shared"] > 20, "commits of several workers"
-    assert counts["retried"] > 100, "failures that were sent again"
-    assert counts["put back"] > 100, "jobs for which there was no room"
-    assert counts["tried again"] > 1000
-    assert counts["indexed"] > 50, "runs of index over what the stream has begun, or before it"
-    assert counts["left"] > 5, "runs of index that were killed and not repeated"
+    assert counts["shared"] > 10, "commits of several workers"
+    assert counts["retried"] > 50, "failures that were sent again"
+    assert counts["put back"] > 50, "jobs for which there was no room"
+    assert counts["tried again"] > 500
+    assert counts["indexed"] > 30, "runs of index over what the stream has begun, or before it"
+    assert counts["left"] > 2, "runs of index that were killed and not repeated"
 
 
 def test_a_seed_is_one_run() -> None:
@@ -83,7 +83,7 @@ def test_a_row_that_is_there_twice_is_found(finished: list[Simulator], table: st
     assert tried > 3
 
 
-@pytest.mark.parametrize("table", [table for table in TABLES if table != LEDGER])
+@pytest.mark.parametrize("table", TABLES)
 def test_a_row_that_is_missing_is_found(finished: list[Simulator], table: str) -> None:
     tried = 0
     for run in finished:
@@ -114,15 +114,27 @@ def test_a_marker_that_says_too_little_is_found(finished: list[Simulator]) -> No
     assert tried > 20
 
 
-@pytest.mark.parametrize("prefix", ["dead/", "shards/"])
-def test_an_object_that_is_gone_is_found(finished: list[Simulator], prefix: str) -> None:
+def test_a_letter_that_is_gone_is_found(finished: list[Simulator]) -> None:
     tried = 0
-    for run, world, name in places(finished, prefix):
+    for run, world, name in places(finished, "dead/"):
         value = world.store.get(name)
         world.store.delete(name)
-        tried += bool(check(run.scenario))
+        assert check(run.scenario), name
         world.store.put(name, value)
+        tried += 1
     assert tried > 3
+
+
+def test_a_shard_that_is_gone_is_found(finished: list[Simulator]) -> None:
+    tried = 0
+    for run, world, name in places(finished, "shards/"):
+        rows = [row for table in ("frames", "pages") for row in world.tables[table].rows]
+        value = world.store.get(name)
+        world.store.delete(name)
+        assert bool(check(run.scenario)) == (name in {row["shard"] for row in rows}), name
+        world.store.put(name, value)
+        tried += 1
+    assert tried > 20
 
 
 @pytest.mark.slow
