@@ -1,6 +1,7 @@
 """Peers: processes that learn together, each from batches of its own, with averaged gradients."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +17,19 @@ class Peers:
     count: int = 1
 
     @classmethod
-    def join(cls, number: int, count: int, meeting: Path) -> "Peers":
-        """Meet the others; `meeting` is a file that does not exist yet, the same for all."""
-        if count > 1:
-            distributed.init_process_group(
-                "gloo", init_method=f"file://{meeting.absolute()}", rank=number, world_size=count
-            )
-        return cls(number, count)
+    @contextmanager
+    def meet(cls, number: int, count: int, meeting: Path) -> Iterator["Peers"]:
+        """The meeting with the others; `meeting` is a file that does not exist yet, one for all."""
+        if count == 1:
+            yield cls()
+            return
+        distributed.init_process_group(
+            "gloo", init_method=f"file://{meeting.absolute()}", rank=number, world_size=count
+        )
+        try:
+            yield cls(number, count)
+        finally:  # its threads, when they still run at the end of the process, abort it
+            distributed.destroy_process_group()
 
     def average(self, parameters: Sequence[nn.Parameter]) -> None:
         """Set gradients to their means over all peers; what none of them used has none."""

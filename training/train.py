@@ -42,7 +42,8 @@ def _learn(
 ) -> None:
     if threads:
         torch.set_num_threads(threads)
-    Run(settings, Peers.join(number, count, meeting)).train(workers)
+    with Peers.meet(number, count, meeting) as peers:
+        Run(settings, peers).train(workers)
 
 
 def main() -> None:

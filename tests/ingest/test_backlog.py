@@ -1,10 +1,12 @@
 """A partition with more jobs than its window holds, beside one that is empty."""
 
 from contextlib import closing
+from itertools import count, islice
 from pathlib import Path
 
 import numpy as np
 from kafka import KafkaProducer
+from kafka.partitioner.default import murmur2
 from PIL import Image
 
 from pipeline.consume import open_input
@@ -14,23 +16,40 @@ from tests.conftest import rows
 from tests.ingest.conftest import StubStream
 from tests.streams import StreamFactory
 
+PARTITION = 0
 COUNT = 150  # twice what a window holds, and more
 HELD_S = 3.0  # several fetches of an empty partition
+
+
+def key(path: Path) -> bytes:
+    """Of a medium's jobs; one with another key, or of another partition, would be sent on."""
+    return open_input(path).input_id.encode()
+
+
+def is_at_home(path: Path) -> bool:
+    return int(murmur2(key(path)) & 0x7FFFFFFF) % 2 == PARTITION
+
+
+def picture_at_home(path: Path) -> Path:
+    """A picture whose content leads it to the partition."""
+    chance = np.random.default_rng(8)
+    while not path.exists() or not is_at_home(path):
+        noise = chance.integers(0, 255, (64, 64, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(path)
+    return path
 
 
 def test_a_window_that_was_full_is_filled_again(streams: StreamFactory) -> None:
     """It is full behind a slow job, in the midst of a fetch; the other partition is polled."""
     made = streams("backlog")
     stream = StubStream(made.environment, made.logs, made.processes)
-    slow = stream.logs / "slow.png"
-    noise = np.random.default_rng(8).integers(0, 255, (64, 64, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(slow)
-    paths = [slow, *(Path(f"/nowhere/{number}.png") for number in range(COUNT))]
+    slow = picture_at_home(stream.logs / "slow.png")
+    absent = (Path(f"/nowhere/{number}.png") for number in count())
+    paths = [slow, *islice(filter(is_at_home, absent), COUNT)]
     with closing(opened(KafkaProducer, bootstrap_servers=stream.settings.kafka)) as producer:
         for path in paths:
             job = Job(path.name, MediaReference(str(path)), (Task("caption", "?", 8),)).to_json()
-            key = open_input(path).input_id.encode()  # under another one, it would be sent again
-            producer.send(stream.settings.topic, job.encode(), key, partition=0)
+            producer.send(stream.settings.topic, job.encode(), key(path), partition=PARTITION)
     stream.start_worker(delay_s=HELD_S)
     stream.wait(90)
     assert [row["uri"] for row in rows(stream.place, "media")] == [str(slow)]

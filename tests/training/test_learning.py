@@ -147,12 +147,12 @@ def test_a_head_that_knows_where_a_letter_stands_has_no_loss() -> None:
 
 def _average(number: int, folder: Path) -> None:
     torch.set_num_threads(1)
-    peers = Peers.join(number, 2, folder / "meeting")
     weights = [nn.Parameter(torch.zeros(size)) for size in (2, 1, 1)]
     weights[0].grad = torch.tensor([1.0, 2.0]) * (number + 1)
     if number:
         weights[1].grad = torch.ones(1)
-    peers.average(weights)
+    with Peers.meet(number, 2, folder / "meeting") as peers:
+        peers.average(weights)
     torch.save([weight.grad for weight in weights], folder / str(number))
 
 
