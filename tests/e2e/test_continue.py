@@ -18,7 +18,7 @@ from tests.conftest import run, start, tables
 from tests.streams import Stream, StreamFactory
 from tests.videos import video
 
-pytestmark = pytest.mark.slow  # it has not been watched to pass yet
+pytestmark = pytest.mark.ci
 
 WAIT_S = 120
 SECONDS, PAGES = 240, 96
@@ -109,7 +109,7 @@ def kill_amid(lake: Path, medium: Path, process: subprocess.Popen[bytes]) -> Non
         assert process.poll() is None, "it ended before it could be killed"
         assert time.monotonic() < give_up
         time.sleep(0.02)
-    time.sleep(_chance.uniform(0, 0.5))
+    time.sleep(_chance.uniform(0, 0.05))
     assert process.poll() is None, "it ended before it could be killed"
     process.kill()
     process.wait()
@@ -175,7 +175,6 @@ def test_index_finishes_what_the_stream_has_begun(
     assert stream.run("verify", lake, "--topic").code == 0
 
 
-@pytest.mark.ci
 def test_each_goes_on_where_the_other_was_killed(
     stream: Stream, lake: Path, inputs: list[Path], calm: Rows
 ) -> None:
