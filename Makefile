@@ -21,7 +21,7 @@ check: .venv/installed-dev
 
 # As any user, with what PyPI brings; none is skipped.
 tests: .venv/installed-dev
-	$(BIN)/python -m pytest -m "not slow and not ci and not gpu" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not ci and not gpu" -n 2 --dist loadfile
 
 # As root, which some of them need.
 tests-ci: .venv/installed-dev

@@ -135,10 +135,3 @@ def test_a_shard_that_is_gone_is_found(finished: list[Simulator]) -> None:
         world.store.put(name, value)
         tried += 1
     assert tried > 20
-
-
-@pytest.mark.slow
-def test_10000_seeds_hold() -> None:
-    for seed in range(SEEDS, SEEDS + 10_000):
-        outcome = simulate(seed)
-        assert not outcome.problems, explain(outcome)
