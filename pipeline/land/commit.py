@@ -22,7 +22,7 @@ from pipeline.land.group import Intent, Read, Step, Wait, Write, positions_of, s
 from pipeline.land.parquet import DataFile as DataFile
 from pipeline.land.place import Place
 from pipeline.land.store import disk_errors
-from pipeline.land.tables import append, open_or_create, raise_if_hopeless, reason
+from pipeline.land.tables import append, open_or_create, raise_if_hopeless, reason, versions
 from schemas.errors import TransientError
 from schemas.tables import TABLES
 
@@ -190,11 +190,12 @@ class _Table:
                     handle = open_or_create(self.place, self.name)
                 elif reload:
                     handle.update_incremental()
+                held = versions(self.place, self.name, handle, apps)
         except (DeltaError, OSError, TransientError) as error:
             self.last = error
             return None
         self._handle = handle
-        return {app: handle.transaction_version(app) for app in apps}
+        return held
 
     def _write(self, intents: Sequence[Intent]) -> bool:
         assert self._handle is not None

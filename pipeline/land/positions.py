@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from pipeline.land.place import Place
@@ -18,7 +17,7 @@ from pipeline.land.protocol import (
     record_name,
 )
 from pipeline.land.records import batch_at, markers_of
-from pipeline.land.tables import is_written, open_table
+from pipeline.land.tables import is_written, open_table, versions
 
 Positions = dict[str, int | None]
 
@@ -47,7 +46,7 @@ def positions(place: Place, apps: Sequence[str]) -> Positions:
     """
     if not is_written(place, LEDGER):
         return dict.fromkeys(apps)
-    return _of(open_table(place, LEDGER), apps)
+    return versions(place, LEDGER, open_table(place, LEDGER), apps)
 
 
 def progress(place: Place, apps: Sequence[str], since_s: float) -> Progress:
@@ -61,7 +60,7 @@ def progress(place: Place, apps: Sequence[str], since_s: float) -> Progress:
     if not is_written(place, LEDGER):
         return Progress(none, none, since_s)
     handle = open_table(place, LEDGER)
-    now, moment = _of(handle, apps), datetime.now(UTC)
+    now, moment = versions(place, LEDGER, handle, apps), datetime.now(UTC)
     made = datetime.fromtimestamp((handle.metadata().created_time or 0) / 1000, UTC)
     if moment - made <= timedelta(seconds=since_s):
         return Progress(now, none, max((moment - made).total_seconds(), 1.0))
@@ -69,7 +68,7 @@ def progress(place: Place, apps: Sequence[str], since_s: float) -> Progress:
         handle.load_as_version(moment - timedelta(seconds=since_s))
     except (DeltaError, OSError, ValueError):
         return Progress(now, now, since_s)  # that part of the log was cleaned away
-    return Progress(now, _of(handle, apps), since_s)
+    return Progress(now, versions(place, LEDGER, handle, apps), since_s)
 
 
 def is_rolled_forward(place: Place, app: str) -> bool:
@@ -102,7 +101,7 @@ def unsettled(place: Place, app: str) -> Batch | None:
 def _has(place: Place, table: str, app: str, position: int) -> bool:
     if not is_written(place, table):
         return False
-    found = open_table(place, table).transaction_version(app)
+    found = versions(place, table, open_table(place, table), [app])[app]
     return found is not None and found >= position
 
 
@@ -111,7 +110,3 @@ def _says(place: Place, marker: Marker) -> bool:
     data = place.objects.get(marker.name)
     held = {} if data is None else markers_of(marker.name, data)
     return advanced(held, [marker]) == held
-
-
-def _of(handle: DeltaTable, apps: Sequence[str]) -> Positions:
-    return {app: handle.transaction_version(app) for app in apps}

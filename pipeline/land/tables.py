@@ -4,7 +4,7 @@ import errno
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
@@ -96,6 +96,26 @@ def open_table(place: Place, table: str) -> DeltaTable:
             raise
         message = f"{address}: the table cannot be read ({reason(error)}); restore it or index anew"
         raise SetupError("lake_corrupt", message) from error
+
+
+def versions(
+    place: Place, table: str, handle: DeltaTable, apps: Sequence[str]
+) -> dict[str, int | None]:
+    """Positions of application ids in an open table; None where nothing has landed.
+
+    This may read what opening the table has left unread.
+
+    Raises:
+        SetupError: `store_refused`.
+        TransientError: `store_failed`, if the store does not answer.
+        DeltaError, OSError: anything else.
+    """
+    try:
+        return {app: handle.transaction_version(app) for app in apps}
+    except (DeltaError, OSError) as error:
+        if known := store_error(place.table(table), error):
+            raise known from error
+        raise
 
 
 def open_or_create(place: Place, table: str) -> DeltaTable:

@@ -74,13 +74,22 @@ def seek_to(position: int | None, log_start: int, log_end: int) -> int:
             "re-created or has lost its tail; submit to a topic of a new name"
         )
         raise LogError("log_behind_table", message)
+    check_kept(wanted, log_start)
+    return max(last, log_start)
+
+
+def check_kept(wanted: int, log_start: int) -> None:
+    """Compare the record that comes next with the first that the broker keeps.
+
+    Raises:
+        LogError: `retention_gap`.
+    """
     if wanted < log_start:
         message = (
             f"offset {wanted} comes next, but the log starts at {log_start}: records expired "
             "unread; raise the topic's retention, then submit the media again under a new group"
         )
         raise LogError("retention_gap", message)
-    return max(last, log_start)
 
 
 def check_same_log(landed_key: str, key: str, offset: int) -> None:

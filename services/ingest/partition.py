@@ -8,6 +8,7 @@ from pipeline.land.protocol import Resumed
 from pipeline.land.window import (
     LogError,
     Window,
+    check_kept,
     check_same_log,
     next_offset,
     offset_of,
@@ -101,6 +102,18 @@ class Partition:
         """
         if self.resumed is not None:
             seek_to(self.resumed.position, 0, high_water)
+
+    def check_start(self, offset: int, log_start: int) -> None:
+        """Compare the beginning of the log with the next record that has not landed.
+
+        Args:
+            offset: of the next record of the log that has not been fetched.
+            log_start: offset of the first record that the broker keeps.
+
+        Raises:
+            LogError: `retention_gap`.
+        """
+        check_kept(max(offset, next_offset(self.window.position)), log_start)
 
     def landed(self, position: int) -> None:
         """Forget what has landed."""

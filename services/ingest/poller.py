@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from services.ingest.board import Board
 from services.ingest.partition import Partition
 from services.settings import Settings
 from services.topic.broker import broker_errors, consumer, partitions_of, records
+from services.topic.record import Record
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,7 @@ class Poller:
         self.partitions = len(partitions_of(self._consumer, settings))
         self._consumer.subscribe([settings.topic], listener=self._changes)
         self._committed: dict[int, int] = {}
+        self._next: dict[int, int] = {}
         self._commit_at = 0.0
 
     def poll(self, *, fetch: bool = True) -> None:
@@ -60,7 +63,7 @@ class Poller:
             fetched = self._consumer.poll(timeout_ms=_POLL_MS)
         self._follow()
         for number, found in records(fetched):
-            self._backlog.add(number, found)
+            self._add(number, found)
         self._backlog.keep([one.number for one in self._board.open() if one.reading])
         if fetch:
             self._backlog.give(self._board)
@@ -103,6 +106,36 @@ class Poller:
                 log.warning("partition %d: the broker does not say its start: %s", number, error)
                 self._changes.again(number)
 
+    def _add(self, number: int, found: Sequence[Record]) -> None:
+        """Let fetched records wait, unless others have expired before them."""
+        first, wanted = found[0].offset, self._next.get(number, 0)
+        if first > wanted and not self._is_kept(number, wanted):
+            return
+        self._next[number] = found[-1].offset + 1
+        self._backlog.add(number, found)
+
+    def _is_kept(self, number: int, wanted: int) -> bool:
+        """Whether the log still begins before an offset that did not come.
+
+        Where a record has expired the client goes on at the log's beginning and says nothing; but
+        transactions leave gaps as well.
+        """
+        place = self._place(number)
+        partitions = [one for one in self._board.open() if one.number == number]
+        try:
+            start = self._consumer.beginning_offsets([place])[place]
+            for partition in partitions:
+                partition.check_start(wanted, start)
+        except LogError as error:
+            self._board.stop(number, error)
+        except KafkaError as error:
+            log.warning("partition %d is fetched again: %s", number, error)
+            for partition in partitions:
+                partition.reading = False
+        else:
+            return True
+        return False
+
     def _check(self, partition: Partition) -> None:
         """Send the consumer where the tables stand; compare the log's end with them."""
         place = self._place(partition.number)
@@ -119,6 +152,7 @@ class Poller:
 
     def _seek(self, place: TopicPartition, partition: Partition) -> None:
         self._consumer.seek(place, partition.fetch)
+        self._next[partition.number] = partition.fetch
         self._backlog.drop(partition.number)
         partition.reading = True
         log.info("partition %d goes on at %d", partition.number, partition.fetch)

@@ -7,11 +7,14 @@ import time
 from pathlib import Path
 from subprocess import TimeoutExpired
 
+import pytest
+
 from tests.conftest import SAMPLES, run, start, tables
 
 KILLS = 20
 
 
+@pytest.mark.ci
 def test_killed_runs_lose_and_double_nothing(tmp_path: Path) -> None:
     random_ = random.Random(4)
     inputs = [SAMPLES, tmp_path / "absent.mp4"]  # a failure's row too lands once

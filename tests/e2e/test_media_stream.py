@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Result, tables
 from tests.media import inputs
 from tests.streams import StreamFactory
 
 
+@pytest.mark.ci
 def test_the_stream_gives_the_same_rows(
     media_lake: tuple[Path, Result], media: Path, streams: StreamFactory
 ) -> None:

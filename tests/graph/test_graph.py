@@ -5,7 +5,6 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,19 +17,7 @@ from services.lander.client import LanderClient
 from services.model.client import GraphClient
 from services.model.wire import question_to_json
 from tests.graph.conftest import SECRET, TASKS, Graph, compared
-
-
-def replica(name: str) -> int:
-    """Process id of a stage's replica, as Ray titles it."""
-    title = f"ray::ServeReplica:reelpage:{name}".encode()
-    for process in Path("/proc").iterdir():
-        try:
-            if process.name.isdecimal() and title in (process / "cmdline").read_bytes():
-                return int(process.name)
-        except OSError:  # it has ended meanwhile
-            continue
-    message = f"no replica of {name}"
-    raise AssertionError(message)
+from tests.graph.processes import replica
 
 
 def post(url: str, path: str, body: bytes) -> tuple[int, str | None]:
@@ -161,10 +148,10 @@ def test_answers_survive_the_death_of_both_halves(graph: Graph) -> None:
         ]
         while not any(one.done() for one in running):
             time.sleep(0.05)
-        dead = [replica("Decoder"), replica("Encoder")]
+        dead = [replica("Decoder", graph.pid), replica("Encoder", graph.pid)]
         os.kill(dead[0], signal.SIGKILL)
         time.sleep(0.5)
         os.kill(dead[1], signal.SIGKILL)
         answers = [compared(one.result()) for one in running]
-    assert dead != [replica("Decoder"), replica("Encoder")]
+    assert dead != [replica("Decoder", graph.pid), replica("Encoder", graph.pid)]
     assert answers == [graph.lake.expected(name, tasks) for name, tasks in questions]

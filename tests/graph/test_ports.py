@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
+import pytest
 
 from tests.graph.conftest import Graph
+
+pytestmark = pytest.mark.ci
 
 LISTENS = "0A"  # the state in /proc/net/tcp
 NODES = "/ray.rpc.NodeInfoGcsService/GetAllNodeInfo"

@@ -170,6 +170,7 @@ def pages_that_failed(stream: StubStream) -> list[tuple[int, int]]:
     return sorted((row["unit_no"], row["attempt"]) for row in rows(stream.place, "failures"))
 
 
+@pytest.mark.ci
 def test_pages_of_a_stream_are_sent_again(
     document: Path, tmp_path: Path, stream: StubStream
 ) -> None:

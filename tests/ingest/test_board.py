@@ -11,6 +11,7 @@ from random import Random
 from typing import Literal
 
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,7 +22,7 @@ from pipeline.land.perform import Performer
 from pipeline.land.protocol import Protocol
 from pipeline.land.rows import failure_row
 from pipeline.land.store import local_place
-from pipeline.land.window import is_final
+from pipeline.land.window import LogError, is_final
 from pipeline.query.sql import query
 from schemas.errors import InputError
 from schemas.jobs import Job, MediaReference
@@ -376,3 +377,16 @@ def test_slots_that_wait_for_room_wait_for_ever(tmp_path: Path) -> None:
         assert wait_until(lambda: some.left == len(JOBS) - 1), "the first of S1 lands"
         assert not wait_until(lambda: some.left < len(JOBS) - 1, 2.0)
         assert (some.slots.busy, some.board.ready()) == (2, [])
+
+
+def test_records_that_expired_unread_stop_a_partition() -> None:
+    board = Board()
+    board.assign(0, log_start=3)
+    board.resumed(0, None)
+    (partition,) = board.open()
+    partition.check_start(5, 5)
+    with pytest.raises(LogError) as caught:
+        partition.check_start(5, 6)
+    assert caught.value.code == "retention_gap"
+    board.stop(0, caught.value)
+    assert board.paused() == {0}

@@ -3,6 +3,8 @@
 from fractions import Fraction
 from pathlib import Path
 
+import pytest
+
 from benchmarks.stub_worker import Stub
 from pipeline.decode import decode
 from pipeline.land.store import local_place
@@ -23,6 +25,7 @@ PARTS = MINUTES * 6
 RANGES = PARTS // 30
 
 
+@pytest.mark.ci
 def test_the_ranges_of_a_long_video_are_one_medium(stream: StubStream, tmp_path: Path) -> None:
     long = video(stream.logs / "long.mp4", MINUTES * 60, fps=Fraction(1, 10))
     assert stream.submit(long, "--sample", "0.1fps", "--tasks", "caption")["sent"] == 1

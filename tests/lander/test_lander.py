@@ -6,26 +6,43 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import urllib3
 import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Route
 
-from pipeline.land.commit import GroupCommitter
+from pipeline.land.commit import GroupCommitter, Tables
+from pipeline.land.lake import open_lake
 from pipeline.land.place import Place
 from pipeline.land.store import local_place
 from schemas.errors import ReelpageError, SetupError, TransientError
-from services.calls.gate import READING
+from services.calls.gate import READING, Gate
 from services.calls.replies import credentials, to_json
-from services.lander.app import lander_app
+from services.graph.landing import LanderReplica
+from services.lander import answering
 from services.lander.client import LanderClient
+from services.lander.desk import Desk
+from services.settings import Settings
 from tests.calls.says import says
 from tests.fault_proxy import FaultProxy
 from tests.tables import land, numbers, race, store, wanted
 
 SECRET = "the-secret-of-the-lander"
+
+
+def lander_app(tables: Tables, secret: str) -> Starlette:
+    """The lander's routes of the graph, alone."""
+    desk = Desk(tables)
+    routes = {
+        ("POST", path): partial(desk.answer, path) for path in (answering.LOOK, answering.COMMIT)
+    }
+    gate = Gate(secret, routes, desk.ready)
+    return Starlette(routes=[Route("/{path:path}", gate.__call__, methods=["GET", "POST"])])
 
 
 @contextmanager
@@ -203,3 +220,10 @@ def test_a_passing_fault_ends_no_worker(
     with says(status, body) as url, pytest.raises(kind) as caught:
         LanderClient(url, SECRET).look("media", ["a"], reload=True)
     assert caught.value.code == code
+
+
+def test_a_lander_keeps_its_folder_from_who_wants_it_alone(place: Place) -> None:
+    """A commit that it still holds would land what `index` then lands as well."""
+    LanderReplica(Settings(lake=place.uri))
+    with pytest.raises(SetupError, match="another reelpage process"), open_lake(Path(place.uri)):
+        pass

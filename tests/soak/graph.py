@@ -27,7 +27,7 @@ from services.calls.gate import Gate, Handler
 from services.ingest.build import open_lake
 from services.ingest.patience import patiently
 from services.lander.answering import COMMIT, LOOK
-from services.lander.app import Desk
+from services.lander.desk import Desk
 from services.model.asking import shard_answers
 from services.model.wire import answers_to_json, model_to_json, question_from_json
 from services.settings import Settings

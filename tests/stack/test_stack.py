@@ -59,6 +59,7 @@ def test_its_settings_are_its_owners_alone(stack: Stack) -> None:
     assert secret not in stack.run("status", "--json").out
 
 
+@pytest.mark.ci
 def test_a_killed_worker_is_started_again_and_jobs_land(stack: Stack, tmp_path: Path) -> None:
     """Everything from another directory, as nothing there names the stack."""
     pid = stack.kill("worker-1")
