@@ -56,7 +56,7 @@ class Encoder:
             cache_bytes: of features that are kept for pictures that come again.
 
         Raises:
-            SetupError: `model_missing` or `model_unsupported`.
+            SetupError: `device_missing`, `model_missing` or `model_unsupported`.
         """
         self._dtype = dtype or default_dtype(device)
         self._device = device

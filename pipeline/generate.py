@@ -124,7 +124,7 @@ class Generator:
             dtype: by default bfloat16 on a GPU and float32 on a CPU.
 
         Raises:
-            SetupError: `model_missing` or `model_unsupported`.
+            SetupError: `device_missing`, `model_missing` or `model_unsupported`.
         """
         self._dtype = dtype or default_dtype(device)
         self._device = device

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, NoReturn, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -37,19 +38,22 @@ def read(kind: type[T], value: object, where: str) -> T:
     """
     if not isinstance(value, Mapping):
         _refuse(where, "a JSON object is expected")
-    types = _types(kind)
+    known: type[Any] = kind
+    types = _types(known)
     if unknown := sorted(set(value) - set(types)):
         _refuse(where, f"unknown fields {unknown}")
-    if missing := sorted(_required(kind) - set(value)):
+    if missing := sorted(_required(known) - set(value)):
         _refuse(where, f"fields {missing} are missing")
     return kind(**{name: _as(types[name], one, f"{where}.{name}") for name, one in value.items()})
 
 
-def _types(kind: type) -> dict[str, Any]:
+@cache
+def _types(kind: "type[Any]") -> dict[str, Any]:
     return get_type_hints(kind)
 
 
-def _required(kind: type) -> frozenset[str]:
+@cache
+def _required(kind: "type[Any]") -> frozenset[str]:
     return frozenset(
         one.name
         for one in fields(kind)

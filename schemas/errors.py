@@ -70,6 +70,7 @@ CODES: Final[Mapping[str, str]] = {
     "graph_not_started": "the model's service did not start",
     "server_failed": "a server for development did not start or answer",
     "disk_full": "the disk has no room left",
+    "device_missing": "torch cannot use the model's device",
     "model_missing": "the model directory does not exist or lacks a file",
     "model_unsupported": "the checkpoint is not of the Qwen2-VL family",
     "shadowed": "a folder of the same name hides a package of reelpage",

@@ -166,12 +166,30 @@ def default_dtype(device: str) -> torch.dtype:
     return torch.bfloat16 if device.startswith("cuda") else torch.float32
 
 
+def _check_device(device: str) -> None:
+    """Use a device once, before any weights are read for it.
+
+    Raises:
+        SetupError: `device_missing`.
+    """
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        message = (
+            f"{device!r}: torch cannot use this device ({reason}); set REELPAGE_DEVICE=cpu, or "
+            "install a torch and a driver that can"
+        )
+        raise SetupError("device_missing", message) from error
+
+
 def load_vision(directory: Path, device: str, dtype: torch.dtype) -> nn.Module:
     """Load the vision tower alone.
 
     Raises:
-        SetupError: `model_missing` or `model_unsupported`.
+        SetupError: `device_missing`, `model_missing` or `model_unsupported`.
     """
+    _check_device(device)
     config = read_config(directory)
     with torch.device("meta"):
         tower = _VISION[config.model_type](config.vision_config)
@@ -184,8 +202,9 @@ def load_language(directory: Path, device: str, dtype: torch.dtype) -> Language:
     """Load the language model and its head alone.
 
     Raises:
-        SetupError: `model_missing` or `model_unsupported`.
+        SetupError: `device_missing`, `model_missing` or `model_unsupported`.
     """
+    _check_device(device)
     config = read_config(directory)
     text = config.text_config
     with torch.device("meta"):

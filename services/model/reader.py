@@ -38,7 +38,7 @@ def model_facts(directory: Path) -> ModelFacts:
     """Read a checkpoint's facts.
 
     Raises:
-        SetupError: `model_missing` or `model_unsupported`.
+        SetupError: `device_missing`, `model_missing` or `model_unsupported`.
     """
     processor = read_processor(directory)
     identity = revision(directory)
@@ -59,7 +59,7 @@ class Model:
         """Load both halves.
 
         Raises:
-            SetupError: `model_missing` or `model_unsupported`.
+            SetupError: `device_missing`, `model_missing` or `model_unsupported`.
         """
         self._encoder = Encoder(facts.directory, device=device)
         self._generator = Generator(facts.directory, device=device)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from pipeline.consume import MEDIA_SUFFIXES, Input, find_files, open_input
 from pipeline.decode import DecodePlan, decode
-from schemas.errors import InputError, ReelpageError
+from schemas.errors import InputError, ReelpageError, SetupError
 from schemas.jobs import Job, MediaReference, StreamChunk, Task
 from schemas.shards import MediaInfo
 from services.ingest.recipe import parse_sampling
@@ -191,11 +191,15 @@ def _files(path: Path, question: Question) -> Iterator[Made]:
 
 def _objects(uri: str, question: Question, settings: Settings) -> Iterator[Made]:
     found = False
-    for name, etag in listing(settings, uri):
-        if Path(name).suffix.lower() in MEDIA_SUFFIXES:
-            found = True
-            key = _digest(f"{name}\0{etag}")
-            yield key, question.job(key, MediaReference(name, etag=etag))
+    try:
+        for name, etag in listing(settings, uri):
+            if Path(name).suffix.lower() in MEDIA_SUFFIXES:
+                found = True
+                key = _digest(f"{name}\0{etag}")
+                yield key, question.job(key, MediaReference(name, etag=etag))
+    except (InputError, SetupError) as error:  # the other arguments are none the worse for it
+        yield error
+        return
     if not found:
         message = f"{uri}: there are no media below it; check bucket and prefix"
         yield InputError("empty_directory", message)

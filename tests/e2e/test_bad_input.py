@@ -140,6 +140,12 @@ def test_urls_inside_the_network_are_refused(tmp_path: Path, url: str, words: st
     assert words in result.err
 
 
+def test_a_device_that_torch_cannot_use(tmp_path: Path) -> None:
+    result = run("index", SAMPLES, "--to", tmp_path / "lake", REELPAGE_DEVICE="cuda:99")
+    assert result.code == 2
+    assert "REELPAGE_DEVICE=cpu" in result.err
+
+
 def test_unusable_lakes(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("no folder")

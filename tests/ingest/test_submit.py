@@ -86,6 +86,16 @@ def test_objects_below_a_prefix(topic: Stream, s3: S3Server, bucket: str) -> Non
     assert nothing.code == "empty_directory"
 
 
+def test_an_argument_that_cannot_be_read_costs_no_other(topic: Stream, bucket: str) -> None:
+    topic.environment["REELPAGE_SOURCES"] = f"s3://{bucket}-absent"
+    arguments = ["s3://another/in", f"s3://{bucket}-absent", "https://example.org/a.mp4"]
+    refused, absent, job = jobs(arguments, QUESTION, topic.settings)
+    assert isinstance(refused, ReelpageError)
+    assert isinstance(absent, ReelpageError)
+    assert (refused.code, absent.code) == ("url_refused", "store_missing")
+    assert not isinstance(job, ReelpageError)
+
+
 def test_names_from_standard_input_reach_the_topic(topic: Stream) -> None:
     paths = "\n".join(str(SAMPLES / name) for name in ("phone.png", "report.pdf"))
     assert topic.submit("-", text=paths)["sent"] == 2
