@@ -38,11 +38,11 @@ def read(kind: type[T], value: object, where: str) -> T:
     """
     if not isinstance(value, Mapping):
         _refuse(where, "a JSON object is expected")
-    known: type[Any] = kind
-    types = _types(known)
+    types = _types(kind)  # type: ignore[arg-type] # a class is hashable
     if unknown := sorted(set(value) - set(types)):
         _refuse(where, f"unknown fields {unknown}")
-    if missing := sorted(_required(known) - set(value)):
+    required = _required(kind)  # type: ignore[arg-type] # as above
+    if missing := sorted(required - set(value)):
         _refuse(where, f"fields {missing} are missing")
     return kind(**{name: _as(types[name], one, f"{where}.{name}") for name, one in value.items()})
 
