@@ -76,6 +76,16 @@ CODES: Final[Mapping[str, str]] = {
     "shadowed": "a folder of the same name hides a package of reelpage",
 }
 
+WARNINGS: Final[Mapping[str, str]] = {
+    "clock_jumped": "the clock jumped: its times go on from the end of what came before",
+    "frames_dropped": "frames without a time of their own were left out",
+    "damaged": "parts of the content are damaged and were left out",
+    "trailing_bytes": "bytes follow the content that are none of it",
+    "not_read": "the medium holds more than was read",
+    "font_missing": "a font is neither in the document nor on this machine",
+}
+"""Codes of what is said in `media.warnings`; never renamed, as the others."""
+
 
 class ReelpageError(Exception):
     """Base of all errors that reelpage raises on purpose.

@@ -138,6 +138,21 @@ class Shard:
 
 
 @dataclass(frozen=True)
+class MediaWarning:
+    """What of a medium is doubtful or was not read, while the rest of it was.
+
+    Attributes:
+        code: a key of `schemas.errors.WARNINGS`.
+        detail: one line.
+        dropped_frames: frames that were there and are not in the tables.
+    """
+
+    code: str
+    detail: str
+    dropped_frames: int = 0
+
+
+@dataclass(frozen=True)
 class PageFailure:
     """A page that could not be rendered, while the rest of its document could.
 
@@ -162,3 +177,7 @@ def info_to_json(info: MediaInfo) -> str:
 def info_from_json(text: str | bytes) -> MediaInfo:
     """Read facts written by `info_to_json`."""
     return MediaInfo(**json.loads(text))
+
+
+Decoded = MediaInfo | MediaWarning | Shard | PageFailure
+"""What comes of decoding a medium: its facts first, then its parts with the rest between."""

@@ -63,6 +63,8 @@ MEDIA: Final = pa.schema(
         ("frames", pa.int64()),
         ("pages", pa.int64()),
         ("failed_pages", pa.int64()),
+        ("dropped_frames", pa.int64()),  # that could be decoded and had no time of their own
+        ("warnings", pa.list_(pa.string())),  # "code: detail": doubtful, or not read
         ("subtitle_tracks", pa.int32()),
         ("run_id", pa.string()),
         ("indexed_at", _TIMESTAMP),

@@ -9,19 +9,20 @@ from typing import BinaryIO, Final
 import pyarrow as pa
 
 from pipeline.decode.confine import Confinement
-from schemas.errors import InputError
+from schemas.errors import WARNINGS, InputError
 from schemas.shards import (
     FRAMES,
     PAGES,
     MediaInfo,
+    MediaWarning,
     PageFailure,
     Shard,
     info_from_json,
     info_to_json,
 )
 
-Message = MediaInfo | Shard | PageFailure | InputError | Confinement | int | None
-"""Facts, a part, a failed page, an error that ends the medium, walls, progress, or the end.
+Message = MediaInfo | MediaWarning | Shard | PageFailure | InputError | Confinement | int | None
+"""Facts, a warning, a part, a failed page, an error that ends all, walls, progress, or the end.
 
 Progress is the number of the page that comes next, or 0."""
 
@@ -39,6 +40,8 @@ def write_message(stream: BinaryIO, message: Message) -> None:
 def _pack(message: Message) -> tuple[bytes, bytes]:
     if isinstance(message, MediaInfo):
         return b"i", info_to_json(message).encode()
+    if isinstance(message, MediaWarning):
+        return b"d", json.dumps(asdict(message)).encode()
     if isinstance(message, Shard):
         return b"s", message.to_ipc()
     if isinstance(message, PageFailure):
@@ -66,6 +69,14 @@ def _shard(payload: bytes) -> Shard:
     return shard
 
 
+def _warning(payload: bytes) -> MediaWarning:
+    warning = MediaWarning(**json.loads(payload))
+    if warning.code not in WARNINGS:
+        message = f"unknown warning {warning.code!r}"
+        raise ValueError(message)
+    return warning
+
+
 def _confinement(payload: bytes) -> Confinement:
     facts = json.loads(payload)
     return Confinement(**(facts | {"reads": tuple(facts["reads"])}))
@@ -73,6 +84,7 @@ def _confinement(payload: bytes) -> Confinement:
 
 _READERS: Final[dict[bytes, Callable[[bytes], Message]]] = {
     b"i": info_from_json,
+    b"d": _warning,
     b"s": _shard,
     b"f": lambda payload: PageFailure(**json.loads(payload)),
     b"x": lambda payload: InputError(*json.loads(payload)),

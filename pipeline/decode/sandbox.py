@@ -20,7 +20,7 @@ from pipeline.decode.listen import Child, DiedError, LostError, named
 from pipeline.decode.messages import Message
 from pipeline.decode.plan import DecodePlan, Limits, Sampling
 from schemas.errors import InputError
-from schemas.shards import MediaInfo, PageFailure, Shard
+from schemas.shards import Decoded, MediaInfo, MediaWarning, PageFailure, Shard
 
 _PROBE: Final = DecodePlan(Sampling("rate", 1.0), 3136, 12845056)
 
@@ -40,8 +40,8 @@ def probe(path: Path, limits: Limits | None = None) -> MediaInfo:
 
 def decode(
     path: Path, plan: DecodePlan, limits: Limits | None = None
-) -> Generator[MediaInfo | Shard | PageFailure, None, None]:
-    """Decode a medium: first its facts, then its parts in order, with failed pages between.
+) -> Generator[Decoded, None, None]:
+    """Decode a medium: its facts, then its parts in order, with warnings and failed pages between.
 
     A page that kills the child becomes a `PageFailure`, and a new child goes on behind it. Closing
     the generator ends the child.
@@ -79,9 +79,10 @@ class _Work:
     ) -> None:
         self._path, self._plan, self._limits, self._probe = path, plan, limits, probe
         self._skip: set[int] = set()
+        self._warned: set[MediaWarning] = set()
         self._deaths, self._losses, self._told = 0, 0, False
 
-    def messages(self) -> Generator[MediaInfo | Shard | PageFailure, None, None]:
+    def messages(self) -> Generator[Decoded, None, None]:
         """What children say; the next goes on where one has died."""
         with _open(self._path) as medium:
             while True:
@@ -98,13 +99,17 @@ class _Work:
     def _order(self) -> dict[str, Any]:
         return {"plan": asdict(self._plan), "probe": self._probe, "skip": sorted(self._skip)}
 
-    def _follow(self, messages: Iterator[Message]) -> Iterator[MediaInfo | Shard | PageFailure]:
+    def _follow(self, messages: Iterator[Message]) -> Iterator[Decoded]:
         """Pass on what is new, and note what the next child need not do again."""
         for message in messages:
             if isinstance(message, PageFailure):
                 self._skip.add(message.page_no)
             elif isinstance(message, Shard):
                 self._plan = replace(self._plan, first_part=message.part + 1)
+            elif isinstance(message, MediaWarning):
+                if message in self._warned:  # by the child before
+                    continue
+                self._warned.add(message)
             elif not isinstance(message, MediaInfo) or self._told:
                 continue
             self._told = True

@@ -10,7 +10,7 @@ from pipeline.land.protocol import Batch, Letter, Marker, Range
 from pipeline.land.rows import Medium, Row, media_row, to_table
 from pipeline.land.window import Done
 from schemas.jobs import StreamChunk
-from schemas.shards import info_from_json
+from schemas.shards import MediaWarning, info_from_json
 
 Outcome = Literal["", "indexed", "skipped", "failed", "known_failure", "sent_on"]
 
@@ -117,5 +117,6 @@ def media_of(markers: Sequence[Marker]) -> Row:
         first["size"],
         sum(marker.facts["parts"] for marker in markers),
         sum(marker.facts["pictures"] for marker in markers),
+        [MediaWarning(*one) for marker in markers for one in marker.facts.get("warnings", ())],
         None if chunk is None else StreamChunk(**chunk),
     )

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from schemas.errors import ReelpageError
 from schemas.jobs import StreamChunk, Task
-from schemas.shards import MediaInfo, Shard
+from schemas.shards import MediaInfo, MediaWarning, Shard
 from schemas.tables import TABLES
 
 _MICRO: Final = 1e-6
@@ -125,6 +125,7 @@ def media_row(
     size: int,
     parts: int,
     pictures: int,
+    warnings: Sequence[MediaWarning],
     chunk: StreamChunk | None = None,
 ) -> Row:
     """The row of `media`, written when all parts of the medium have landed.
@@ -136,11 +137,13 @@ def media_row(
         size: bytes.
         parts: segments, or shards of pages.
         pictures: frames or pages with a row.
+        warnings: about the medium; workers that share one may have the same.
         chunk: place in a live stream, if it is a piece of one.
     """
     video = info.kind == "video"
     facts = asdict(info)
     facts["pages"] = info.pages
+    once = dict.fromkeys(warnings)
     return (
         medium.columns()
         | facts
@@ -150,6 +153,8 @@ def media_row(
             "segments": parts if video else 0,
             "frames": pictures if video else 0,
             "failed_pages": 0 if video else info.pages - pictures,
+            "dropped_frames": sum(one.dropped_frames for one in once),
+            "warnings": [f"{one.code}: {one.detail}" for one in once],
             "indexed_at": datetime.now(UTC),
         }
         | _place_in_stream(chunk)

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from pipeline.land.protocol import STRUCTURE, Marker, Markers, Range
 from schemas.jobs import PARTS, Job, PartRange, Task
-from schemas.shards import MediaInfo, info_from_json
+from schemas.shards import MediaInfo, MediaWarning, info_from_json
 from services.ingest.recipe import Recipe
 
 WHOLE: Final = PartRange(0, PARTS)
@@ -52,6 +52,7 @@ class Columns:
         known_failure: whether that is because an earlier attempt has recorded a failure.
         attempt: the job's, or a higher one that has begun what is missing: markers go on from it.
         pictures: in the parts whose structure has landed.
+        warnings: about these.
         kept: parts of the span whose shards are kept, because its structure has landed whole; for
             a job of pages, because it has landed so far ...
         info: ... and then the facts of the medium.
@@ -65,6 +66,7 @@ class Columns:
     known_failure: bool = False
     attempt: int = 0
     pictures: int = 0
+    warnings: tuple[MediaWarning, ...] = ()
     kept: int = 0
     info: MediaInfo | None = None
     asked: tuple[tuple[Task, int], ...] = ()
@@ -146,6 +148,7 @@ def look_up(read: ReadMarkers, job: Job, media_id: str, recipe: Recipe) -> Colum
         tuple(missing),
         attempt=attempt,
         pictures=structure.facts.get("pictures", 0),
+        warnings=tuple(MediaWarning(*one) for one in structure.facts.get("warnings", ())),
         kept=0 if info is None else structure.parts,
         info=info,
         absent=frozenset(int(page) for page, one in pages.items() if one.outcome != "indexed"),

@@ -5,7 +5,7 @@ the model, rows come out. It knows no log, no threads and no table.
 """
 
 from collections.abc import Generator, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, astuple, dataclass, field, replace
 from typing import Any
 
 from pipeline.land.batch import Part, media_of
@@ -13,11 +13,18 @@ from pipeline.land.protocol import Range
 from pipeline.land.rows import Row, answer_rows, frame_rows, page_rows, segment_rows
 from pipeline.land.store import read_shard
 from schemas.errors import InputError, ReelpageError
-from schemas.shards import MediaInfo, PageFailure, Shard, info_to_json
+from schemas.shards import (
+    Decoded,
+    MediaInfo,
+    MediaWarning,
+    PageFailure,
+    Shard,
+    info_to_json,
+)
 from services.ingest.columns import range_of
 from services.ingest.failing import failure, page_failures
 from services.ingest.keys import FanOut, fan_out
-from services.ingest.subject import Decoded, Subject, Tools
+from services.ingest.subject import Subject, Tools
 
 
 @dataclass
@@ -30,6 +37,7 @@ class Tally:
         stage: where the work is.
         info: the medium's facts.
         pages: failed ones behind the last part.
+        warnings: in the order in which they came, each once.
     """
 
     parts: int
@@ -37,6 +45,14 @@ class Tally:
     stage: str = "decode"
     info: MediaInfo | None = None
     pages: list[PageFailure] = field(default_factory=list)
+    warnings: dict[MediaWarning, None] = field(default_factory=dict)
+
+    def facts(self) -> dict[str, Any]:
+        """What the marker of structure says on the way."""
+        return {
+            "pictures": self.pictures,
+            "warnings": [list(astuple(one)) for one in self.warnings],
+        }
 
 
 class JobParts:
@@ -45,7 +61,9 @@ class JobParts:
     def __init__(self, subject: Subject, tools: Tools) -> None:
         self._subject, self._tools = subject, tools
         columns = subject.columns
-        self._tally = Tally(columns.first, columns.pictures)
+        self._tally = Tally(
+            columns.first, columns.pictures, warnings=dict.fromkeys(columns.warnings)
+        )
         self._given = (columns.first, columns.pictures)  # as in the tally, of what was given
 
     def parts(self) -> Generator[Part | FanOut]:
@@ -67,6 +85,8 @@ class JobParts:
                         return
                 elif isinstance(item, PageFailure):
                     self._note(item)
+                elif isinstance(item, MediaWarning):
+                    tally.warnings[item] = None
                 else:
                     yield from self._give(held)
                     held = None  # given, whatever becomes of the next one
@@ -89,7 +109,7 @@ class JobParts:
         parts, pictures = self._given
         return failure(self._subject, error, tally.stage, (parts - span.start, pictures))
 
-    def _items(self) -> Decoded:
+    def _items(self) -> Iterator[Decoded]:
         """Parts from the lake's own shards where all are kept, else decoded."""
         columns, store = self._subject.columns, self._subject.store
         first = columns.first
@@ -106,7 +126,7 @@ class JobParts:
             else:
                 yield item
 
-    def _kept(self, shard: Shard) -> Decoded:
+    def _kept(self, shard: Shard) -> Iterator[Decoded]:
         """A part as an attempt before this one has kept it, with the pages that failed then."""
         kept = self._subject.store.keep(shard)
         for page in sorted(_pages(shard) - _pages(kept)):
@@ -149,13 +169,12 @@ class JobParts:
         tally.stage, tally.pages = "decode", []
         tally.parts = shard.part + 1
         tally.pictures += pictures
-        facts = {"pictures": tally.pictures}
         made = Part(
             {table: some for table, some in rows.items() if some},
             markers=columns.markers(
                 "partial",
                 tally.parts - columns.span.start,
-                facts,
+                tally.facts(),
                 subject.delivery.job.attempt,
             ),
             pictures=shard.rows.num_rows,
@@ -195,7 +214,7 @@ class JobParts:
             "name": subject.source.name,
             "size": subject.source.size,
             "parts": parts,
-            "pictures": tally.pictures,
+            **tally.facts(),
             "chunk": None if job.chunk is None else asdict(job.chunk),
         }
 

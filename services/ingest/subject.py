@@ -11,15 +11,13 @@ from pipeline.land.place import Objects
 from pipeline.land.rows import Answer, Medium
 from pipeline.land.store import ShardStore
 from schemas.jobs import Job, Task
-from schemas.shards import MediaInfo, PageFailure, Shard
+from schemas.shards import Decoded, Shard
 from services.ingest.columns import WHOLE, Columns, ReadMarkers, look_up, look_up_pages
 from services.ingest.keys import identity
 from services.ingest.recipe import Recipe, parse_sampling
 from services.model.wire import ServedModel
 
-Decoded = Iterator[MediaInfo | Shard | PageFailure]
-Decode = Callable[[Path, DecodePlan], Decoded]
-"""Gives a medium's facts, then its parts with failed pages between."""
+Decode = Callable[[Path, DecodePlan], Iterator[Decoded]]
 
 
 class Answerer(Protocol):

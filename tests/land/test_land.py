@@ -233,7 +233,7 @@ def _value(kind: pa.DataType) -> object:
     if pa.types.is_string(kind):
         return "a\n'é漢字\U0001f600\"" * 20
     if pa.types.is_list(kind):
-        return [0.5, -1.0]
+        return [_value(kind.value_type)] * 2
     if pa.types.is_boolean(kind):
         return True
     if pa.types.is_floating(kind):
