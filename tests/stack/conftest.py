@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,14 @@ def wait_until(holds: Callable[[], bool], what: str, patience_s: float = PATIENC
     give_up = time.monotonic() + patience_s
     while not holds():
         assert time.monotonic() < give_up, what
+        time.sleep(0.1)
+
+
+def wait_for_end(left: Callable[[], Sequence[object]], patience_s: float = PATIENCE_S) -> None:
+    """Wait until nothing is left; what is left else is in the report."""
+    give_up = time.monotonic() + patience_s
+    while found := left():
+        assert time.monotonic() < give_up, found
         time.sleep(0.1)
 
 

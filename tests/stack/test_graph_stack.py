@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SAMPLES
-from tests.stack.conftest import StackFactory, wait_until
+from tests.stack.conftest import StackFactory, wait_for_end
 
 pytestmark = pytest.mark.ci
 
@@ -33,4 +33,4 @@ def test_ray_ends_with_the_supervisor(stacks: StackFactory) -> None:
     sent = stack.run("submit", SAMPLES / "phone.png", "--wait", "--json")
     assert sent.json["landed"] == {"indexed": 1, "failed": 0}, sent.err
     os.kill(stack.look()["supervisor"], signal.SIGKILL)
-    wait_until(lambda: not holders(secret) and not stack.left(), "all have ended", 30)
+    wait_for_end(lambda: [*holders(secret), *stack.left()])

@@ -14,7 +14,7 @@ import pytest
 
 from services.stack.processes import Process
 from tests.conftest import COMMAND, SAMPLES, environment
-from tests.stack.conftest import Stack, StackFactory, wait_until
+from tests.stack.conftest import Stack, StackFactory, wait_for_end, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_several_stacks_are_told_apart(stack: Stack, small: Stack, tmp_path: Pat
 
 def test_without_its_folder_it_ends(small: Stack) -> None:
     shutil.rmtree(small.data, ignore_errors=True)
-    wait_until(lambda: not small.left(), "all processes ended")
+    wait_for_end(small.left)
     assert small.look() is None
 
 
@@ -114,14 +114,14 @@ def test_without_its_folder_it_ends(small: Stack) -> None:
 def test_a_new_folder_of_its_name_is_another(small: Stack) -> None:
     small.data.rename(small.folder / "old")
     small.data.mkdir()
-    wait_until(lambda: not small.left(), "all processes ended")
+    wait_for_end(small.left)
     assert list(small.data.iterdir()) == []
 
 
 def test_nothing_outlives_a_killed_supervisor(small: Stack) -> None:
     """And where no kernel ends it, `down` does: here, another process under a member's name."""
     os.kill(small.look()["supervisor"], signal.SIGKILL)
-    wait_until(lambda: not small.left(), "all processes ended", 5)
+    wait_for_end(small.left, 5)
     assert small.look()["left_over"] == []
     (path,) = (small.home / "state").rglob(f"{small.name}.json")
     entry = json.loads(path.read_text())
@@ -151,7 +151,7 @@ def test_up_again_after_a_killed_supervisor(small: Stack) -> None:
 def test_a_supervisor_that_hangs_is_killed(small: Stack) -> None:
     os.kill(small.look()["supervisor"], signal.SIGSTOP)
     assert small.run("down", "--json").json["ended"] == ["broker", "s3"]
-    wait_until(lambda: not small.left(), "all processes ended", 5)
+    wait_for_end(small.left, 5)
 
 
 @pytest.mark.ci
