@@ -25,7 +25,8 @@ tests: .venv/installed-dev
 
 # As root, which some of them need.
 tests-ci: .venv/installed-dev
-	$(BIN)/python -m pytest -m "ci and not gpu"
+	$(BIN)/python -m pytest -m "ci and not gpu" -n 2 --dist loadfile --ignore tests/soak
+	$(BIN)/python -m pytest -m ci tests/soak
 
 test-gpu: .venv/installed-dev
 	$(BIN)/python -m pytest -m gpu

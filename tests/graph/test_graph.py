@@ -19,6 +19,8 @@ from services.model.wire import question_to_json
 from tests.graph.conftest import SECRET, TASKS, Graph, compared
 from tests.graph.processes import replica
 
+pytestmark = pytest.mark.ci
+
 
 def post(url: str, path: str, body: bytes) -> tuple[int, str | None]:
     """One request without patience: status, and when to come again."""

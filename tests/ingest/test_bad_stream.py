@@ -171,6 +171,7 @@ def test_a_topic_that_is_missing(stream: Stream) -> None:
     assert "nowhere" in caught.value.message
 
 
+@pytest.mark.ci
 def test_a_topic_that_was_made_anew_is_never_skipped(
     tmp_path: Path, s3: S3Server, broker: Broker
 ) -> None:

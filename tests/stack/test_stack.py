@@ -85,6 +85,7 @@ def test_dead_servers_come_back_where_they_were(stack: Stack, tmp_path: Path) ->
     assert sent.json["landed"] == {"indexed": 1, "failed": 0}, sent.err
 
 
+@pytest.mark.ci
 def test_several_stacks_are_told_apart(stack: Stack, small: Stack, tmp_path: Path) -> None:
     lake = ("query", "s3://lake", "select count(*) n from media", "--json")
     unclear = stack.run(*lake, cwd=tmp_path)
@@ -177,6 +178,7 @@ def test_what_dies_again_and_again_is_given_up(small: Stack) -> None:
     assert small.run("down", "--json").json["ended"] == ["s3"]
 
 
+@pytest.mark.ci
 def test_the_end_of_the_shell_is_none_of_its(stacks: StackFactory) -> None:
     """Killed with all its process group while `up` waits."""
     stack = stacks("of-a-shell")

@@ -164,6 +164,7 @@ def test_peers_average_their_gradients(tmp_path: Path) -> None:
         assert unused is None
 
 
+@pytest.mark.ci
 def test_peers_learn_from_the_batches_of_all(tmp_path: Path) -> None:
     phase = replace(SHORT, steps=1)
     settings = Settings(tmp_path / "run", phase, None, seed=1, half=False)
