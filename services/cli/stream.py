@@ -51,6 +51,7 @@ def serve(port: Port = 8000) -> None:
     logging.getLogger("reelpage").info("the graph answers at %s", url)
     ended.wait()
     cluster.stop()
+    os._exit(0)  # threads of Ray's core crash an interpreter that ends while they run
 
 
 def _log_lines() -> None:
