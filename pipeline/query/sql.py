@@ -1,5 +1,8 @@
 """Query: SQL over the tables of a lake, by DuckDB, offline and unable to touch anything else."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import duckdb
 import pyarrow as pa
 import pyarrow.dataset
@@ -55,9 +58,16 @@ def select(
     lake: duckdb.DuckDBPyConnection, sql: str, parameters: list[object] | None = None
 ) -> pa.Table:
     """Run one SQL statement over a connected lake; raises what `query` raises."""
-    try:
+    with query_errors():
         result = lake.sql(sql, params=parameters)
         return result.to_arrow_table() if result is not None else pa.table({})
+
+
+@contextmanager
+def query_errors() -> Iterator[None]:
+    """Say what DuckDB raises in our own errors: those of `query`."""
+    try:
+        yield
     except duckdb.Error as error:
         if known := store_error("the query failed", error):
             raise known from error

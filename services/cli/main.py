@@ -138,6 +138,27 @@ def query(
 
 
 @app.command()
+def find(
+    lake: LakeArgument,
+    words: Annotated[str, typer.Argument(help='All of them: word, begin*, "a phrase".')],
+    limit: Annotated[int, typer.Option(min=1, help="How many hits to print.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Find words in pages, subtitles and answers, with the medium and the time or page."""
+    from pipeline.query.find import find as search
+    from services.cli.render import hit_line
+
+    hits = list(search(place_of(lake), words))
+    if as_json:
+        say([asdict(hit) for hit in hits[:limit]], "", True)
+        return
+    for hit in hits[:limit]:
+        out.print(hit_line(hit), soft_wrap=True)
+    more = f", the first {limit} above; --limit prints more" if len(hits) > limit else ""
+    out.print(f"{len(hits)} hits{more}")
+
+
+@app.command()
 def show(
     lake: LakeArgument,
     spot: Annotated[str, typer.Argument(metavar="MEDIA[@00:12:31|#page]")],

@@ -1,6 +1,7 @@
 """Render: Arrow tables to a terminal, CSV, JSON or Parquet."""
 
 import json
+from datetime import timedelta
 from io import BytesIO
 from typing import Any, Literal
 
@@ -9,6 +10,8 @@ import pyarrow.csv
 import pyarrow.parquet
 from rich.table import Table
 from rich.text import Text
+
+from pipeline.query.find import Hit
 
 Format = Literal["table", "csv", "json", "parquet"]
 _MOST_ROWS = 1000
@@ -43,6 +46,19 @@ def to_rich(table: pa.Table) -> Table:
     if table.num_rows > _MOST_ROWS:
         shown.caption = f"first {_MOST_ROWS:,} of {table.num_rows:,} rows"
     return shown
+
+
+def hit_line(hit: Hit) -> Text:
+    """A line about a text that was found, with the hit set off."""
+    spot = f"page {hit.page_no}" if hit.t_us is None else f"{timedelta(seconds=hit.t_us // 10**6)}"
+    text, start, end = hit.snippet.text, hit.snippet.start, hit.snippet.end
+    before, found, behind = (_line(one) for one in (text[:start], text[start:end], text[end:]))
+    said = Text.assemble(before, (found, "bold red"), behind)
+    return Text("  ").join([Text(_cell(hit.name or hit.uri)), Text(spot), Text(hit.source), said])
+
+
+def _line(text: str) -> str:
+    return " ".join(_cell(text).split("\n"))
 
 
 def _cell(value: object) -> str:
