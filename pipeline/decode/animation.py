@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from pipeline.decode.picture import on_white
+from pipeline.decode.colour import on_white
 from pipeline.decode.pillow import image_errors
 from pipeline.decode.plan import DecodePlan, Limits
 from pipeline.decode.segments import Cues, cut_segments
@@ -34,6 +34,7 @@ class Animation:
             InputError: `too_large`.
         """
         self._image, self._limits = image, limits
+        self.end = 0
         if image.width * image.height > limits.frame_pixels:
             message = f"frames of {image.width}x{image.height} are above {limits.frame_pixels}"
             raise InputError("too_large", message + " pixels; scale it down")
@@ -59,7 +60,9 @@ class Animation:
             InputError: `truncated`, `corrupt` or `too_large`.
         """
         tick = 0
-        for index in range(int(getattr(self._image, "n_frames", 1))):
+        # The first image of a PNG may be a substitute for who shows no animation.
+        first = int(bool(self._image.info.get("default_image")))
+        for index in range(first, int(getattr(self._image, "n_frames", 1))):
             if index >= self._limits.frames:
                 message = f"more than {self._limits.frames} frames; cut the animation"
                 raise InputError("too_large", message)
@@ -67,8 +70,9 @@ class Animation:
                 self._image.seek(index)
                 picture = on_white(self._image)
                 duration = int(self._image.info.get("duration") or 0)
-            yield _presented(tick, index == 0, picture)
-            tick += duration if duration > _SHORTEST_MS else _INSTEAD_MS
+            self.end = tick + (duration if duration > _SHORTEST_MS else _INSTEAD_MS)
+            yield _presented(tick, index == first, picture)
+            tick = self.end
 
     def ticks(self) -> Generator[None, None, list[int]]:
         """Times of all frames."""

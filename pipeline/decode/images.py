@@ -7,14 +7,18 @@ from typing import BinaryIO, Final, cast
 from PIL import ExifTags, Image, ImageFile
 
 from pipeline.decode.animation import Animation
+from pipeline.decode.colour import Colours
 from pipeline.decode.pages import Row, cut_pages
 from pipeline.decode.picture import picture_row, rgb_within, upright
 from pipeline.decode.pillow import image_errors
 from pipeline.decode.plan import DecodePlan, Limits
+from pipeline.decode.tiff import is_white_zero, pages_of
+from pipeline.decode.tiff import orientation as tiff_orientation
 from schemas.errors import InputError
 from schemas.shards import MediaInfo, PageFailure, Shard
 
-_FORMATS: Final = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "MPO")
+_FORMATS: Final = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP")  # a phone's MPO is read as JPEG
+_MOST_OBLONG: Final = 4  # sides of a pixel
 _DEGREES: Final = {3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}
 
 
@@ -49,18 +53,20 @@ class Picture:
         """
         self._image, self._limits, self._skip = image, limits, skip
         # A phone's MPO holds a second view of the same picture, not a second page.
-        self._count = int(getattr(image, "n_frames", 1)) if image.format == "TIFF" else 1
+        self._pages = pages_of(image) if image.format == "TIFF" else [0]
+        self._count = len(self._pages)
         if self._count > limits.pages:
             message = f"{self._count} pictures are more than {limits.pages}; split the file"
             raise InputError("too_large", message)
 
     def info(self) -> MediaInfo:
         """Facts of the medium."""
-        width, height = self._image.size
-        rotation = _DEGREES.get(self._orientation(), 0)
-        if rotation % 180:
+        orientation = self._orientation()
+        width, height = self._shown(orientation)
+        if _is_turned(orientation) and self._image.format != "TIFF":
             width, height = height, width
         name = str(self._image.format).lower()
+        rotation = _DEGREES.get(orientation, 0)
         mode = self._image.mode
         return MediaInfo("image", name, mode, width, height, rotation, pages=self._count)
 
@@ -76,21 +82,56 @@ class Picture:
             yield message
 
     def _row(self, number: int, plan: DecodePlan) -> Row:
+        image = self._image
         with image_errors(self._limits):
-            self._image.seek(number - 1)
+            image.seek(self._pages[number - 1])
             orientation = self._orientation()
-            _shrink_while_reading(self._image, plan.max_pixels)
-            self._image.load()
-            image = upright(rgb_within(self._image, plan.max_pixels), orientation)
+            shown = self._shown(orientation)
+            inverted = is_white_zero(image)
+            _shrink_while_reading(image, plan.max_pixels)
+            image.load()
+            made = rgb_within(image, plan.max_pixels, Colours(image, inverted=inverted))
+            if image.format != "TIFF":  # Pillow turns those by itself
+                made = upright(made, orientation)
+                shown = shown[::-1] if _is_turned(orientation) else shown
         row = picture_row(
-            image, min_pixels=plan.min_pixels, max_pixels=plan.max_pixels, lossless=True
+            made,
+            min_pixels=plan.min_pixels,
+            max_pixels=plan.max_pixels,
+            lossless=True,
+            shown=shown,
         )
         rotation = _DEGREES.get(orientation, 0)
         facts = {"page_no": number, "width_pt": None, "height_pt": None, "rotation": rotation}
         return {**facts, "text": "", **row}
 
     def _orientation(self) -> int:
+        if self._image.format == "TIFF":
+            return tiff_orientation(self._image)
         return int(self._image.getexif().get(ExifTags.Base.Orientation, 1))
+
+    def _shown(self, orientation: int) -> tuple[int, int]:
+        """Width and height in square pixels, as Pillow holds them; those of a fax are oblong."""
+        across, down = _density(self._image)
+        if self._image.format == "TIFF" and _is_turned(orientation):
+            across, down = down, across
+        width, height = self._image.size
+        if across > down:
+            return width, round(height * across / down)
+        return round(width * down / across), height
+
+
+def _density(image: Image.Image) -> tuple[float, float]:
+    """Pixels a unit of length, across and down; 1 and 1 where that is not plausible."""
+    for name in ("dpi", "aspect", "resolution"):
+        across, down = map(float, image.info.get(name) or (0, 0))
+        if across > 0 and down > 0 and 1 / _MOST_OBLONG <= across / down <= _MOST_OBLONG:
+            return across, down
+    return 1.0, 1.0
+
+
+def _is_turned(orientation: int) -> bool:
+    return orientation >= 5
 
 
 def _shrink_while_reading(image: Image.Image, pixels: int) -> None:

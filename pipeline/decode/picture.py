@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from pipeline.decode.colour import Colours
 from pipeline.vlm.preprocess import smart_resize
 
 _JPEG: Final[dict[str, Any]] = {"format": "JPEG", "quality": 95, "subsampling": 0}
@@ -56,30 +57,14 @@ def pixels(encoded: bytes) -> NDArray[np.uint8]:
         return np.asarray(image.convert("RGB"))
 
 
-def on_white(image: Image.Image) -> Image.Image:
-    """Any mode to RGB, transparency on white, 16 bits scaled to 8."""
-    if image.mode.startswith("I;16"):
-        values = np.asarray(image)
-        return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode in ("I", "F"):
-        numbers = np.nan_to_num(np.asarray(image, dtype=np.float64))
-        top = float(numbers.max(initial=0.0))
-        scale = 255.0 if top <= 1.0 else 255.0 / 65535.0 if top > 255.0 else 1.0
-        return Image.fromarray((numbers * scale).clip(0, 255).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
-    return image.convert("RGB")
-
-
 def upright(image: Image.Image, orientation: int) -> Image.Image:
     """Apply an EXIF orientation, 1 to 8."""
     image.getexif()[0x0112] = orientation
     return ImageOps.exif_transpose(image)
 
 
-def rgb_within(image: Image.Image, pixels: int) -> Image.Image:
-    """The image on white in RGB, by strips and shrunk by a whole factor where it is huge.
+def rgb_within(image: Image.Image, pixels: int, colours: Colours) -> Image.Image:
+    """The image in sRGB, by strips and shrunk by a whole factor where it is huge.
 
     A picture of 178 M pixels would need 2 GB at once as RGBA and RGB. What is handed on still has
     at least `4 * pixels` pixels, so the last, bicubic step decides the quality.
@@ -87,14 +72,14 @@ def rgb_within(image: Image.Image, pixels: int) -> Image.Image:
     factor = isqrt(image.width * image.height // (4 * pixels))
     factor = min(factor, image.width, image.height)
     if factor < 2:
-        return on_white(image)
+        return colours.managed(colours.flat(image), image.mode)
     width, height = -(-image.width // factor), -(-image.height // factor)
     small = Image.new("RGB", (width, height))
     step = factor * max(1, _STRIP_PIXELS // (image.width * factor))
     for top in range(0, image.height, step):
         strip = image.crop((0, top, image.width, min(top + step, image.height)))
-        small.paste(on_white(strip).reduce(factor), (0, top // factor))
-    return small
+        small.paste(colours.flat(strip).reduce(factor), (0, top // factor))
+    return colours.managed(small, image.mode)
 
 
 def perceptual_hash(image: Image.Image) -> int:

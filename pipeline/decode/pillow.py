@@ -21,7 +21,13 @@ def image_errors(limits: Limits) -> Iterator[None]:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         message = f"it has more than {limits.image_pixels} pixels; scale it down"
         raise InputError("too_large", message) from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
+    except UnidentifiedImageError as error:
+        message = "the image's header is damaged or of a kind that is not read; export it again"
+        raise InputError("corrupt", message) from error
+    except (MemoryError, InputError):
+        raise
+    except Exception as error:  # whatever its bytes lead a decoder to
         code = "truncated" if "truncated" in str(error) else "corrupt"
-        message = f"the image cannot be read ({error}); fetch or export it again"
+        reason = str(error) or type(error).__name__
+        message = f"the image cannot be read ({reason}); fetch or export it again"
         raise InputError(code, message) from error

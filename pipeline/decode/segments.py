@@ -56,7 +56,7 @@ def visits(source: Source, plan: DecodePlan) -> Iterator[Visit | None]:
 def cut_segments(
     source: Source, plan: DecodePlan, limits: Limits, cues: Cues
 ) -> Iterator[Shard | int]:
-    """Decode, sample and cut: a shard for every window up to the last frame, and signs of progress.
+    """Decode, sample and cut: a shard for every window up to the end, and signs of progress.
 
     Raises:
         InputError: `too_large`, or what the source raises.
@@ -77,8 +77,8 @@ def cut_segments(
         window.add(visit)
         if count % _PROGRESS_FRAMES == 0:
             yield 0
-    if last is not None and last // plan.segment_us >= plan.first_part:
-        yield window.shard(last + 1)
+    if last is not None:
+        yield from window.finish(max(last + 1, microseconds(source.end * source.time_base)))
 
 
 class _Window:
@@ -101,6 +101,13 @@ class _Window:
             yield self.shard(None)
             self._rows, self._bytes = [], 0
             self._part += 1
+
+    def finish(self, end: int) -> Iterator[Shard]:
+        """The last segments, of a video that ends at a time; its last frame may stand long."""
+        last = (end - 1) // self._plan.segment_us
+        yield from self.move(last)
+        if self._part == last and not self.is_done:
+            yield self.shard(end)
 
     def add(self, visit: Visit) -> None:
         """Take a kept frame in."""

@@ -9,7 +9,7 @@ Content = Literal["video", "document", "image"]
 HEAD_BYTES: Final = 4096
 _IMAGES: Final = (
     *(b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a"),
-    *(b"II*\0", b"MM\0*", b"BM"),
+    *(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"BM"),  # TIFF, BigTIFF, BMP
 )
 _VIDEOS: Final = (b"\x1a\x45\xdf\xa3", b"OggS", b"FLV\x01")
 _BOXES: Final = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"styp", b"moof", b"pnot")

@@ -53,6 +53,10 @@ class Source(Protocol):
     def can_seek(self) -> bool:
         """Whether starting late is cheaper than starting at the beginning."""
 
+    @property
+    def end(self) -> int:
+        """Tick at which the last of the frames that were given ceases to be shown."""
+
     def frames(self, at: int = 0) -> Iterator[Presented]:
         """All frames in order of presentation, from one at or before tick `at` on."""
 

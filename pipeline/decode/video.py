@@ -28,6 +28,7 @@ _SEEKABLE: Final = ("mov", "matroska", "mpegts")
 _STEPS_BACK_S: Final = (0, 2, 20)
 _PROGRESS_PACKETS: Final = 4096
 _DISORDERED: Final = 16
+_LONGEST_S: Final = 3600  # that a frame may stand; more is a damaged number
 
 VideoPacket: TypeAlias = "Packet[VideoStream]"  # a class that only type checkers can subscript
 
@@ -43,7 +44,7 @@ class Video:
         """
         self._file, self._limits = file, limits
         self._is_cut = is_cut_short(file)
-        self._damaged = self._disordered = self._decoded = 0
+        self._damaged = self._disordered = self._decoded = self.end = 0
         # Kept, because setting one up costs more than using it.
         self._to_rgb, self._to_small = VideoReformatter(), VideoReformatter()
         try:
@@ -177,6 +178,7 @@ class Video:
                 self._disordered += 1
                 continue
             last = tick
+            self.end = tick + min(int(frame.duration or 0), int(_LONGEST_S / self.time_base))
             self._decoded += 1
             if self._decoded > self._limits.frames:
                 message = f"more than {self._limits.frames} frames; cut the video into parts"

@@ -13,7 +13,7 @@ _LATE: Final = (
     *("encodings.ascii", "encodings.latin_1"),
     *("encodings.utf_16", "encodings.utf_16_be", "encodings.utf_16_le"),
     *("av.subtitles.codeccontext", "av.subtitles.stream", "av.subtitles.subtitle"),
-    *("PIL.ImageFilter", "numpy.ma", "pyarrow.compute"),
+    *("PIL.ImageFilter", "PIL.ImageCms", "numpy.ma", "pyarrow.compute"),
     "pipeline.decode.animation",
 )
 
