@@ -2,10 +2,11 @@
 
 from pipeline.decode.confine import Confinement
 from pipeline.decode.picture import pixels
-from pipeline.decode.plan import DecodePlan, Limits, Sampling
+from pipeline.decode.plan import DECODING, DecodePlan, Limits, Sampling
 from pipeline.decode.sandbox import confinement, decode, probe
 
 __all__ = [
+    "DECODING",
     "Confinement",
     "DecodePlan",
     "Limits",

@@ -1,7 +1,12 @@
 """Plan: how a medium is sampled, sized and cut, and the limits of the sandboxed child."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
+
+
+DECODING: Final = 2
+"""Version of decoding, part of `sampling`: it grows when other pictures, times or texts come of the
+same medium, so that rows of both are never mixed."""
 
 
 @dataclass(frozen=True)

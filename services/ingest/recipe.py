@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from pipeline.decode import DecodePlan, Sampling
+from pipeline.decode import DECODING, DecodePlan, Sampling
 from pipeline.land.store import sampling_id
 from schemas.errors import SetupError
 from schemas.jobs import Task
@@ -45,9 +45,8 @@ class Recipe:
         """Identity of how pictures are chosen and sized, readable."""
         plan = self.plan
         how = f"{plan.sampling.mode}={plan.sampling.value:g}"
-        return (
-            f"{how} segment={plan.segment_us / MICRO:g}s pixels={plan.min_pixels}-{plan.max_pixels}"
-        )
+        cut = f"segment={plan.segment_us / MICRO:g}s"
+        return f"{how} {cut} pixels={plan.min_pixels}-{plan.max_pixels} decoding={DECODING}"
 
     @property
     def sampling_id(self) -> str:
