@@ -8,20 +8,24 @@ from collections.abc import Callable, Collection, Iterator
 from math import sqrt
 from typing import Any, BinaryIO, Final
 
+import numpy as np
 import pyarrow as pa
 import pypdfium2 as pdfium
+import pypdfium2.raw as raw
 from PIL import Image
 
+from pipeline.decode.pdftext import missing_fonts, page_text
 from pipeline.decode.picture import picture_row
 from pipeline.decode.plan import DecodePlan, Limits
 from pipeline.vlm.preprocess import smart_resize
 from schemas.errors import InputError
-from schemas.shards import PAGES, MediaInfo, PageFailure, Shard
+from schemas.shards import PAGES, MediaInfo, MediaWarning, PageFailure, Shard
 
 _PASSWORD_ERROR: Final = 4
 _MAX_DPI: Final = 300
-_MAX_TEXT: Final = 1 << 20
 _TAIL_BYTES: Final = 2048
+_NAMED: Final = 8  # names in a warning
+_XFA: Final = (raw.FORMTYPE_XFA_FULL, raw.FORMTYPE_XFA_FOREGROUND)
 
 Row = dict[str, Any]
 
@@ -41,6 +45,7 @@ class Document:
             InputError: `password_required`, `truncated`, `corrupt` or `too_large`.
         """
         self._limits, self._skip = limits, skip
+        self._missing: set[str] = set()
         try:
             self._pdf = pdfium.PdfDocument(file)
             self._count = len(self._pdf)
@@ -56,13 +61,26 @@ class Document:
         """Facts of the medium."""
         return MediaInfo("document", "pdf", "", 0, 0, pages=self._count)
 
-    def shards(self, plan: DecodePlan) -> Iterator[Shard | PageFailure | int]:
+    def shards(self, plan: DecodePlan) -> Iterator[Shard | PageFailure | MediaWarning | int]:
         """Render the pages.
 
         Yields:
-            The number of each page before it is rendered; failed pages; a shard a part.
+            The number of each page before it is rendered; failed pages; a shard a part; warnings.
         """
+        yield from self._not_read()
         yield from cut_pages(self._count, plan, self._limits, self._skip, self._row)
+        if self._missing:
+            names = ", ".join(sorted(self._missing)[:_NAMED])
+            yield MediaWarning("font_missing", f"text in {names} cannot be seen; embed the fonts")
+
+    def _not_read(self) -> Iterator[MediaWarning]:
+        """What is in the document and on none of its pages."""
+        if self._pdf.get_formtype() in _XFA:
+            yield MediaWarning("not_read", "an XFA form; its pages may hold a substitute alone")
+        if count := self._pdf.count_attachments():
+            names = [self._pdf.get_attachment(n).get_name() for n in range(min(count, _NAMED))]
+            text = ", ".join(repr(name) for name in names)
+            yield MediaWarning("not_read", f"{count} attached files: {text}")
 
     def _row(self, number: int, plan: DecodePlan) -> Row:
         try:
@@ -71,20 +89,20 @@ class Document:
             raise _failed(number, error) from error
         try:
             width, height = page.get_size()
-            return {
-                "page_no": number,
-                "width_pt": width,
-                "height_pt": height,
-                "rotation": page.get_rotation(),
-                "text": _text(page),
-                **picture_row(
-                    _rendered(page, plan),
-                    min_pixels=plan.min_pixels,
-                    max_pixels=plan.max_pixels,
-                    lossless=True,
-                    shown=_asked(width, height, plan),
-                ),
-            }
+            image = _rendered(page, plan)
+            picture = picture_row(
+                image,
+                min_pixels=plan.min_pixels,
+                max_pixels=plan.max_pixels,
+                lossless=True,
+                shown=_asked(width, height, plan),
+            )
+            if fonts := missing_fonts(page, np.asarray(image)):
+                self._missing |= fonts
+            rotation, text = page.get_rotation(), page_text(page)
+            picture["is_blank"] = picture["is_blank"] and not text.strip()
+            size = {"width_pt": width, "height_pt": height, "rotation": rotation}
+            return {"page_no": number, **size, "text": text, **picture}
         except (pdfium.PdfiumError, MemoryError, ValueError) as error:
             raise _failed(number, error) from error
         finally:
@@ -143,17 +161,6 @@ def _rendered(page: Any, plan: DecodePlan) -> Image.Image:  # noqa: ANN401 - pyp
         return image.convert("RGB")
     finally:
         bitmap.close()
-
-
-def _text(page: Any) -> str:  # noqa: ANN401
-    """The text layer with plain line ends, without what no table can hold."""
-    textpage = page.get_textpage()
-    try:
-        text = str(textpage.get_text_range())[:_MAX_TEXT]
-    finally:
-        textpage.close()
-    clean = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "").replace("\ufffe", "")
-    return clean.encode(errors="replace").decode()
 
 
 def _failed(number: int, error: Exception) -> InputError:

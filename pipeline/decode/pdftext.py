@@ -1,0 +1,173 @@
+"""PDF text: what a person can read on a page: its text layer, what was filled in, and notes.
+
+Text outside the crop box and of layers that are off is in the file and not on the page.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from ctypes import POINTER, c_ulong, c_ushort, cast, create_string_buffer
+from typing import Any, Final
+
+import numpy as np
+import pypdfium2.raw as raw
+from numpy.typing import NDArray
+
+_MAX_TEXT: Final = 1 << 20
+_MAX_LAYERS: Final = 64  # of a page that are looked at
+_LAYER_PIXELS: Final = 512  # of the longer side, to see whether a layer shows
+_UNSEEN: Final = raw.FPDF_ANNOT_FLAG_HIDDEN | raw.FPDF_ANNOT_FLAG_NOVIEW
+_WITHOUT_TEXT: Final = (raw.FPDF_ANNOT_LINK, raw.FPDF_ANNOT_POPUP)
+_FILLED: Final = (
+    raw.FPDF_FORMFIELD_TEXTFIELD,
+    raw.FPDF_FORMFIELD_COMBOBOX,
+    raw.FPDF_FORMFIELD_LISTBOX,
+)
+
+
+def page_text(page: Any) -> str:  # noqa: ANN401 - pypdfium2 is untyped
+    """The text of a page that has been rendered; it is changed, and of no further use.
+
+    Args:
+        page: a `pypdfium2.PdfPage`.
+
+    Returns:
+        Lines with plain ends, without what no table can hold; values of fields and notes behind
+        the text layer.
+    """
+    for one in _hidden(page):
+        page.remove_obj(one)
+    textpage = page.get_textpage()
+    try:
+        crop = page.get_cropbox()
+        whole = crop == page.get_mediabox()
+        text = textpage.get_text_range() if whole else textpage.get_text_bounded(*crop)
+    finally:
+        textpage.close()
+    return _clean("\n".join([str(text), *_notes(page)]).strip("\n"))
+
+
+def missing_fonts(page: Any, seen: NDArray[np.uint8]) -> set[str]:  # noqa: ANN401
+    """Names of fonts that are not in the document and whose text cannot be seen.
+
+    Args:
+        page: a `pypdfium2.PdfPage`.
+        seen: its picture, `uint8 (height, width, 3)`.
+    """
+    found = set()
+    textpage = page.get_textpage()
+    try:
+        for one in page.get_objects([raw.FPDF_PAGEOBJ_TEXT], max_depth=3):
+            font = raw.FPDFTextObj_GetFont(one.raw)
+            if raw.FPDFFont_GetIsEmbedded(font) == 0 and _is_unseen(page, textpage, one, seen):
+                found.add(_string(raw.FPDFFont_GetBaseFontName, font).decode(errors="replace"))
+    finally:
+        textpage.close()
+    return found
+
+
+def _is_unseen(page: Any, textpage: Any, one: Any, seen: NDArray[np.uint8]) -> bool:  # noqa: ANN401
+    """Whether text beyond ASCII has one tone in all of its place."""
+    size = raw.FPDFTextObj_GetText(one.raw, textpage.raw, None, 0)
+    buffer = create_string_buffer(size)
+    raw.FPDFTextObj_GetText(one.raw, textpage.raw, _wide(buffer), size)
+    if _utf16(buffer).strip().isascii() or page.get_rotation():
+        return False
+    left, bottom, right, top = one.get_bounds()
+    x0, y0, x1, y1 = page.get_cropbox()
+    high, wide = seen.shape[:2]
+    columns = [round((x - x0) / (x1 - x0) * wide) for x in (left, right)]
+    rows = [round((y1 - y) / (y1 - y0) * high) for y in (top, bottom)]
+    place = seen[max(0, rows[0]) : rows[1] + 1, max(0, columns[0]) : columns[1] + 1]
+    return place.size > 0 and bool((place == place[0, 0]).all())
+
+
+def _hidden(page: Any) -> list[Any]:  # noqa: ANN401
+    """Text of optional content that is off: the page looks the same without it."""
+    layers: dict[bytes, list[Any]] = defaultdict(list)
+    for one in page.get_objects([raw.FPDF_PAGEOBJ_TEXT], max_depth=1):
+        if (layer := _layer(one)) is not None:
+            layers[layer].append(one)
+    if not layers or len(layers) > _MAX_LAYERS:
+        return []
+    before, hidden = _small(page), []
+    for objects in layers.values():
+        _activate(objects, False)
+        if np.array_equal(before, _small(page)):
+            hidden += objects
+        _activate(objects, True)
+    return hidden
+
+
+def _layer(one: Any) -> bytes | None:  # noqa: ANN401
+    """What tells the layer of an object from others; None if it is in none."""
+    for number in range(raw.FPDFPageObj_CountMarks(one.raw)):
+        mark = raw.FPDFPageObj_GetMark(one.raw, number)
+        size = c_ulong()
+        buffer = create_string_buffer(512)
+        raw.FPDFPageObjMark_GetName(mark, _wide(buffer), 512, size)
+        if _utf16(buffer.raw[: size.value]) == "OC":
+            raw.FPDFPageObjMark_GetParamStringValue(mark, b"Name", _wide(buffer), 512, size)
+            return buffer.raw[: size.value]
+    return None
+
+
+def _activate(objects: list[Any], active: bool) -> None:
+    for one in objects:
+        raw.FPDFPageObj_SetIsActive(one.raw, active)
+
+
+def _small(page: Any) -> NDArray[np.uint8]:  # noqa: ANN401
+    bitmap = page.render(scale=_LAYER_PIXELS / max(page.get_size()))
+    try:
+        return np.array(bitmap.to_numpy())
+    finally:
+        bitmap.close()
+
+
+def _notes(page: Any) -> Iterator[str]:  # noqa: ANN401
+    """Values of a form's fields, and what annotations say, as far as they are shown."""
+    form = page.parent.formenv
+    for number in range(raw.FPDFPage_GetAnnotCount(page.raw)):
+        note = raw.FPDFPage_GetAnnot(page.raw, number)
+        try:
+            kind = raw.FPDFAnnot_GetSubtype(note)
+            if raw.FPDFAnnot_GetFlags(note) & _UNSEEN or kind in _WITHOUT_TEXT:
+                continue
+            if kind != raw.FPDF_ANNOT_WIDGET:
+                text = _wide_string(raw.FPDFAnnot_GetStringValue, note, b"Contents")
+            elif form and raw.FPDFAnnot_GetFormFieldType(form.raw, note) in _FILLED:
+                text = _wide_string(raw.FPDFAnnot_GetFormFieldValue, form.raw, note)
+            else:
+                continue
+        finally:
+            raw.FPDFPage_CloseAnnot(note)
+        if text.strip():
+            yield text
+
+
+def _wide_string(get: Any, *of: Any) -> str:  # noqa: ANN401
+    """A text of pdfium's in UTF-16, whose length it says first."""
+    size = get(*of, None, 0)
+    buffer = create_string_buffer(size)
+    get(*of, _wide(buffer), size)
+    return _utf16(buffer)
+
+
+def _string(get: Any, *of: Any) -> bytes:  # noqa: ANN401
+    size = get(*of, None, 0)
+    buffer = create_string_buffer(size)
+    get(*of, buffer, size)
+    return buffer.raw.rstrip(b"\0")
+
+
+def _wide(buffer: Any) -> Any:  # noqa: ANN401
+    return cast(buffer, POINTER(c_ushort))
+
+
+def _utf16(data: Any) -> str:  # noqa: ANN401
+    return bytes(data).decode("utf-16-le", errors="replace").rstrip("\0")
+
+
+def _clean(text: str) -> str:
+    text = text[:_MAX_TEXT].replace("\r\n", "\n").replace("\r", "\n")
+    return text.replace("\0", "").replace("\ufffe", "").encode(errors="replace").decode()

@@ -1,0 +1,150 @@
+"""What a person reads on a page is what lands of it, and what is in the file besides is said."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.decode import DecodePlan, Sampling, decode
+from schemas.shards import MediaInfo, MediaWarning, Shard
+
+PLAN = DecodePlan(Sampling("rate", 1.0), 4 * 784, 1024 * 784)
+FONT = "/Font << /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >>"
+
+
+def document(
+    path: Path, content: str, *, page: str = "", catalog: str = "", fonts: str = "", more: str = ""
+) -> Path:
+    """A PDF of one page of 400 x 300 points; objects of `more` are numbered from 5."""
+    resources = f"/Resources << {fonts or FONT} {page if 'Properties' in page else ''} >>"
+    page = "" if "Properties" in page else page
+    objects = [
+        f"1 0 obj << /Type /Catalog /Pages 2 0 R {catalog} >> endobj",
+        "2 0 obj << /Type /Pages /Kids [3 0 R] /Count 1 >> endobj",
+        "3 0 obj << /Type /Page /Parent 2 0 R /MediaBox [0 0 400 300] /Contents 4 0 R "
+        f"{resources} {page} >> endobj",
+        f"4 0 obj << /Length {len(content)} >> stream\n{content}\nendstream endobj",
+        more,
+    ]
+    path.write_text("%PDF-1.7\n" + "\n".join(objects) + "\ntrailer << /Root 1 0 R >>\n%%EOF\n")
+    return path
+
+
+def read(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """The first page's row, and the warnings."""
+    info, *rest = decode(path, PLAN)
+    assert isinstance(info, MediaInfo)
+    rows = [row for one in rest if isinstance(one, Shard) for row in one.rows.to_pylist()]
+    return rows[0], [f"{w.code}: {w.detail}" for w in rest if isinstance(w, MediaWarning)]
+
+
+def said(text: str, x: int = 50, y: int = 200) -> str:
+    return f"BT /F1 24 Tf {x} {y} Td ({text}) Tj ET"
+
+
+def test_a_plain_page_is_as_it_was(tmp_path: Path) -> None:
+    row, warnings = read(document(tmp_path / "a.pdf", said("Hello") + "\n" + said("World", y=100)))
+    assert (row["text"], row["is_blank"], warnings) == ("Hello\nWorld", False, [])
+
+
+@pytest.mark.parametrize("turned", [0, 90, 180])
+def test_text_outside_the_crop_is_not_on_the_page(tmp_path: Path, turned: int) -> None:
+    content = said("Inside", 60, 60) + "\n" + said("Outside", 60, 250)
+    box = f"/CropBox [0 0 400 200] /Rotate {turned}"
+    assert read(document(tmp_path / "a.pdf", content, page=box))[0]["text"] == "Inside"
+
+
+@pytest.mark.parametrize("state", ["ON", "OFF"])
+def test_a_layer_that_is_off_is_not_on_the_page(tmp_path: Path, state: str) -> None:
+    content = said("Always") + f"\n/OC /L1 BDC {said('Layer', y=100)} EMC"
+    path = document(
+        tmp_path / "a.pdf",
+        content,
+        page="/Properties << /L1 5 0 R >>",
+        catalog=f"/OCProperties << /OCGs [5 0 R] /D << /{state} [5 0 R] /Order [5 0 R] >> >>",
+        more="5 0 obj << /Type /OCG /Name (One) >> endobj",
+    )
+    assert read(path)[0]["text"] == ("Always\nLayer" if state == "ON" else "Always")
+
+
+FIELD = (
+    "5 0 obj << /Type /Annot /Subtype /Widget /FT /Tx /T (name) /V (JANE SMITH) "
+    "/Rect [50 50 300 90] /DA (/Helv 12 Tf 0 g) /F {flags} >> endobj"
+)
+NOTE = (
+    "5 0 obj << /Type /Annot /Subtype /FreeText /Contents (Please check) /Rect [50 50 300 90] "
+    "/DA (/Helv 12 Tf 0 g) /F {flags} >> endobj"
+)
+FORM = (
+    "/AcroForm << /Fields [5 0 R] /DA (/Helv 12 Tf 0 g) /DR << /Font << /Helv << /Type /Font "
+    "/Subtype /Type1 /BaseFont /Helvetica >> >> >> >>"
+)
+
+
+@pytest.mark.parametrize(
+    ("more", "text"), [(FIELD, "Name:\nJANE SMITH"), (NOTE, "Name:\nPlease check")]
+)
+@pytest.mark.parametrize("flags", [4, 2, 32], ids=["printed", "hidden", "not viewed"])
+def test_what_was_filled_in_and_noted_is_read(
+    tmp_path: Path, more: str, text: str, flags: int
+) -> None:
+    form = FORM if more is FIELD else ""
+    filled = more.format(flags=flags)
+    path = tmp_path / "a.pdf"
+    document(path, said("Name:"), page="/Annots [5 0 R]", catalog=form, more=filled)
+    assert read(path)[0]["text"] == (text if flags == 4 else "Name:")
+
+
+def test_files_inside_are_said(tmp_path: Path) -> None:
+    files = "/Names << /EmbeddedFiles << /Names [(a) 5 0 R (b) 6 0 R] >> >>"
+    specs = [
+        f"{number} 0 obj << /Type /Filespec /F ({name}) /UF ({name}) /EF << /F 7 0 R >> >> endobj"
+        for number, name in [(5, "sums.xlsx"), (6, "b.csv")]
+    ]
+    specs.append("7 0 obj << /Type /EmbeddedFile /Length 3 >> stream\nabc\nendstream endobj")
+    path = document(tmp_path / "a.pdf", said("Cover"), catalog=files, more="\n".join(specs))
+    _, warnings = read(path)
+    assert warnings == ["not_read: 2 attached files: 'sums.xlsx', 'b.csv'"]
+
+
+def test_a_form_of_another_kind_is_said(tmp_path: Path) -> None:
+    xfa = "/AcroForm << /Fields [] /XFA 5 0 R >>"
+    stream = "5 0 obj << /Length 6 >> stream\n<xdp/>\nendstream endobj"
+    _, warnings = read(document(tmp_path / "a.pdf", said("Please wait"), catalog=xfa, more=stream))
+    assert [one.partition(":")[0] for one in warnings] == ["not_read"]
+
+
+def missing(order: str, encoding: str) -> str:
+    """A font of characters that is not in the document."""
+    return (
+        f"/Font << /F1 << /Type /Font /Subtype /Type0 /BaseFont /Absent-{order} "
+        f"/Encoding /{encoding} /DescendantFonts [<< /Type /Font /Subtype /CIDFontType0 "
+        f"/BaseFont /Absent-{order} /CIDSystemInfo << /Registry (Adobe) /Ordering ({order}) "
+        "/Supplement 2 >> /FontDescriptor << /Type /FontDescriptor /FontName /Absent "
+        "/Flags 4 /FontBBox [0 0 1000 1000] /ItalicAngle 0 /Ascent 800 /Descent -200 /StemV 80 >> "
+        ">>] >> >>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("order", "encoding", "text"),
+    [
+        ("Japan1", "UniJIS-UTF16-H", "請求書"),
+        ("GB1", "UniGB-UTF16-H", "请求书"),
+        ("Korea1", "UniKS-UTF16-H", "청구서"),
+    ],
+)
+def test_text_without_a_font_is_said_and_no_blank_page(
+    tmp_path: Path, order: str, encoding: str, text: str
+) -> None:
+    shown = f"BT /F1 40 Tf 60 150 Td <{text.encode('utf-16-be').hex()}> Tj ET"
+    path = document(tmp_path / "a.pdf", shown, fonts=missing(order, encoding))
+    row, warnings = read(path)
+    assert row["text"] == text
+    assert not row["is_blank"]
+    assert warnings == [f"font_missing: text in Absent-{order} cannot be seen; embed the fonts"]
+
+
+def test_an_empty_page_is_blank(tmp_path: Path) -> None:
+    row, warnings = read(document(tmp_path / "a.pdf", ""))
+    assert (row["text"], row["is_blank"], warnings) == ("", True, [])
