@@ -52,17 +52,22 @@ def open_container(file: BinaryIO) -> InputContainer:
         raise InputError("corrupt", message) from error
 
 
+def moving_pictures(container: InputContainer) -> list[VideoStream]:
+    """Its video streams without cover pictures and thumbnails."""
+    return [
+        stream
+        for stream in container.streams.video
+        if not stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails)
+    ]
+
+
 def choose_stream(container: InputContainer, limits: Limits) -> VideoStream:
     """The main video stream, checked: the default one, else the largest; never a cover picture.
 
     Raises:
         InputError: `no_video_stream`, `codec_refused` or `too_large`.
     """
-    streams = [
-        stream
-        for stream in container.streams.video
-        if not stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails)
-    ]
+    streams = moving_pictures(container)
     if not streams:
         message = "the container has no video stream; give a file with pictures"
         raise InputError("no_video_stream", message)

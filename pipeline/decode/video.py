@@ -15,14 +15,15 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.decode.container import choose_stream, open_container
+from pipeline.decode.container import choose_stream, moving_pictures, open_container
 from pipeline.decode.plan import DecodePlan, Limits
 from pipeline.decode.segments import cut_segments
-from pipeline.decode.sniff import is_cut_short
 from pipeline.decode.source import MICRO, Presented, microseconds
 from pipeline.decode.subtitles import read_cues, text_tracks
+from pipeline.decode.tail import tail_of
+from pipeline.decode.upright import Upright
 from schemas.errors import InputError
-from schemas.shards import MediaInfo, Shard
+from schemas.shards import MediaInfo, MediaWarning, Shard
 
 _SEEKABLE: Final = ("mov", "matroska", "mpegts")
 _STEPS_BACK_S: Final = (0, 2, 20)
@@ -43,7 +44,7 @@ class Video:
             InputError: `truncated`, `corrupt`, `no_video_stream`, `codec_refused`, `too_large`.
         """
         self._file, self._limits = file, limits
-        self._is_cut = is_cut_short(file)
+        self._is_cut, self._odd_tail = tail_of(file)
         self._damaged = self._disordered = self._decoded = self.end = 0
         # Kept, because setting one up costs more than using it.
         self._to_rgb, self._to_small = VideoReformatter(), VideoReformatter()
@@ -67,7 +68,7 @@ class Video:
             codec=self._stream.codec_context.name,
             width=width,
             height=height,
-            rotation=-_turn(self._first) % 360,
+            rotation=Upright.of(self._first).degrees,
             duration_us=int(duration) if duration and duration > 0 else None,
             start_us=microseconds(self._start * self.time_base),
             fps_num=rate.numerator if rate else 0,
@@ -75,15 +76,23 @@ class Video:
             subtitle_tracks=len(text_tracks(self._container)),
         )
 
-    def shards(self, plan: DecodePlan) -> Iterator[Shard | int]:
+    def shards(self, plan: DecodePlan) -> Iterator[Shard | MediaWarning | int]:
         """Decode, sample and cut.
 
         Raises:
             InputError: also `truncated` and `corrupt`, after the parts that could be decoded.
         """
+        yield from self._warnings()
         self._reopen()
         cues = yield from read_cues(self._container, self._start * self.time_base)
         yield from cut_segments(self, plan, self._limits, cues)
+
+    def _warnings(self) -> Iterator[MediaWarning]:
+        """What is odd about the file, or not read of it."""
+        if self._odd_tail:
+            yield self._odd_tail
+        if more := len(moving_pictures(self._container)) - 1:
+            yield MediaWarning("not_read", f"{more} more video tracks; the main one is read")
 
     def frames(self, at: int = 0) -> Iterator[Presented]:
         """All frames in order of presentation, from one at or before tick `at` on.
@@ -251,11 +260,13 @@ class Video:
         """Width and height as displayed: with the pixels' shape, upright."""
         ratio = self._stream.sample_aspect_ratio or Fraction(1)
         width = max(1, round(frame.width * ratio)) if ratio > 0 else frame.width
-        return (width, frame.height) if _turn(frame) % 180 == 0 else (frame.height, width)
+        return (frame.height, width) if Upright.of(frame).swaps else (width, frame.height)
 
     def _rgb(self, frame: VideoFrame) -> Image.Image:
         values = self._to_rgb.reformat(frame, format="rgb24").to_ndarray()
-        return Image.fromarray(np.ascontiguousarray(np.rot90(values, _turn(frame) // 90)))
+        return Image.fromarray(
+            np.ascontiguousarray(Upright.of(frame).turned(values.astype(np.uint8, copy=False)))
+        )
 
     def _thumbnail(self, frame: VideoFrame, width: int, height: int) -> NDArray[np.uint8]:
         small = self._to_small.reformat(
@@ -267,8 +278,3 @@ class Video:
 def _chain(first: VideoPacket, rest: Iterator[VideoPacket]) -> Iterator[VideoPacket]:
     yield first
     yield from rest
-
-
-def _turn(frame: VideoFrame) -> int:
-    """Degrees counter-clockwise to turn the frame for display, a multiple of 90."""
-    return round(frame.rotation / 90) * 90 % 360
