@@ -57,6 +57,7 @@ class Video:
         self.time_base = Fraction(self._stream.time_base or Fraction(1, MICRO))
         self.can_seek = any(name in self._container.format.name for name in _SEEKABLE)
         self._start, self._first = self._first_frame()
+        self._first_coded = self._stream.codec_context.sample_aspect_ratio
 
     def info(self) -> MediaInfo:
         """Facts of the medium."""
@@ -258,7 +259,10 @@ class Video:
 
     def _shown(self, frame: VideoFrame) -> tuple[int, int]:
         """Width and height as displayed: with the pixels' shape, upright."""
-        ratio = self._stream.sample_aspect_ratio or Fraction(1)
+        ratio = self._stream.sample_aspect_ratio or Fraction(1)  # the container's, if it has one
+        coded = self._stream.codec_context.sample_aspect_ratio
+        if coded and coded != self._first_coded:  # it has changed on the way
+            ratio = coded
         width = max(1, round(frame.width * ratio)) if ratio > 0 else frame.width
         return (frame.height, width) if Upright.of(frame).swaps else (width, frame.height)
 

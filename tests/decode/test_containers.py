@@ -1,6 +1,7 @@
 """Videos are shown as a player shows them, and one doubtful sign does not cost a medium."""
 
 import struct
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -145,3 +146,29 @@ def test_the_last_frame_is_shown_for_its_time(tmp_path: Path, seconds: float, pa
     shards = [one for one in decode(path, PLAN) if isinstance(one, Shard)]
     assert [one.rows.num_rows for one in shards] == [1] + [0] * (parts - 1)
     assert shards[-1].end == pytest.approx(seconds * 1_000_000, abs=1000)
+
+
+def test_the_shape_of_pixels_may_change(tmp_path: Path) -> None:
+    """Two recordings of one clock, by the elementary streams: 1:1, then 2:1."""
+    path = tmp_path / "a.ts"
+    with av.open(str(path), "w") as container:
+        out: Any = container.add_stream("mpeg2video", rate=25)
+        out.width, out.height, out.pix_fmt = 64, 48, "yuv420p"
+        for number, ratio in enumerate((Fraction(1), Fraction(2))):
+            encoder: Any = av.CodecContext.create("mpeg2video", "w")
+            encoder.width, encoder.height, encoder.pix_fmt = 64, 48, "yuv420p"
+            encoder.time_base, encoder.framerate = Fraction(1, 25), Fraction(25)
+            encoder.sample_aspect_ratio = ratio * Fraction(3, 4)
+            packets = []
+            for index in range(50):
+                frame = av.VideoFrame(64, 48, "yuv420p")
+                frame.pts = index
+                packets += encoder.encode(frame)
+            for packet in [*packets, *encoder.encode(None)]:
+                packet.stream, packet.time_base = out, Fraction(1, 25)
+                packet.pts, packet.dts = packet.pts + 50 * number, packet.dts + 50 * number
+                container.mux(packet)
+    _, rows, _ = read(path)
+    shapes = [row["width"] / row["height"] for row in rows]
+    assert len(shapes) == 4
+    assert shapes[0] == shapes[1] < shapes[2] == shapes[3]
