@@ -94,7 +94,7 @@ class Shard:
         start: first microsecond (relative to the first frame), or first page number.
         end: end of the range, exclusive.
         rows: a record batch of schema `FRAMES` or `PAGES`.
-        subtitles: text of the subtitle cues that begin in this range, one a line.
+        subtitles: text of the subtitle cues that are shown in this range, one a line.
     """
 
     part: int

@@ -20,17 +20,16 @@ _PROGRESS_FRAMES: Final = 32
 
 @dataclass
 class Cues:
-    """Subtitle cues: start in microseconds from the first frame, and text; in order of time."""
+    """Subtitle cues: start and end, microseconds from the first frame, and text; by their start."""
 
-    starts: list[int] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
+    cues: list[tuple[int, int, str]] = field(default_factory=list)
 
     def between(self, start: int, end: int | None) -> str:
-        """Cues that begin in `[start, end)`, one a line."""
+        """Cues that are shown in `[start, end)`, one a line."""
         chosen = [
             text
-            for at, text in zip(self.starts, self.texts, strict=True)
-            if start <= at and (end is None or at < end)
+            for at, until, text in self.cues
+            if (start <= at or start < until) and (end is None or at < end)
         ]
         return "\n".join(chosen)
 

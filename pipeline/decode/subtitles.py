@@ -3,6 +3,7 @@
 import re
 from collections.abc import Generator
 from fractions import Fraction
+from html import unescape
 from typing import Any, Final
 
 import av
@@ -14,7 +15,13 @@ from pipeline.decode.source import microseconds
 
 _MAX_CUES: Final = 100_000
 _MAX_CHARACTERS: Final = 1 << 22
-_OVERRIDE: Final = re.compile(r"\{[^}]*\}|<[^>]*>")
+_OVERRIDE: Final = re.compile(r"\{\\[^}]*\}")
+_BLOCK: Final = re.compile(r"\{[^}]*\}")
+_DRAWING: Final = re.compile(r"\{[^}]*\\p[1-9][^}]*\}.*?(?=\{[^}]*\\p0|$)", re.S)
+_BREAK: Final = re.compile(r"\\[Nnh]")
+_TAG: Final = re.compile(
+    r"</?(?:b|i|u|s|font|c|v|lang|ruby|rt)(?:[\s.][^<>]*)?>|<(?:\d+:)?\d\d:\d\d\.\d{3}>", re.I
+)
 _PROGRESS_PACKETS: Final = 4096
 
 
@@ -37,7 +44,7 @@ def read_cues(container: InputContainer, start: Fraction) -> Generator[int, None
     Yields:
         0, as a sign of progress.
     """
-    found: list[tuple[int, int, str]] = []
+    found: list[tuple[int, int, int, str]] = []
     tracks = text_tracks(container)
     room = _MAX_CHARACTERS
     try:
@@ -47,23 +54,41 @@ def read_cues(container: InputContainer, start: Fraction) -> Generator[int, None
             if packet.pts is None or len(found) >= _MAX_CUES or room < 0:
                 continue
             at = microseconds(packet.pts * Fraction(packet.time_base) - start)
-            for text in _texts(packet):
-                found.append((max(at, 0), packet.stream_index, text))
+            if text := _text(packet):
+                length = microseconds((packet.duration or 0) * Fraction(packet.time_base))
+                found.append((max(at, 0), packet.stream_index, at + length, text))
                 room -= len(text)
     except av.FFmpegError:
         pass  # a damaged caption track takes no picture away
     found.sort(key=lambda cue: cue[:2])
-    return Cues([at for at, _, _ in found], [text for _, _, text in found])
+    return Cues([(at, end, text) for at, _, end, text in found])
 
 
-def _texts(packet: Any) -> list[str]:  # noqa: ANN401 - PyAV leaves the kind of packet open
-    rects: list[Any] = []
-    for item in packet.decode():
-        rects += list(getattr(item, "rects", [item]))
-    return [text for text in map(_text, rects) if text]
+def _text(packet: Any) -> str:  # noqa: ANN401 - PyAV leaves the kind of packet open
+    """The words of a cue, as its codec marks them up."""
+    data, codec = bytes(packet), packet.stream.codec_context.name
+    if codec == "mov_text":
+        words = _timed_text(data)
+    else:
+        words = data.decode(errors="replace")
+        words = _styled(words) if codec in ("ass", "ssa") else _tagged(words)
+    return " ".join(words.replace("\0", "").split())
 
 
-def _text(rect: Any) -> str:  # noqa: ANN401 - bitmap subtitles have neither attribute
-    raw = getattr(rect, "dialogue", None) or getattr(rect, "text", None) or b""
-    text = raw.decode(errors="replace") if isinstance(raw, bytes) else str(raw)
-    return " ".join(_OVERRIDE.sub("", text.replace("\\N", " ").replace("\0", "")).split())
+def _timed_text(data: bytes) -> str:
+    """The text of a sample of 3GPP Timed Text (TS 26.245, section 5.17), which has no mark-up."""
+    text = data[2 : 2 + int.from_bytes(data[:2], "big")]
+    is_wide = text[:2] in (b"\xfe\xff", b"\xff\xfe")
+    return text.decode("utf-16" if is_wide else "utf-8", errors="replace")
+
+
+def _styled(event: str) -> str:
+    """The text of an event of SubStation Alpha: its ninth field, without drawings."""
+    text = event.split(",", 8)[-1]
+    shown = _BLOCK.sub("", _DRAWING.sub("", text))
+    return _BREAK.sub(" ", shown)
+
+
+def _tagged(cue: str) -> str:
+    """The text of SubRip and WebVTT: what only looks like a tag stays."""
+    return unescape(_TAG.sub("", _OVERRIDE.sub("", cue)).replace("\\h", " "))
