@@ -15,6 +15,7 @@ from ray.exceptions import RayError
 from ray.serve.schema import DeploymentSchema, ServeDeploySchema
 
 from schemas.errors import SetupError
+from services.graph import reaper
 from services.graph.strict import check_keys, refuse_unknown
 from services.machine import HOST
 
@@ -112,6 +113,8 @@ def _start_here(cpus: float, common: dict[str, Any]) -> None:
     # Other users of this machine reach its ports, which ask for this token unless a mode is set.
     os.environ.pop("RAY_AUTH_MODE", None)
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    os.environ[reaper.MARK] = secrets.token_hex(16)
+    reaper.watch(os.environ[reaper.MARK])
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     ray.init(
         address="local",

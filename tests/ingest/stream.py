@@ -11,7 +11,9 @@ from pathlib import Path
 
 from deltalake import DeltaTable
 from kafka import KafkaAdminClient, KafkaProducer
+from kafka.partitioner.default import murmur2
 
+from pipeline.consume import open_input
 from pipeline.land.place import Place
 from schemas.jobs import Job, MediaReference, Task
 from services.machine import HOST
@@ -147,6 +149,16 @@ class Stream:
 def job(name: str, uri: str, tasks: Sequence[Task] = (TASK,), **more: object) -> Job:
     """A job for a file or an object."""
     return Job(id=name, media=MediaReference(uri), tasks=tuple(tasks), sample="0.2fps", **more)  # type: ignore[arg-type]
+
+
+def key_of(path: Path) -> bytes:
+    """Of a medium's jobs: one with another key, or not in its home, is sent on."""
+    return open_input(path).input_id.encode()
+
+
+def home_of(path: Path, partitions: int) -> int:
+    """The partition where a medium's jobs are worked on."""
+    return int(murmur2(key_of(path)) & 0x7FFFFFFF) % partitions
 
 
 def wait_for(condition: Callable[[], object], what: str, within_s: float = 60.0) -> None:

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import numpy as np
 from kafka import KafkaProducer
-from kafka.partitioner.default import murmur2
 from PIL import Image
 
-from pipeline.consume import open_input
 from schemas.jobs import Job, MediaReference, Task
 from services.topic.client import opened
 from tests.conftest import rows
 from tests.ingest.conftest import StubStream
+from tests.ingest.stream import home_of, key_of
 from tests.streams import StreamFactory
 
 PARTITION = 0
@@ -21,13 +20,8 @@ COUNT = 150  # twice what a window holds, and more
 HELD_S = 3.0  # several fetches of an empty partition
 
 
-def key(path: Path) -> bytes:
-    """Of a medium's jobs; one with another key, or of another partition, would be sent on."""
-    return open_input(path).input_id.encode()
-
-
 def is_at_home(path: Path) -> bool:
-    return int(murmur2(key(path)) & 0x7FFFFFFF) % 2 == PARTITION
+    return home_of(path, 2) == PARTITION
 
 
 def picture_at_home(path: Path) -> Path:
@@ -49,7 +43,7 @@ def test_a_window_that_was_full_is_filled_again(streams: StreamFactory) -> None:
     with closing(opened(KafkaProducer, bootstrap_servers=stream.settings.kafka)) as producer:
         for path in paths:
             job = Job(path.name, MediaReference(str(path)), (Task("caption", "?", 8),)).to_json()
-            producer.send(stream.settings.topic, job.encode(), key(path), partition=PARTITION)
+            producer.send(stream.settings.topic, job.encode(), key_of(path), partition=PARTITION)
     stream.start_worker(delay_s=HELD_S)
     stream.wait(90)
     assert [row["uri"] for row in rows(stream.place, "media")] == [str(slow)]

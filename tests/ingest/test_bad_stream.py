@@ -17,7 +17,7 @@ from services.ingest.board import Board
 from services.ingest.poller import Poller
 from services.stack.servers import Broker, S3Server, Servers
 from tests.conftest import ROOT
-from tests.ingest.stream import MEDIA, Stream, job, said, wait_for
+from tests.ingest.stream import MEDIA, Stream, home_of, job, key_of, said, wait_for
 from tests.soak.media import poison
 from tests.soak.members import Member
 
@@ -30,6 +30,13 @@ def picture(stream: Stream, name: str) -> str:
     path = stream.roots / name
     Image.fromarray(_chance.integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(path)
     return str(path)
+
+
+def at_home(stream: Stream, name: str, partition: int) -> str:
+    """A file whose jobs are worked on in one of two partitions."""
+    while home_of(Path(uri := picture(stream, name)), 2) != partition:
+        pass
+    return uri
 
 
 def store_object(stream: Stream, name: str) -> str:
@@ -177,18 +184,16 @@ def test_a_topic_that_was_made_anew_is_never_skipped(
 ) -> None:
     stream = Stream(tmp_path, s3, broker, partitions=2)
     try:
-        uris = [picture(stream, f"{number}.png") for number in range(3)]
+        uris = [at_home(stream, f"{n}.png", home) for n, home in enumerate((0, 0, 1))]
         worker = stream.worker()
-        stream.send(job("0", uris[0]), key="0", partition=0)
-        stream.send(job("1", uris[1]), key="1", partition=0)
-        stream.send(job("2", uris[2]), key="2", partition=1)
+        for number, (uri, home) in enumerate(zip(uris, (0, 0, 1), strict=True)):
+            stream.send(job(str(number), uri), key=key_of(Path(uri)).decode(), partition=home)
         wait_for(lambda: stream.indexed() == sorted(uris), "three pictures")
         assert worker.drain(33) == ""
         stream.remake_topic()
-        others = [picture(stream, f"new {number}.png") for number in range(3)]
-        stream.send(job("3", others[0]), key="3", partition=0)
-        stream.send(job("4", others[1]), key="4", partition=1)
-        stream.send(job("5", others[2]), key="5", partition=1)
+        for number, home in enumerate((0, 1, 1)):
+            uri = at_home(stream, f"new {number}.png", home)
+            stream.send(job(f"new {number}", uri), key=key_of(Path(uri)).decode(), partition=home)
         worker.start()
         wait_for(lambda: said(worker, "partition 0 stopped", "log_behind_table"), "partition 0")
         wait_for(lambda: said(worker, "partition 1 stopped", "log_replaced"), "partition 1")
