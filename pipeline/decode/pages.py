@@ -17,6 +17,7 @@ from PIL import Image
 from pipeline.decode.pdftext import missing_fonts, page_text
 from pipeline.decode.picture import picture_row
 from pipeline.decode.plan import DecodePlan, Limits
+from pipeline.decode.userunit import user_unit
 from pipeline.vlm.preprocess import smart_resize
 from schemas.errors import InputError
 from schemas.shards import PAGES, MediaInfo, MediaWarning, PageFailure, Shard
@@ -49,6 +50,7 @@ class Document:
         try:
             self._pdf = pdfium.PdfDocument(file)
             self._count = len(self._pdf)
+            self._unit = user_unit(file)
         except pdfium.PdfiumError as error:
             raise _refusal(file, error) from error
         if self._count > limits.pages:
@@ -88,8 +90,8 @@ class Document:
         except pdfium.PdfiumError as error:
             raise _failed(number, error) from error
         try:
-            width, height = page.get_size()
-            image = _rendered(page, plan)
+            width, height = (side * self._unit for side in page.get_size())
+            image = _rendered(page, _asked(width, height, plan), plan)
             picture = picture_row(
                 image,
                 min_pixels=plan.min_pixels,
@@ -150,10 +152,14 @@ def _asked(width: float, height: float, plan: DecodePlan) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def _rendered(page: Any, plan: DecodePlan) -> Image.Image:  # noqa: ANN401 - pypdfium2 is untyped
+def _rendered(
+    page: Any,  # noqa: ANN401 - pypdfium2 is untyped
+    asked: tuple[int, int],
+    plan: DecodePlan,
+) -> Image.Image:
     """The page in RGB, at least as large as the model will see it."""
     width, height = page.get_size()
-    wide, high = _asked(width, height, plan)
+    wide, high = asked
     rows, columns = smart_resize(high, wide, min_pixels=plan.min_pixels, max_pixels=plan.max_pixels)
     bitmap = page.render(scale=max(rows / height, columns / width))
     try:

@@ -1,11 +1,14 @@
 """What a person reads on a page is what lands of it, and what is in the file besides is said."""
 
+import zlib
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline.decode import DecodePlan, Sampling, decode
+from pipeline.decode.userunit import user_unit
 from schemas.shards import MediaInfo, MediaWarning, Shard
 
 PLAN = DecodePlan(Sampling("rate", 1.0), 4 * 784, 1024 * 784)
@@ -148,3 +151,29 @@ def test_text_without_a_font_is_said_and_no_blank_page(
 def test_an_empty_page_is_blank(tmp_path: Path) -> None:
     row, warnings = read(document(tmp_path / "a.pdf", ""))
     assert (row["text"], row["is_blank"], warnings) == ("", True, [])
+
+
+@pytest.mark.parametrize("unit", ["72", "2.5", "1"])
+def test_a_page_is_as_large_as_its_unit_says(tmp_path: Path, unit: str) -> None:
+    path = document(tmp_path / "a.pdf", said("Large"), page=f"/UserUnit {unit}")
+    row, _ = read(path)
+    assert (row["width_pt"], row["height_pt"]) == (400 * float(unit), 300 * float(unit))
+
+
+def test_a_small_page_of_large_units_is_readable(tmp_path: Path) -> None:
+    """8.5 x 11 units of an inch are a letter."""
+    path = document(tmp_path / "a.pdf", "BT /F1 1 Tf 1 5 Td (Letter) Tj ET", page="/UserUnit 72")
+    text = path.read_text().replace("[0 0 400 300]", "[0 0 8.5 11]")
+    path.write_text(text)
+    row, _ = read(path)
+    assert (row["width_pt"], row["height_pt"]) == (612, 792)
+    assert row["width"] > 700
+    assert not row["is_blank"]
+
+
+def test_a_unit_inside_an_object_stream_is_found() -> None:
+    packed = zlib.compress(b"3 0 << /Type /Page /UserUnit 72.0 /Parent 2 0 R >>")
+    head = b"7 0 obj << /Type /ObjStm /N 1 /First 4 /Filter /FlateDecode >> stream\n"
+    assert user_unit(BytesIO(b"%PDF-1.7\n" + head + packed + b"\nendstream")) == 72
+    assert user_unit(BytesIO(b"%PDF-1.7\n" + head + b"broken" + b"\nendstream")) == 1
+    assert user_unit(BytesIO(b"/UserUnit 2 /UserUnit 3")) == 1, "pages differ"
