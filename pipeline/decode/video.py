@@ -123,10 +123,11 @@ class Video:
         for count, packet in enumerate(self._packets()):
             if count % _PROGRESS_PACKETS == 0:
                 yield
-            if packet.pts is None and packet.size:
+            time = self._time_of(packet)
+            if time is None and packet.size:
                 return (yield from self._decoded_ticks())
-            if packet.pts is not None and not packet.is_discard and packet.pts >= self._start:
-                times.append(packet.pts - self._start)
+            if time is not None and not packet.is_discard and time >= self._start:
+                times.append(time - self._start)
         return sorted(set(times))
 
     def _decoded_ticks(self) -> Generator[None, None, list[int]]:
@@ -228,11 +229,8 @@ class Video:
             self._damaged += 1
 
     def _timed(self, packets: Iterable[VideoPacket]) -> Iterator[tuple[int, VideoFrame]]:
-        """Frames in the order in which they are shown, with the container's times.
-
-        AVI has times of decoding only. Sorted, they are those of presentation.
-        """
-        decoding = "avi" in self._container.format.name
+        """Frames in the order in which they are shown, with the container's times."""
+        decoding = self._is_avi
         times: list[int] = []
         last = 0
         for packet in packets:
@@ -244,6 +242,14 @@ class Video:
                     found = heappop(times)
                 last = found if found is not None else last + max(1, int(frame.duration or 1))
                 yield last, frame
+
+    @property
+    def _is_avi(self) -> bool:
+        return "avi" in self._container.format.name
+
+    def _time_of(self, packet: VideoPacket) -> int | None:
+        """When some frame is shown: AVI has times of decoding alone; sorted, they are those."""
+        return packet.dts if self._is_avi else packet.pts
 
     def _decode(self, packet: VideoPacket) -> list[VideoFrame]:
         try:

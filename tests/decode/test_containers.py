@@ -172,3 +172,36 @@ def test_the_shape_of_pixels_may_change(tmp_path: Path) -> None:
     shapes = [row["width"] / row["height"] for row in rows]
     assert len(shapes) == 4
     assert shapes[0] == shapes[1] < shapes[2] == shapes[3]
+
+
+def levels(path: Path, codec: str, options: dict[str, str]) -> Path:
+    """Fifty frames of five a second, each of a grey of its own."""
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream(codec, rate=5)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.options = options
+        for number in range(50):
+            picture = np.full((48, 64, 3), 4 * number + 20, np.uint8)
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p")
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.avi", "a.mkv", "a.mp4", "a.ts"])
+@pytest.mark.parametrize("bframes", ["0", "2"])
+def test_a_frame_has_one_time_however_it_is_asked_for(
+    tmp_path: Path, name: str, bframes: str
+) -> None:
+    """AVI has no times of presentation, and frames that lean on later ones."""
+    path = levels(tmp_path / name, "libx264", {"bf": bframes, "crf": "1"})
+    for sampling, numbers in [
+        (Sampling("count", 7), [0, 8, 16, 24, 33, 41, 49]),
+        (Sampling("rate", 1.0), list(range(0, 50, 5))),
+    ]:
+        items = decode(path, DecodePlan(sampling, 4 * 784, 64 * 784))
+        rows = [row for one in items if isinstance(one, Shard) for row in one.rows.to_pylist()]
+        assert [round(row["t_us"] / 200_000) for row in rows] == numbers
+        greys = [pixels(row["image"]).mean() for row in rows]
+        assert greys == pytest.approx([4 * number + 20 for number in numbers], abs=3)
