@@ -108,7 +108,8 @@ class Picture:
     def _orientation(self) -> int:
         if self._image.format == "TIFF":
             return tiff_orientation(self._image)
-        return int(self._image.getexif().get(ExifTags.Base.Orientation, 1))
+        with image_errors(self._limits):
+            return int(self._image.getexif().get(ExifTags.Base.Orientation, 1))
 
     def _shown(self, orientation: int) -> tuple[int, int]:
         """Width and height in square pixels, as Pillow holds them; those of a fax are oblong."""
