@@ -59,7 +59,8 @@ class Words:
 
     def snippet(self, text: str) -> Snippet | None:
         """The first hit of the first word, if all words stand in a text."""
-        if not all(pattern.search(_fold(text)) for pattern in self._patterns):
+        folded = _fold(text)
+        if not all(pattern.search(folded) for pattern in self._patterns):
             return None
         plain, places = _placed(text)
         hits = [hit.span() for pattern in self._patterns if (hit := pattern.search(plain))]

@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
@@ -148,14 +149,16 @@ def find(
     from pipeline.query.find import find as search
     from services.cli.render import hit_line
 
-    hits = list(search(place_of(lake), words))
+    hits = search(place_of(lake), words)
+    first = list(islice(hits, limit))
     if as_json:
-        say([asdict(hit) for hit in hits[:limit]], "", True)
+        say([asdict(hit) for hit in first], "", True)
         return
-    for hit in hits[:limit]:
+    for hit in first:
         out.print(hit_line(hit), soft_wrap=True)
-    more = f", the first {limit} above; --limit prints more" if len(hits) > limit else ""
-    out.print(f"{len(hits)} hits{more}")
+    others = sum(1 for _ in hits)
+    more = f", the first {limit} above; --limit prints more" if others else ""
+    out.print(f"{len(first) + others} hits{more}")
 
 
 @app.command()
