@@ -36,8 +36,7 @@ class Colours:
         if self._scale:
             return Image.fromarray(self._scale(np.asarray(part))).convert("RGB")
         if self._background:
-            below = Image.new("RGBA", part.size, self._background)
-            return Image.alpha_composite(below, part.convert("RGBA")).convert("RGB")
+            return _on(self._background, part)
         if part.mode in ("CMYK", "LAB") and self._transform:
             return _applied(self._transform, part)
         return part.convert("RGB")
@@ -57,10 +56,12 @@ class Colours:
 
 def on_white(image: Image.Image) -> Image.Image:
     """A frame as RGB, transparency on white."""
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
-    return image.convert("RGB")
+    return _on("white", image) if image.has_transparency_data else image.convert("RGB")
+
+
+def _on(background: str, image: Image.Image) -> Image.Image:
+    below = Image.new("RGBA", image.size, background)
+    return Image.alpha_composite(below, image.convert("RGBA")).convert("RGB")
 
 
 def _is_deep(image: Image.Image) -> bool:

@@ -19,6 +19,7 @@ from schemas.shards import MediaInfo, PageFailure, Shard
 
 _FORMATS: Final = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP")  # a phone's MPO is read as JPEG
 _MOST_OBLONG: Final = 4  # sides of a pixel
+_TURNED: Final = range(5, 9)  # orientations that change width and height
 _DEGREES: Final = {3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}
 
 
@@ -63,8 +64,6 @@ class Picture:
         """Facts of the medium."""
         orientation = self._orientation()
         width, height = self._shown(orientation)
-        if _is_turned(orientation) and self._image.format != "TIFF":
-            width, height = height, width
         name = str(self._image.format).lower()
         rotation = _DEGREES.get(orientation, 0)
         mode = self._image.mode
@@ -93,7 +92,6 @@ class Picture:
             made = rgb_within(image, plan.max_pixels, Colours(image, inverted=inverted))
             if image.format != "TIFF":  # Pillow turns those by itself
                 made = upright(made, orientation)
-                shown = shown[::-1] if _is_turned(orientation) else shown
         row = picture_row(
             made,
             min_pixels=plan.min_pixels,
@@ -112,11 +110,13 @@ class Picture:
             return int(self._image.getexif().get(ExifTags.Base.Orientation, 1))
 
     def _shown(self, orientation: int) -> tuple[int, int]:
-        """Width and height in square pixels, as Pillow holds them; those of a fax are oblong."""
+        """Width and height as displayed: upright, in square pixels; those of a fax are oblong."""
         across, down = _density(self._image)
-        if self._image.format == "TIFF" and _is_turned(orientation):
-            across, down = down, across
         width, height = self._image.size
+        if orientation in _TURNED:
+            across, down = down, across
+            if self._image.format != "TIFF":  # whose size is that of the turned picture already
+                width, height = height, width
         if across > down:
             return width, round(height * across / down)
         return round(width * down / across), height
@@ -129,10 +129,6 @@ def _density(image: Image.Image) -> tuple[float, float]:
         if across > 0 and down > 0 and 1 / _MOST_OBLONG <= across / down <= _MOST_OBLONG:
             return across, down
     return 1.0, 1.0
-
-
-def _is_turned(orientation: int) -> bool:
-    return orientation >= 5
 
 
 def _shrink_while_reading(image: Image.Image, pixels: int) -> None:
