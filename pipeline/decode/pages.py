@@ -45,12 +45,12 @@ class Document:
         Raises:
             InputError: `password_required`, `truncated`, `corrupt` or `too_large`.
         """
-        self._limits, self._skip = limits, skip
+        self._file, self._limits, self._skip = file, limits, skip
+        self._unit = 1.0
         self._missing: set[str] = set()
         try:
             self._pdf = pdfium.PdfDocument(file)
             self._count = len(self._pdf)
-            self._unit = user_unit(file)
         except pdfium.PdfiumError as error:
             raise _refusal(file, error) from error
         if self._count > limits.pages:
@@ -69,6 +69,7 @@ class Document:
         Yields:
             The number of each page before it is rendered; failed pages; a shard a part; warnings.
         """
+        self._unit = user_unit(self._file)
         yield from self._not_read()
         yield from cut_pages(self._count, plan, self._limits, self._skip, self._row)
         if self._missing:
@@ -91,17 +92,18 @@ class Document:
             raise _failed(number, error) from error
         try:
             width, height = (side * self._unit for side in page.get_size())
-            image = _rendered(page, _asked(width, height, plan), plan)
+            shown = _asked(width, height, plan)
+            image = _rendered(page, shown, plan)
             picture = picture_row(
                 image,
                 min_pixels=plan.min_pixels,
                 max_pixels=plan.max_pixels,
                 lossless=True,
-                shown=_asked(width, height, plan),
+                shown=shown,
             )
-            if fonts := missing_fonts(page, np.asarray(image)):
-                self._missing |= fonts
             rotation, text = page.get_rotation(), page_text(page)
+            if not text.isascii():
+                self._missing |= missing_fonts(page, np.asarray(image))
             picture["is_blank"] = picture["is_blank"] and not text.strip()
             size = {"width_pt": width, "height_pt": height, "rotation": rotation}
             return {"page_no": number, **size, "text": text, **picture}

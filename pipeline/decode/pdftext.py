@@ -25,7 +25,7 @@ _FILLED: Final = (
 
 
 def page_text(page: Any) -> str:  # noqa: ANN401 - pypdfium2 is untyped
-    """The text of a page that has been rendered; it is changed, and of no further use.
+    """The text of a page that has been rendered; what is hidden is taken off it.
 
     Args:
         page: a `pypdfium2.PdfPage`.
@@ -53,24 +53,34 @@ def missing_fonts(page: Any, seen: NDArray[np.uint8]) -> set[str]:  # noqa: ANN4
         page: a `pypdfium2.PdfPage`.
         seen: its picture, `uint8 (height, width, 3)`.
     """
-    found = set()
+    texts = page.get_objects([raw.FPDF_PAGEOBJ_TEXT], max_depth=3)
+    absent = [(one, font) for one in texts if (font := _absent_font(one)) is not None]
+    if not absent:
+        return set()
     textpage = page.get_textpage()
     try:
-        for one in page.get_objects([raw.FPDF_PAGEOBJ_TEXT], max_depth=3):
-            font = raw.FPDFTextObj_GetFont(one.raw)
-            if raw.FPDFFont_GetIsEmbedded(font) == 0 and _is_unseen(page, textpage, one, seen):
-                found.add(_string(raw.FPDFFont_GetBaseFontName, font).decode(errors="replace"))
+        return {_name(font) for one, font in absent if _is_unseen(page, textpage, one, seen)}
     finally:
         textpage.close()
-    return found
+
+
+def _absent_font(one: Any) -> Any:  # noqa: ANN401
+    """The font of a text, unless the document holds it."""
+    font = raw.FPDFTextObj_GetFont(one.raw)
+    return font if raw.FPDFFont_GetIsEmbedded(font) == 0 else None
+
+
+def _name(font: Any) -> str:  # noqa: ANN401
+    size = raw.FPDFFont_GetBaseFontName(font, None, 0)
+    buffer = create_string_buffer(size)
+    raw.FPDFFont_GetBaseFontName(font, buffer, size)
+    return buffer.value.decode(errors="replace")
 
 
 def _is_unseen(page: Any, textpage: Any, one: Any, seen: NDArray[np.uint8]) -> bool:  # noqa: ANN401
     """Whether text beyond ASCII has one tone in all of its place."""
-    size = raw.FPDFTextObj_GetText(one.raw, textpage.raw, None, 0)
-    buffer = create_string_buffer(size)
-    raw.FPDFTextObj_GetText(one.raw, textpage.raw, _wide(buffer), size)
-    if _utf16(buffer).strip().isascii() or page.get_rotation():
+    text = _wide_string(raw.FPDFTextObj_GetText, one.raw, textpage.raw)
+    if text.strip().isascii() or page.get_rotation():
         return False
     left, bottom, right, top = one.get_bounds()
     x0, y0, x1, y1 = page.get_cropbox()
@@ -151,13 +161,6 @@ def _wide_string(get: Any, *of: Any) -> str:  # noqa: ANN401
     buffer = create_string_buffer(size)
     get(*of, _wide(buffer), size)
     return _utf16(buffer)
-
-
-def _string(get: Any, *of: Any) -> bytes:  # noqa: ANN401
-    size = get(*of, None, 0)
-    buffer = create_string_buffer(size)
-    get(*of, buffer, size)
-    return buffer.raw.rstrip(b"\0")
 
 
 def _wide(buffer: Any) -> Any:  # noqa: ANN401
