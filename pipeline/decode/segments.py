@@ -144,6 +144,6 @@ class _Window:
                 min_pixels=self._plan.min_pixels,
                 max_pixels=self._plan.max_pixels,
                 lossless=False,
-                shown=frame.shown,
+                shown=frame.shown and frame.shown(),
             ),
         }

@@ -22,7 +22,7 @@ class Presented:
         is_key: whether it is a key frame.
         image: converts the frame to RGB, upright.
         thumbnail: `uint8 (height, width, 3)` of the given width and height, any orientation.
-        shown: width and height as displayed, upright; None for square pixels.
+        shown: gives width and height as displayed, upright; None for square pixels.
     """
 
     tick: int
@@ -30,7 +30,7 @@ class Presented:
     is_key: bool
     image: Callable[[], Image.Image]
     thumbnail: Callable[[int, int], NDArray[np.uint8]]
-    shown: tuple[int, int] | None = None
+    shown: Callable[[], tuple[int, int]] | None = None
 
 
 @dataclass(frozen=True)

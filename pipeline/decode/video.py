@@ -55,14 +55,15 @@ class Video:
                 raise self._truncated() from error
             raise
         self.time_base = Fraction(self._stream.time_base or Fraction(1, MICRO))
-        self.can_seek = any(name in self._container.format.name for name in _SEEKABLE)
+        format_ = self._container.format.name
+        self.can_seek, self._is_avi = any(one in format_ for one in _SEEKABLE), "avi" in format_
         self._start, self._first = self._first_frame()
-        self._first_coded = self._stream.codec_context.sample_aspect_ratio
+        self._first_coded = self._coded_ratio()
 
     def info(self) -> MediaInfo:
         """Facts of the medium."""
         rate, duration = self._stream.average_rate, self._container.duration
-        width, height = self._shown(self._first)
+        width, height = self._shown(self._first, self._first_coded)
         return MediaInfo(
             kind="video",
             container=self._container.format.name,
@@ -200,7 +201,7 @@ class Video:
                 bool(frame.key_frame),
                 partial(self._rgb, frame),
                 partial(self._thumbnail, frame),
-                self._shown(frame),
+                partial(self._shown, frame, self._coded_ratio()),
             )
         self._judge()
 
@@ -230,22 +231,18 @@ class Video:
 
     def _timed(self, packets: Iterable[VideoPacket]) -> Iterator[tuple[int, VideoFrame]]:
         """Frames in the order in which they are shown, with the container's times."""
-        decoding = self._is_avi
         times: list[int] = []
         last = 0
         for packet in packets:
-            if decoding and packet.size and packet.dts is not None:
-                heappush(times, packet.dts)
+            time = self._time_of(packet)
+            if self._is_avi and packet.size and time is not None:
+                heappush(times, time)
             for frame in self._decode(packet):
                 found = frame.pts if frame.pts is not None else frame.dts
-                if decoding and times:
+                if times:
                     found = heappop(times)
                 last = found if found is not None else last + max(1, int(frame.duration or 1))
                 yield last, frame
-
-    @property
-    def _is_avi(self) -> bool:
-        return "avi" in self._container.format.name
 
     def _time_of(self, packet: VideoPacket) -> int | None:
         """When some frame is shown: AVI has times of decoding alone; sorted, they are those."""
@@ -263,10 +260,13 @@ class Video:
             self._damaged += self._decoded > 0
             return []
 
-    def _shown(self, frame: VideoFrame) -> tuple[int, int]:
+    def _coded_ratio(self) -> Fraction | None:
+        """The shape of pixels that the decoder has come to."""
+        return self._stream.codec_context.sample_aspect_ratio
+
+    def _shown(self, frame: VideoFrame, coded: Fraction | None) -> tuple[int, int]:
         """Width and height as displayed: with the pixels' shape, upright."""
         ratio = self._stream.sample_aspect_ratio or Fraction(1)  # the container's, if it has one
-        coded = self._stream.codec_context.sample_aspect_ratio
         if coded and coded != self._first_coded:  # it has changed on the way
             ratio = coded
         width = max(1, round(frame.width * ratio)) if ratio > 0 else frame.width
