@@ -77,8 +77,6 @@ CODES: Final[Mapping[str, str]] = {
 }
 
 WARNINGS: Final[Mapping[str, str]] = {
-    "clock_jumped": "the clock jumped: its times go on from the end of what came before",
-    "frames_dropped": "frames without a time of their own were left out",
     "damaged": "parts of the content are damaged and were left out",
     "trailing_bytes": "bytes follow the content that are none of it",
     "not_read": "the medium holds more than was read",

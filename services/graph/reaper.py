@@ -20,11 +20,16 @@ _GRACE_S: Final = 5.0  # in which they end by themselves
 _ROUNDS: Final = 3
 
 
-def watch(mark: str) -> "subprocess.Popen[bytes]":
+_running: Final[list["subprocess.Popen[bytes]"]] = []  # their pipes are open as long as we run
+
+
+def watch(mark: str) -> None:
     """Start a process that outlives this one, and then ends all that has the mark. Linux."""
     command = [sys.executable, "-P", "-m", __spec__.name, mark]
     bare = {name: value for name, value in os.environ.items() if name != MARK}
-    return subprocess.Popen(command, stdin=subprocess.PIPE, env=bare, start_new_session=True)
+    _running.append(
+        subprocess.Popen(command, stdin=subprocess.PIPE, env=bare, start_new_session=True)
+    )
 
 
 def _left(mark: str) -> Iterator[int]:
