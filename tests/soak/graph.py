@@ -1,11 +1,10 @@
 """`python -m tests.soak.graph --port N`: a graph with a stub for the model.
 
-The lander in it is the product's; `--control uri` breaks it.
+The lander in it is the product's; `--control` makes it slow, and `uri` breaks it.
 """
 
 import argparse
 import logging
-import random
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -17,8 +16,9 @@ from starlette.routing import Route
 
 from pipeline.land import commit
 from pipeline.land.commit import GroupCommitter, Tables
-from pipeline.land.group import Intent
+from pipeline.land.group import Intent, positions_of
 from pipeline.land.place import Objects
+from pipeline.land.protocol import LEDGER
 from pipeline.land.tables import open_table
 from schemas.errors import InputError
 from schemas.shards import Shard
@@ -33,20 +33,37 @@ from services.model.wire import answers_to_json, model_to_json, question_from_js
 from services.settings import Settings
 from tests.soak.stub import MODEL, Stub
 
-
-class ByAddress(GroupCommitter):
-    """Negative control: the same check, but each write opens the table again by its address."""
-
-    def __init__(self, place: commit.Place, delay_s: float = 0.1) -> None:
-        super().__init__(place, delay_s)
-        self._tables = {name: _ByAddress(place, name) for name in TABLES}
+CHECKED = "is about to decide"
+"""In the log: the application ids whose batches come next."""
 
 
-class _ByAddress(commit._Table):
+class Slow(GroupCommitter):
+    """The product's, but it says when a check is made and takes its time before the write."""
+
+    def __init__(self, place: commit.Place, *, by_address: bool) -> None:
+        """Negative control, by address: each write opens its table again, behind the check."""
+        super().__init__(place)
+        kind = _ByAddress if by_address else _Slow
+        self._tables = {name: kind(place, name) for name in TABLES}
+
+
+class _Slow(commit._Table):
     def _write(self, intents: Sequence[Intent]) -> bool:
-        time.sleep(random.uniform(0, 0.5))  # whoever checks may be paused before he writes
-        self._handle = open_table(self.place, self.name)
+        if (
+            self.name == LEDGER
+        ):  # what follows on a decision has the same names from whoever does it
+            logging.info("%s %s", CHECKED, " ".join(sorted(positions_of(intents))))
+            time.sleep(1)
+        return self._append(intents)
+
+    def _append(self, intents: Sequence[Intent]) -> bool:
         return super()._write(intents)
+
+
+class _ByAddress(_Slow):
+    def _append(self, intents: Sequence[Intent]) -> bool:
+        self._handle = open_table(self.place, self.name)
+        return super()._append(intents)
 
 
 def graph_app(objects: Objects, tables: Tables, stub: Stub, secret: str) -> Starlette:
@@ -77,16 +94,22 @@ def _answer(objects: Objects, stub: Stub, body: bytes) -> bytes:
     return answers_to_json(shard_answers(Shard.from_ipc(data), question.tasks, stub.read))
 
 
+def _tables(place: commit.Place, control: str | None) -> Tables:
+    if control is None:
+        return GroupCommitter(place)
+    return Slow(place, by_address=control == "uri")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--service", type=float, default=0.02, help="seconds for a shard's answers")
-    parser.add_argument("--control", choices=["uri"])
+    parser.add_argument("--control", choices=["handle", "uri"])
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = Settings.from_environment()
     place = patiently(lambda: open_lake(settings))
-    tables = (ByAddress if args.control else GroupCommitter)(place)
+    tables = _tables(place, args.control)
     app = graph_app(place.objects, tables, Stub(args.service), settings.secret)
     uvicorn.run(app, port=args.port, log_level="warning")
 

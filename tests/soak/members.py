@@ -84,6 +84,13 @@ class Member:
         code, self._process = self._process.returncode, None
         return self._said(f"ended by itself with status {code}")
 
+    def said(self, words: str) -> list[str]:
+        """What follows on these words in the log, in the order in which it was said."""
+        lines = self.log.read_text(errors="replace").splitlines(keepends=True)
+        return [
+            one.partition(words)[2].strip() for one in lines if words in one and one[-1] == "\n"
+        ]
+
     def _said(self, what: str) -> str:
         lines = self.log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
         return "\n    ".join([f"{self.name}: {what}", *lines])

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from pipeline.land.commit import GroupCommitter
 from pipeline.land.protocol import LEDGER
@@ -24,6 +25,7 @@ from services.storage.places import open_place
 from services.topic.broker import Sender, make_topic
 from services.topic.log import open_log
 from tests.soak.check import check
+from tests.soak.graph import CHECKED
 from tests.soak.members import Member
 from tests.soak.network import Network
 from tests.soak.work import Media, expected, submissions
@@ -47,8 +49,9 @@ class Plan:
         fault_s: seconds between faults of the network.
         service_s: seconds for the answers about a shard.
         settle_s: time for all to land once nothing fails any more.
-        pauses: of a worker with its graph, in turn and nothing else, instead of kills.
-        control: "uri" has the landers write by address; then rows have to be doubled.
+        control: nothing but pauses, instead of kills: each time a lander is stopped between its
+            check and its write until another one has decided the same. "handle" is the product's
+            way; "uri" has them write by address, and rows have to be doubled.
     """
 
     kills: int
@@ -61,8 +64,7 @@ class Plan:
     fault_s: float = 1.0
     service_s: float = 0.02
     settle_s: float = 240.0
-    pauses: bool = False
-    control: str = ""
+    control: Literal["", "handle", "uri"] = ""
 
 
 PAUSES = Plan(
@@ -74,7 +76,7 @@ PAUSES = Plan(
     service_s=0.3,
     settle_s=90,
     fault_s=5,
-    pauses=True,
+    control="handle",
 )
 """Each time another worker goes on from where a paused one is about to."""
 
@@ -184,8 +186,8 @@ class Soak:
         submitter = threading.Thread(target=self._submit)
         submitter.start()
         with self._network.faulty(self._plan.fault_s):
-            if self._plan.pauses:
-                self._pause_hosts()
+            if self._plan.control:
+                self._pause_landers()
             else:
                 self._kill_all()
             submitter.join()
@@ -216,15 +218,46 @@ class Soak:
             self._revive()
         self._drain(self._workers[0])
 
-    def _pause_hosts(self) -> None:
-        """Each time another worker goes on from where a paused one is about to."""
+    def _pause_landers(self) -> None:
+        """Each time another one goes on from where the paused one is about to.
+
+        Not at the first decision about a partition: it is a small one, like that of the other one,
+        and the same rows at the same positions have the same names.
+        """
         end = time.monotonic() + self._plan.minutes * 60
-        for number in range(1000):
-            if time.monotonic() > end:
-                return
-            self._stop_host(number % self._plan.workers)
-            time.sleep(self._plan.session_s + 12)
+        heard = [0] * len(self._graphs)
+        while time.monotonic() < end:
+            for number, writes in enumerate(self._writes()):
+                before, last = writes[heard[number] : -1], writes[-1:]
+                if last and last[0] in before:
+                    self._pause_lander(number, last[0])
+                    heard = [len(one) for one in self._writes()]
+                    break
+            time.sleep(0.05)
             self._revive()
+
+    def _writes(self) -> list[list[set[str]]]:
+        """Of each graph: the application ids of each decision that it was about to write."""
+        return [[set(line.split()) for line in graph.said(CHECKED)] for graph in self._graphs]
+
+    def _pause_lander(self, number: int, write: set[str]) -> None:
+        """Stop a graph and its workers until another one has decided the same."""
+        host = [self._graphs[number], *self._workers[number :: self._plan.graphs]]
+        self._say(f"stop {host[0].name} before {' '.join(sorted(write))}")
+        before = self._writes()
+        for member in host:
+            member.send(signal.SIGSTOP)
+        self.report.stops["host"] += 1
+        end = time.monotonic() + self._plan.session_s + 30
+        while time.monotonic() < end and not any(
+            write & other
+            for old, new in zip(before, self._writes(), strict=True)
+            for other in new[len(old) :]
+        ):
+            time.sleep(0.1)
+        time.sleep(3)  # the other one's own pause before its write, and the write
+        for member in host:
+            member.send(signal.SIGCONT)
 
     def _one_event(self, *, kill: bool) -> None:
         draw = self._chance.random()
