@@ -18,7 +18,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=15.0)
     parser.add_argument("--pictures", type=int, default=0, help="0: six a minute")
     parser.add_argument("--workers", type=int, default=3)
-    parser.add_argument("--control", choices=["uri"], default="", help="landings that must fail")
+    parser.add_argument("--control", choices=["naive"], default="", help="landings that must fail")
     parser.add_argument("--pauses", action="store_true", help="the control's schedule, sound")
     parser.add_argument("--keep", type=Path, help="folder for logs and data, else a temporary one")
     parser.add_argument("--json", action="store_true")

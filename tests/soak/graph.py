@@ -1,13 +1,15 @@
 """`python -m tests.soak.graph --port N`: a graph with a stub for the model.
 
-The lander in it is the product's; `--control` makes it slow, and `uri` breaks it.
+The lander in it is the product's; `--control` makes it slow, and `naive` breaks it.
 """
 
 import argparse
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
+from uuid import uuid4
 
 import uvicorn
 from starlette.applications import Starlette
@@ -16,9 +18,9 @@ from starlette.routing import Route
 
 from pipeline.land import commit
 from pipeline.land.commit import GroupCommitter, Tables
-from pipeline.land.group import Intent, positions_of
+from pipeline.land.group import Intent
+from pipeline.land.parquet import DataFile
 from pipeline.land.place import Objects
-from pipeline.land.protocol import LEDGER
 from pipeline.land.tables import open_table
 from schemas.errors import InputError
 from schemas.shards import Shard
@@ -33,26 +35,25 @@ from services.model.wire import answers_to_json, model_to_json, question_from_js
 from services.settings import Settings
 from tests.soak.stub import MODEL, Stub
 
-CHECKED = "is about to decide"
-"""In the log: the application ids whose batches come next."""
+WRITES = "is about to write"
+"""In the log: the table and the application ids whose rows come next."""
 
 
 class Slow(GroupCommitter):
-    """The product's, but it says when a check is made and takes its time before the write."""
+    """The product's, but it says what it is about to write, and takes its time."""
 
-    def __init__(self, place: commit.Place, *, by_address: bool) -> None:
-        """Negative control, by address: each write opens its table again, behind the check."""
+    def __init__(self, place: commit.Place, *, naive: bool) -> None:
+        """Negative control, naive: writes as who calls `write_deltalake`."""
         super().__init__(place)
-        kind = _ByAddress if by_address else _Slow
+        kind = _Naive if naive else _Slow
         self._tables = {name: kind(place, name) for name in TABLES}
 
 
 class _Slow(commit._Table):
     def _write(self, intents: Sequence[Intent]) -> bool:
-        if (
-            self.name == LEDGER
-        ):  # what follows on a decision has the same names from whoever does it
-            logging.info("%s %s", CHECKED, " ".join(sorted(positions_of(intents))))
+        apps = {app for one in intents if one.rows is not None for app in one.positions}
+        if apps:
+            logging.info("%s %s %s", WRITES, self.name, " ".join(sorted(apps)))
             time.sleep(1)
         return self._append(intents)
 
@@ -60,10 +61,24 @@ class _Slow(commit._Table):
         return super()._write(intents)
 
 
-class _ByAddress(_Slow):
+class _Naive(_Slow):
+    """Opens the table again, behind the check, and gives each file a name of its own.
+
+    Either defence alone saves most rows: a table holds a file of one name only once.
+    """
+
     def _append(self, intents: Sequence[Intent]) -> bool:
         self._handle = open_table(self.place, self.name)
-        return super()._append(intents)
+        return super()._append([replace(one, rows=self._renamed(one.rows)) for one in intents])
+
+    def _renamed(self, file: DataFile | None) -> DataFile | None:
+        if file is None:
+            return None
+        data = self.place.objects.get(f"{self.name}/{file.path}")
+        assert data is not None
+        renamed = replace(file, path=f"part-{uuid4().hex}.parquet")
+        self.place.objects.put(f"{self.name}/{renamed.path}", data)
+        return renamed
 
 
 def graph_app(objects: Objects, tables: Tables, stub: Stub, secret: str) -> Starlette:
@@ -97,14 +112,14 @@ def _answer(objects: Objects, stub: Stub, body: bytes) -> bytes:
 def _tables(place: commit.Place, control: str | None) -> Tables:
     if control is None:
         return GroupCommitter(place)
-    return Slow(place, by_address=control == "uri")
+    return Slow(place, naive=control == "naive")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--service", type=float, default=0.02, help="seconds for a shard's answers")
-    parser.add_argument("--control", choices=["handle", "uri"])
+    parser.add_argument("--control", choices=["sound", "naive"])
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = Settings.from_environment()

@@ -25,7 +25,7 @@ from services.storage.places import open_place
 from services.topic.broker import Sender, make_topic
 from services.topic.log import open_log
 from tests.soak.check import check
-from tests.soak.graph import CHECKED
+from tests.soak.graph import WRITES
 from tests.soak.members import Member
 from tests.soak.network import Network
 from tests.soak.work import Media, expected, submissions
@@ -50,8 +50,8 @@ class Plan:
         service_s: seconds for the answers about a shard.
         settle_s: time for all to land once nothing fails any more.
         control: nothing but pauses, instead of kills: each time a lander is stopped between its
-            check and its write until another one has decided the same. "handle" is the product's
-            way; "uri" has them write by address, and rows have to be doubled.
+            check and its write until another one has written the same. "sound" is the product's
+            way; "naive" has them write as `write_deltalake` does, and rows have to be doubled.
     """
 
     kills: int
@@ -64,7 +64,7 @@ class Plan:
     fault_s: float = 1.0
     service_s: float = 0.02
     settle_s: float = 240.0
-    control: Literal["", "handle", "uri"] = ""
+    control: Literal["", "sound", "naive"] = ""
 
 
 PAUSES = Plan(
@@ -76,12 +76,12 @@ PAUSES = Plan(
     service_s=0.3,
     settle_s=90,
     fault_s=5,
-    control="handle",
+    control="sound",
 )
 """Each time another worker goes on from where a paused one is about to."""
 
-CONTROL = replace(PAUSES, settle_s=5, control="uri")
-"""Landings by address, which have to fail."""
+CONTROL = replace(PAUSES, settle_s=5, control="naive")
+"""Naive landings, which have to fail."""
 
 
 @dataclass
@@ -219,29 +219,24 @@ class Soak:
         self._drain(self._workers[0])
 
     def _pause_landers(self) -> None:
-        """Each time another one goes on from where the paused one is about to.
-
-        Not at the first decision about a partition: it is a small one, like that of the other one,
-        and the same rows at the same positions have the same names.
-        """
+        """Each time another one goes on from where the paused one is about to."""
         end = time.monotonic() + self._plan.minutes * 60
         heard = [0] * len(self._graphs)
         while time.monotonic() < end:
             for number, writes in enumerate(self._writes()):
-                before, last = writes[heard[number] : -1], writes[-1:]
-                if last and last[0] in before:
-                    self._pause_lander(number, last[0])
+                if len(writes) > heard[number]:
+                    self._pause_lander(number, writes[-1])
                     heard = [len(one) for one in self._writes()]
                     break
             time.sleep(0.05)
             self._revive()
 
     def _writes(self) -> list[list[set[str]]]:
-        """Of each graph: the application ids of each decision that it was about to write."""
-        return [[set(line.split()) for line in graph.said(CHECKED)] for graph in self._graphs]
+        """Of each graph: table and application ids of each write that it was about to do."""
+        return [[set(line.split()) for line in graph.said(WRITES)] for graph in self._graphs]
 
     def _pause_lander(self, number: int, write: set[str]) -> None:
-        """Stop a graph and its workers until another one has decided the same."""
+        """Stop a graph and its workers until another one has written the same."""
         host = [self._graphs[number], *self._workers[number :: self._plan.graphs]]
         self._say(f"stop {host[0].name} before {' '.join(sorted(write))}")
         before = self._writes()
@@ -250,7 +245,7 @@ class Soak:
         self.report.stops["host"] += 1
         end = time.monotonic() + self._plan.session_s + 30
         while time.monotonic() < end and not any(
-            write & other
+            write <= other
             for old, new in zip(before, self._writes(), strict=True)
             for other in new[len(old) :]
         ):

@@ -1,6 +1,5 @@
 """The soak of CI, and the control that has to fail."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,10 +17,6 @@ def test_twenty_kills_lose_and_double_nothing(tmp_path: Path) -> None:
     assert report.faults.total() >= 10
 
 
-def test_a_landing_by_address_doubles_rows(tmp_path: Path) -> None:
-    """Within eight runs; most often in the first."""
-    for seed in range(8):
-        report = Soak(tmp_path / str(seed), replace(CONTROL, seed=CONTROL.seed + seed)).run()
-        if any("doubled" in problem for problem in report.problems):
-            return
-    pytest.fail(f"no row is doubled: {report.problems}")
+def test_a_naive_landing_doubles_rows(tmp_path: Path) -> None:
+    report = Soak(tmp_path, CONTROL).run()
+    assert any("doubled" in problem for problem in report.problems), report.problems
