@@ -80,6 +80,8 @@ WARNINGS: Final[Mapping[str, str]] = {
     "damaged": "parts of the content are damaged and were left out",
     "trailing_bytes": "bytes follow the content that are none of it",
     "not_read": "the medium holds more than was read",
+    "clock_jumped": "recordings were joined, or the clock jumped; times go on without a gap",
+    "frames_dropped": "frames that were there are not in the tables",
     "font_missing": "a font is neither in the document nor on this machine",
 }
 """Codes of what is said in `media.warnings`; never renamed, as the others."""

@@ -90,7 +90,7 @@ class StreamChunk:
     Attributes:
         stream: name of the stream; the record's key.
         sequence: number of the chunk, from 0 without gaps.
-        start_us: when its first frame was recorded, UTC microseconds.
+        start_us: when its first moment was recorded, UTC microseconds.
     """
 
     stream: str

@@ -35,7 +35,7 @@ FRAMES: Final = pa.schema(
 )
 """Columns of a video shard. `frame_no` counts the instants that are sampled, from 0; a frame that
 is shown at several has the number of the first. `t_us` is the exact presentation time,
-microseconds, relative to the first presented frame's time (`start_us` of `MediaInfo`);
+microseconds, from the container's start (`start_us` of `MediaInfo`; docs/times.md);
 `pts * time_base_num / time_base_den` is the container's own time in seconds."""
 
 PAGES: Final = pa.schema(
@@ -64,7 +64,7 @@ class MediaInfo:
         height: pixels as displayed; 0 for documents.
         rotation: degrees clockwise that were applied.
         duration_us: declared duration in microseconds, or None if unknown. Never trusted.
-        start_us: container time of the first presented frame, microseconds.
+        start_us: the container's start on its own clock, microseconds; where `t_us` is 0.
         fps_num: numerator of the average frame rate, 0 if unknown.
         fps_den: denominator of the average frame rate, 1 if unknown.
         pages: number of pages or images, 0 for video.
@@ -91,7 +91,7 @@ class Shard:
 
     Attributes:
         part: parts of a medium count from 0 without gaps; a video's part is its segment.
-        start: first microsecond (relative to the first frame), or first page number.
+        start: first microsecond (from the container's start), or first page number.
         end: end of the range, exclusive.
         rows: a record batch of schema `FRAMES` or `PAGES`.
         subtitles: text of the subtitle cues that are shown in this range, one a line.

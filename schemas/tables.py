@@ -70,7 +70,7 @@ MEDIA: Final = pa.schema(
         ("indexed_at", _TIMESTAMP),
         ("stream", pa.string()),  # of a chunk of a live stream, else null, as the two below
         ("chunk_no", pa.int64()),
-        ("recorded_at", _TIMESTAMP),  # of the first frame; a frame's time is recorded_at + t_us
+        ("recorded_at", _TIMESTAMP),  # of t_us 0; a frame's time is recorded_at + t_us
     ]
 )
 

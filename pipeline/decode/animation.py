@@ -14,7 +14,7 @@ from pipeline.decode.plan import DecodePlan, Limits
 from pipeline.decode.segments import Cues, cut_segments
 from pipeline.decode.source import Presented
 from schemas.errors import InputError
-from schemas.shards import MediaInfo, Shard
+from schemas.shards import MediaInfo, MediaWarning, Shard
 
 _SHORTEST_MS: Final = 10
 _INSTEAD_MS: Final = 100
@@ -26,6 +26,7 @@ class Animation:
 
     time_base = Fraction(1, 1000)
     can_seek = False
+    first = 0
 
     def __init__(self, image: ImageFile.ImageFile, limits: Limits) -> None:
         """Check its size.
@@ -35,6 +36,8 @@ class Animation:
         """
         self._image, self._limits = image, limits
         self.end = 0
+        # The first image of a PNG may be a substitute for who shows no animation.
+        self._begins = int(bool(image.info.get("default_image")))
         if image.width * image.height > limits.frame_pixels:
             message = f"frames of {image.width}x{image.height} are above {limits.frame_pixels}"
             raise InputError("too_large", message + " pixels; scale it down")
@@ -45,12 +48,14 @@ class Animation:
         name = str(self._image.format).lower()
         return MediaInfo("video", name, name, width, height)
 
-    def shards(self, plan: DecodePlan) -> Iterator[Shard | int]:
+    def shards(self, plan: DecodePlan) -> Iterator[Shard | MediaWarning | int]:
         """Decode, sample and cut.
 
         Raises:
             InputError: `truncated`, `corrupt` or `too_large`.
         """
+        if self._begins:
+            yield MediaWarning("not_read", "a still image for who shows no animation")
         yield from cut_segments(self, plan, self._limits, Cues())
 
     def frames(self, at: int = 0) -> Iterator[Presented]:
@@ -60,9 +65,7 @@ class Animation:
             InputError: `truncated`, `corrupt` or `too_large`.
         """
         tick = 0
-        # The first image of a PNG may be a substitute for who shows no animation.
-        first = int(bool(self._image.info.get("default_image")))
-        for index in range(first, int(getattr(self._image, "n_frames", 1))):
+        for index in range(self._begins, int(getattr(self._image, "n_frames", 1))):
             if index >= self._limits.frames:
                 message = f"more than {self._limits.frames} frames; cut the animation"
                 raise InputError("too_large", message)
@@ -71,7 +74,7 @@ class Animation:
                 picture = on_white(self._image)
                 duration = int(self._image.info.get("duration") or 0)
             self.end = tick + (duration if duration > _SHORTEST_MS else _INSTEAD_MS)
-            yield _presented(tick, index == first, picture)
+            yield _presented(tick, index == self._begins, picture)
             tick = self.end
 
     def ticks(self) -> Generator[None, None, list[int]]:

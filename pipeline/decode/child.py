@@ -57,6 +57,7 @@ def _messages(task: Task) -> Iterator[Message]:
         medium = open_picture(file, limits, order["skip"])
     else:
         medium = Video(file, limits)
+        yield from medium.survey()
     yield medium.info()
     if not order["probe"]:
         yield from medium.shards(plan)

@@ -7,8 +7,10 @@ a name would let a playlist read other files and addresses (measured; CVE-2017-9
 from typing import Any, BinaryIO, Final, cast
 
 import av
+from av.codec.context import CodecContext
 from av.container import InputContainer
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from pipeline.decode.plan import Limits
@@ -21,6 +23,8 @@ _CODEC_NAMES: Final = """
 """
 CODECS: Final = frozenset(_CODEC_NAMES.split())
 TEXT_CODECS: Final = frozenset(["mov_text", "subrip", "srt", "ass", "ssa", "webvtt", "text"])
+
+_WITH_ALPHA: Final = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 
 class _Nameless:
@@ -83,6 +87,20 @@ def choose_stream(container: InputContainer, limits: Limits) -> VideoStream:
     codec.options = {"max_pixels": str(limits.frame_pixels)}
     codec.thread_count = 1  # media are decoded side by side; a thread would cost memory in each
     return stream
+
+
+def decoder_of(stream: VideoStream) -> VideoCodecContext:
+    """The stream's own decoder, or one that knows of its transparency.
+
+    The native decoders of VP8 and VP9 leave the alpha out that WebM keeps beside each picture.
+    """
+    codec = stream.codec_context
+    if stream.metadata.get("alpha_mode") != "1" or codec.name not in _WITH_ALPHA:
+        return codec
+    other = cast("VideoCodecContext", CodecContext.create(_WITH_ALPHA[codec.name], "r"))
+    other.extradata, other.options = codec.extradata, codec.options
+    other.thread_count = 1
+    return other
 
 
 def _rank(stream: VideoStream) -> tuple[bool, int]:

@@ -12,10 +12,10 @@ from pipeline.decode.pages import Row, cut_pages
 from pipeline.decode.picture import picture_row, rgb_within, upright
 from pipeline.decode.pillow import image_errors
 from pipeline.decode.plan import DecodePlan, Limits
-from pipeline.decode.tiff import is_white_zero, pages_of
+from pipeline.decode.tiff import frames_of, is_white_zero, pages_of
 from pipeline.decode.tiff import orientation as tiff_orientation
 from schemas.errors import InputError
-from schemas.shards import MediaInfo, PageFailure, Shard
+from schemas.shards import MediaInfo, MediaWarning, PageFailure, Shard
 
 _FORMATS: Final = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP")  # a phone's MPO is read as JPEG
 _MOST_OBLONG: Final = 4  # sides of a pixel
@@ -69,16 +69,24 @@ class Picture:
         mode = self._image.mode
         return MediaInfo("image", name, mode, width, height, rotation, pages=self._count)
 
-    def shards(self, plan: DecodePlan) -> Iterator[Shard | PageFailure | int]:
+    def shards(self, plan: DecodePlan) -> Iterator[Shard | PageFailure | MediaWarning | int]:
         """Decode the pictures as pages.
 
         Raises:
             InputError: the only picture cannot be read.
         """
+        yield from self._left_out()
         for message in cut_pages(self._count, plan, self._limits, self._skip, self._row):
             if isinstance(message, PageFailure) and self._count == 1:
                 raise InputError(message.code, message.message)
             yield message
+
+    def _left_out(self) -> Iterator[MediaWarning]:
+        """Pictures in the file that are no pages."""
+        if self._image.format == "TIFF" and (more := frames_of(self._image) - self._count):
+            yield MediaWarning("not_read", f"{more} smaller versions or masks of its pictures")
+        if "mpoffset" in self._image.info:
+            yield MediaWarning("not_read", "a second view of the picture, or its map of gains")
 
     def _row(self, number: int, plan: DecodePlan) -> Row:
         image = self._image

@@ -98,6 +98,8 @@ class Skips:
 def visit_targets(source: Source, targets: Targets, start: int) -> Iterator[Visit]:
     """Keep the frames that targets choose: one lies at or after it and before its successor.
 
+    The first frame also stands for the last target before it, as players show it until then.
+
     Args:
         source: the video.
         targets: instants.
@@ -110,12 +112,19 @@ def visit_targets(source: Source, targets: Targets, start: int) -> Iterator[Visi
         if following.tick <= current.tick:  # a seek went back further than it had to
             yield Visit(current.tick)
             continue
-        number, wanted = targets.first(current.tick)
-        yield Visit(current.tick, current if wanted < following.tick else None, number)
+        yield _visit(source, targets, current, following.tick)
         current = following
         wanted = targets.first(current.tick)[1]
         if skips.pay(current.tick, wanted):
             skips.left(current.tick)
             frames = source.frames(wanted)
-    number, wanted = targets.first(current.tick)
-    yield Visit(current.tick, current if wanted == current.tick else None, number)
+    yield _visit(source, targets, current, current.tick + 1)
+
+
+def _visit(source: Source, targets: Targets, frame: Presented, until: int) -> Visit:
+    number, wanted = targets.first(frame.tick)
+    if wanted < until:
+        return Visit(frame.tick, frame, number)
+    if frame.tick == source.first and number > 0:
+        return Visit(frame.tick, frame, number - 1)
+    return Visit(frame.tick)

@@ -121,7 +121,7 @@ def _changes(source: Source, at: int) -> Iterator[tuple[Presented, _Seen]]:
     before: Values | None = None
     for frame in source.frames(at):
         now = _hsv(frame.thumbnail(_WIDTH, _HEIGHT))
-        change = inf if frame.tick == 0 else 0.0
+        change = inf if frame.tick == source.first else 0.0
         if before is not None:
             change = _difference(now, before)
         yield frame, _Seen(frame.tick, now, change)

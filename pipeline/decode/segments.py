@@ -20,7 +20,7 @@ _PROGRESS_FRAMES: Final = 32
 
 @dataclass
 class Cues:
-    """Subtitle cues: start and end, microseconds from the first frame, and text; by their start."""
+    """Subtitle cues by their start: start and end, microseconds on the clock, and text."""
 
     cues: list[tuple[int, int, str]] = field(default_factory=list)
 

@@ -12,6 +12,8 @@ _IMAGES: Final = (
 )
 VIDEOS: Final = (b"\x1a\x45\xdf\xa3", b"OggS", b"FLV\x01")
 BOXES: Final = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"styp", b"moof", b"pnot")
+_PACKETS: Final = (188, 192, 204)  # plain, with a time before, with parity behind
+_SYNC: Final = 0x47
 _STILL_BRANDS: Final = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
 
 
@@ -39,9 +41,13 @@ def _is_video(head: bytes) -> bool:
         return head[4:8] != b"ftyp" or head[8:12] not in _STILL_BRANDS
     if head.startswith(VIDEOS) or (head[:4] == b"RIFF" and head[8:12] == b"AVI "):
         return True
-    return _is_transport_stream(head, 188, 0) or _is_transport_stream(head, 192, 4)
+    return any(_is_transport_stream(head, size) for size in _PACKETS)
 
 
-def _is_transport_stream(head: bytes, packet: int, first: int) -> bool:
-    marks = head[first::packet]
-    return len(marks) >= 3 and set(marks) == {0x47}
+def _is_transport_stream(head: bytes, size: int) -> bool:
+    """Whether packets begin in every `size` bytes (ISO/IEC 13818-1), wherever the first is cut."""
+    for first in range(size):
+        marks = head[first::size]
+        if len(marks) >= 3 and set(marks) == {_SYNC} and set(head) != {_SYNC}:
+            return True
+    return False

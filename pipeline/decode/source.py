@@ -17,7 +17,7 @@ class Presented:
     """A decoded frame at its presentation time.
 
     Attributes:
-        tick: time since the first presented frame, in the source's time base.
+        tick: time since the medium's start, in the source's time base.
         pts: the container's own time, in the time base.
         is_key: whether it is a key frame.
         image: converts the frame to RGB, upright.
@@ -52,6 +52,10 @@ class Source(Protocol):
     @property
     def can_seek(self) -> bool:
         """Whether starting late is cheaper than starting at the beginning."""
+
+    @property
+    def first(self) -> int:
+        """Tick of the first frame."""
 
     @property
     def end(self) -> int:

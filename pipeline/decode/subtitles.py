@@ -10,6 +10,7 @@ import av
 from av.container import InputContainer
 
 from pipeline.decode.container import TEXT_CODECS
+from pipeline.decode.reading import Reading
 from pipeline.decode.segments import Cues
 from pipeline.decode.source import microseconds
 
@@ -34,26 +35,32 @@ def text_tracks(container: InputContainer) -> list[Any]:
     ]
 
 
-def read_cues(container: InputContainer, start: Fraction) -> Generator[int, None, Cues]:
+def read_cues(reading: Reading, start: int, *, follows: bool) -> Generator[int, None, Cues]:
     """All cues of all text tracks, by demuxing them alone: decoding pictures may seek.
 
     Args:
-        container: open at its start; its position is lost.
-        start: container time of the first video frame, seconds.
+        reading: open at its start; its position is lost.
+        start: tick 0 of the video, on the clock's line.
+        follows: whether to read the pictures' packets too, whose clock jumps, and follow it.
 
     Yields:
         0, as a sign of progress.
     """
     found: list[tuple[int, int, int, str]] = []
-    tracks = text_tracks(container)
+    tracks = text_tracks(reading.container)
+    chosen = [*tracks, reading.stream] if tracks and follows else tracks
     room = _MAX_CHARACTERS
     try:
-        for count, packet in enumerate(container.demux(tracks) if tracks else ()):
+        for count, packet in enumerate(reading.container.demux(chosen) if chosen else ()):
             if count % _PROGRESS_PACKETS == 0:
                 yield 0
+            if packet.stream is reading.stream:
+                reading.clock.move(packet)
+                continue
             if packet.pts is None or len(found) >= _MAX_CUES or room < 0:
                 continue
-            at = microseconds(packet.pts * Fraction(packet.time_base) - start)
+            zero = (start - reading.clock.shift) * reading.base
+            at = microseconds(packet.pts * Fraction(packet.time_base) - zero)
             if text := _text(packet):
                 length = microseconds((packet.duration or 0) * Fraction(packet.time_base))
                 found.append((max(at, 0), packet.stream_index, at + length, text))

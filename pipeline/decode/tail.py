@@ -1,9 +1,10 @@
-"""Tail: whether a container is whole, as far as its own sizes say."""
+"""Tail: whether a container is whole and holds one recording, as far as its own sizes say."""
 
-import struct
+from dataclasses import dataclass
 from typing import BinaryIO, Final
 
 from pipeline.decode.sniff import BOXES, HEAD_BYTES, VIDEOS
+from schemas.errors import InputError
 from schemas.shards import MediaWarning
 
 _MAX_BOXES: Final = 1_000_000
@@ -13,36 +14,90 @@ _KINDS: Final = {
     *(b"sidx", b"ssix", b"mfra", b"meta", b"uuid", b"udta", b"emsg", b"prft", b"pdin", b"meco"),
 }
 """Boxes of ISO/IEC 14496-12 that stand at the top level of a file."""
+_FLV_HEAD: Final = 13  # and the size of the tag before the first
+_FLV_TAG: Final = 11
 _ROUNDED: Final = 8  # bytes by which some writers of RIFF are wrong
 
 
-def tail_of(file: BinaryIO) -> tuple[bool, MediaWarning | None]:
-    """Whether a file should be longer than it is, and what else is odd at its end.
+@dataclass(frozen=True)
+class Tail:
+    """What a container says of its own end.
 
-    Knows ISO base media (ISO/IEC 14496-12, section 4.2), Matroska (RFC 8794) and RIFF; of other
-    formats it says nothing. The position is at the start afterwards.
+    Attributes:
+        is_cut: whether the file should be longer than it is.
+        is_single: whether it holds one recording for sure, with times that only grow.
+        warning: what else is odd.
+    """
+
+    is_cut: bool = False
+    is_single: bool = False
+    warning: MediaWarning | None = None
+
+
+def tail_of(file: BinaryIO) -> Tail:
+    """Look at the end of a file.
+
+    Knows ISO base media (ISO/IEC 14496-12, section 4.2), Matroska (RFC 8794), RIFF and FLV; of
+    other formats it says nothing. The position is at the start afterwards.
+
+    Raises:
+        InputError: `corrupt`, for a piece of a stream that does not say what it holds.
     """
     length = file.seek(0, 2)
     file.seek(0)
     head = file.read(HEAD_BYTES)
     try:
         if head[:4] == b"RIFF":
-            return _riff(8 + int.from_bytes(head[4:8], "little"), length)
+            return _riff(file, length)
         if head.startswith(VIDEOS[0]):
-            return _segment_end(head) > length, None
-        return _boxes(file, length) if head[4:8] in BOXES else (False, None)
+            return _matroska(file, _segment_end(head), length)
+        if head.startswith(VIDEOS[2]):
+            return _flv(file, length)
+        return _boxes(file, length) if head[4:8] in BOXES else Tail()
     finally:
         file.seek(0)
 
 
-def _riff(stated: int, length: int) -> tuple[bool, MediaWarning | None]:
-    if 0 < stated - length <= _ROUNDED:
-        detail = f"the header says {stated} bytes, and there are {length}"
-        return False, MediaWarning("damaged", detail)
-    return stated > length, None
+def _riff(file: BinaryIO, length: int) -> Tail:
+    """Walk the chunks: an AVI of more than a gigabyte, or a joined one, has several."""
+    at = 0
+    while at < length:
+        file.seek(at)
+        head = file.read(8)
+        if head[:4] != b"RIFF":
+            return Tail(is_single=True, warning=_trailing(length - at))
+        size = int.from_bytes(head[4:8], "little")
+        if not size:  # nobody came back to write it
+            break
+        stated = at + 8 + size
+        if 0 < stated - length <= _ROUNDED:
+            detail = f"the header says {stated} bytes, and there are {length}"
+            return Tail(is_single=True, warning=MediaWarning("damaged", detail))
+        at = stated if stated == length else stated + stated % 2
+    return Tail(is_cut=at > length + 1, is_single=True)
 
 
-def _boxes(file: BinaryIO, length: int) -> tuple[bool, MediaWarning | None]:
+def _flv(file: BinaryIO, length: int) -> Tail:
+    """Walk the tags (Adobe, Video File Format 10.1, annex E), to another header or the end."""
+    at = _FLV_HEAD
+    while at + _FLV_TAG <= length:
+        file.seek(at)
+        head = file.read(_FLV_TAG)
+        if head.startswith(VIDEOS[2]):
+            return Tail(warning=_another(at))
+        if head[0] & 0x1F not in (8, 9, 18):
+            break  # damaged: the demuxer will tell
+        at += _FLV_TAG + int.from_bytes(head[1:4], "big") + 4
+    return Tail()
+
+
+def _matroska(file: BinaryIO, end: int, length: int) -> Tail:
+    file.seek(end)
+    is_joined = file.read(4) == VIDEOS[0]
+    return Tail(is_cut=end > length, is_single=end > 0 and not is_joined)
+
+
+def _boxes(file: BinaryIO, length: int) -> Tail:
     """Walk the top-level boxes: one ends behind the file, or there is no index (`moov`)."""
     at = 0
     seen: set[bytes] = set()
@@ -52,23 +107,47 @@ def _boxes(file: BinaryIO, length: int) -> tuple[bool, MediaWarning | None]:
         file.seek(at)
         head = file.read(16)
         kind = head[4:8]
-        if {b"moov", b"mdat"} <= seen and kind not in _KINDS:
-            detail = f"{length - at} bytes behind the last box are none of its content"
-            return False, MediaWarning("trailing_bytes", detail)
-        if len(head) < 8:
-            return True, None
-        size = struct.unpack(">I", head[:4])[0]
-        if size == 1:
-            if len(head) < 16:
-                return True, None
-            size = struct.unpack(">Q", head[8:])[0]
+        is_whole = {b"moov", b"mdat"} <= seen
+        is_single = b"moof" not in seen
+        if is_whole and is_single and kind == b"ftyp":
+            return Tail(is_single=True, warning=_another(at))
+        if is_whole and kind not in _KINDS:
+            return Tail(is_single=is_single, warning=_trailing(length - at))
+        if len(head) < 8 or (_is_large(head) and len(head) < 16):
+            return Tail(is_cut=True)
+        size = _box_size(head)
         seen.add(kind)
         if size == 0:  # up to the end of the file
             break
         if size < 8:
-            return False, None  # damaged rather than cut: the demuxer will tell
+            return Tail()  # damaged rather than cut: the demuxer will tell
         at += size
-    return at > length or b"moov" not in seen, None
+    _refuse_piece(seen)
+    return Tail(is_cut=at > length or b"moov" not in seen, is_single=b"moof" not in seen)
+
+
+def _refuse_piece(boxes: set[bytes]) -> None:
+    if b"moof" in boxes and b"moov" not in boxes:
+        message = "it is a piece of a stream; join it to the stream's initialisation segment"
+        raise InputError("corrupt", message)
+
+
+def _is_large(head: bytes) -> bool:
+    """Whether the size stands behind the kind, in 64 bits."""
+    return head[:4] == b"\0\0\0\1"
+
+
+def _box_size(head: bytes) -> int:
+    return int.from_bytes(head[8:16] if _is_large(head) else head[:4], "big")
+
+
+def _trailing(size: int) -> MediaWarning:
+    detail = f"{size} bytes behind the end of the recording are none of it"
+    return MediaWarning("trailing_bytes", detail)
+
+
+def _another(at: int) -> MediaWarning:
+    return MediaWarning("not_read", f"another recording begins at byte {at}; the first is read")
 
 
 def _segment_end(head: bytes) -> int:

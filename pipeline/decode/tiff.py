@@ -21,7 +21,7 @@ def pages_of(image: Image.Image) -> list[int]:
         InputError: `unsupported_format`, for a camera's raw file: its first picture is a preview.
     """
     kinds = []
-    for number in range(int(getattr(image, "n_frames", 1))):
+    for number in range(frames_of(image)):
         image.seek(number)
         kinds.append(_is_page(image))
     image.seek(0)
@@ -31,6 +31,11 @@ def pages_of(image: Image.Image) -> list[int]:
         message = f"a camera's raw file; it holds a preview of {size}: export it as TIFF or JPEG"
         raise InputError("unsupported_format", message)
     return [number for number, is_page in enumerate(kinds) if is_page] or [0]
+
+
+def frames_of(image: Image.Image) -> int:
+    """How many pictures are in a file, of whatever kind."""
+    return int(getattr(image, "n_frames", 1))
 
 
 def orientation(image: Image.Image) -> int:

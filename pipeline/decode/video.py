@@ -3,20 +3,16 @@
 from collections.abc import Generator, Iterable, Iterator
 from fractions import Fraction
 from functools import partial
-from heapq import heappop, heappush
-from typing import BinaryIO, Final, TypeAlias
+from typing import BinaryIO, Final, cast
 
 import av
-import numpy as np
-from av.packet import Packet
-from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
-from av.video.stream import VideoStream
-from numpy.typing import NDArray
-from PIL import Image
 
-from pipeline.decode.container import choose_stream, moving_pictures, open_container
+from pipeline.decode.clock import LONGEST_S
+from pipeline.decode.container import moving_pictures
+from pipeline.decode.crop import Crop, crops_of
+from pipeline.decode.display import Display
 from pipeline.decode.plan import DecodePlan, Limits
+from pipeline.decode.reading import Reading, Timed, VideoPacket
 from pipeline.decode.segments import cut_segments
 from pipeline.decode.source import MICRO, Presented, microseconds
 from pipeline.decode.subtitles import read_cues, text_tracks
@@ -28,14 +24,13 @@ from schemas.shards import MediaInfo, MediaWarning, Shard
 _SEEKABLE: Final = ("mov", "matroska", "mpegts")
 _STEPS_BACK_S: Final = (0, 2, 20)
 _PROGRESS_PACKETS: Final = 4096
-_DISORDERED: Final = 16
-_LONGEST_S: Final = 3600  # that a frame may stand; more is a damaged number
-
-VideoPacket: TypeAlias = "Packet[VideoStream]"  # a class that only type checkers can subscript
 
 
 class Video:
-    """One video stream of a container; a `Source`."""
+    """One video stream of a container; a `Source`.
+
+    Tick 0 is where the container starts, as players count: that may be sound before the picture.
+    """
 
     def __init__(self, file: BinaryIO, limits: Limits) -> None:
         """Open and check a container.
@@ -44,38 +39,65 @@ class Video:
             InputError: `truncated`, `corrupt`, `no_video_stream`, `codec_refused`, `too_large`.
         """
         self._file, self._limits = file, limits
-        self._is_cut, self._odd_tail = tail_of(file)
-        self._damaged = self._disordered = self._decoded = self.end = 0
-        # Kept, because setting one up costs more than using it.
-        self._to_rgb, self._to_small = VideoReformatter(), VideoReformatter()
+        self._tail = tail_of(file)
+        self._decoded = self._dropped = self._furthest = self.end = 0
+        self._jumps = self._length = self._skipped = 0
+        crops = crops_of(file)  # first: a container that is open does not expect its file to move
+        self._awaits_key = True
         try:
-            self._open()
+            self._reading = Reading(file, limits)
         except InputError as error:
-            if self._is_cut and error.code == "corrupt":
+            if self._tail.is_cut and error.code == "corrupt":
                 raise self._truncated() from error
             raise
-        self.time_base = Fraction(self._stream.time_base or Fraction(1, MICRO))
-        format_ = self._container.format.name
-        self.can_seek, self._is_avi = any(one in format_ for one in _SEEKABLE), "avi" in format_
-        self._start, self._first = self._first_frame()
-        self._first_coded = self._coded_ratio()
+        self.time_base = self._reading.base
+        self.can_seek = any(one in self._reading.container.format.name for one in _SEEKABLE)
+        self._begins = self._first_frame()
+        self._start = self._zero()
+        self.first = self._begins.at - self._start
+        stream = self._reading.stream
+        number = list(self._reading.container.streams.video).index(stream)
+        crop = crops[number] if number < len(crops) else Crop()
+        self._display = Display(
+            crop, stream.sample_aspect_ratio, stream.codec_context.sample_aspect_ratio
+        )
+        self._size = self._display.size(self._begins.frame, None)
+
+    def survey(self) -> Iterator[int]:
+        """Read all packets where the times may begin anew: then no index leads anywhere.
+
+        Yields:
+            0, as a sign of progress.
+        """
+        if not self._may_jump():
+            return
+        self._reopen()
+        for count, _ in enumerate(self._reading.packets()):
+            if count % _PROGRESS_PACKETS == 0:
+                yield 0
+        clock = self._reading.clock
+        if clock.jumps and clock.end is not None:
+            self._jumps, self._length, self.can_seek = clock.jumps, clock.end - self._start, False
 
     def info(self) -> MediaInfo:
         """Facts of the medium."""
-        rate, duration = self._stream.average_rate, self._container.duration
-        width, height = self._shown(self._first, self._first_coded)
+        container, stream = self._reading.container, self._reading.stream
+        rate, duration = stream.average_rate, container.duration
+        if self._jumps:
+            duration = microseconds(self._length * self.time_base)
+        width, height = self._size
         return MediaInfo(
             kind="video",
-            container=self._container.format.name,
-            codec=self._stream.codec_context.name,
+            container=container.format.name,
+            codec=stream.codec_context.name,
             width=width,
             height=height,
-            rotation=Upright.of(self._first).degrees,
+            rotation=Upright.of(self._begins.frame).degrees,
             duration_us=int(duration) if duration and duration > 0 else None,
             start_us=microseconds(self._start * self.time_base),
             fps_num=rate.numerator if rate else 0,
             fps_den=rate.denominator if rate else 1,
-            subtitle_tracks=len(text_tracks(self._container)),
+            subtitle_tracks=len(text_tracks(container)),
         )
 
     def shards(self, plan: DecodePlan) -> Iterator[Shard | MediaWarning | int]:
@@ -84,17 +106,28 @@ class Video:
         Raises:
             InputError: also `truncated` and `corrupt`, after the parts that could be decoded.
         """
-        yield from self._warnings()
+        yield from self._oddities()
         self._reopen()
-        cues = yield from read_cues(self._container, self._start * self.time_base)
+        cues = yield from read_cues(self._reading, self._start, follows=bool(self._jumps))
         yield from cut_segments(self, plan, self._limits, cues)
+        if self._dropped:
+            parts = f"segments from {plan.first_part} on"
+            detail = f"{self._dropped} frames of {parts} have no time of their own"
+            yield MediaWarning("frames_dropped", detail, self._dropped)
 
-    def _warnings(self) -> Iterator[MediaWarning]:
+    def _oddities(self) -> Iterator[MediaWarning]:
         """What is odd about the file, or not read of it."""
-        if self._odd_tail:
-            yield self._odd_tail
-        if more := len(moving_pictures(self._container)) - 1:
-            yield MediaWarning("not_read", f"{more} more video tracks; the main one is read")
+        if self._tail.warning:
+            yield self._tail.warning
+        if more := len(moving_pictures(self._reading.container)) - 1:
+            tracks = "1 more video track" if more == 1 else f"{more} more video tracks"
+            yield MediaWarning("not_read", f"{tracks}; the main one is read")
+        if self._jumps:
+            detail = f"its clock begins anew {self._jumps} times; times go on from there"
+            yield MediaWarning("clock_jumped", detail)
+        if self._skipped:
+            detail = f"{self._skipped} frames come before the first key frame"
+            yield MediaWarning("frames_dropped", detail, self._skipped)
 
     def frames(self, at: int = 0) -> Iterator[Presented]:
         """All frames in order of presentation, from one at or before tick `at` on.
@@ -104,7 +137,7 @@ class Video:
         """
         for back in _STEPS_BACK_S if self.can_seek else ():
             tick = at - int(back / self.time_base)
-            if tick <= 0:
+            if tick <= self.first:
                 break
             found = self._from_key(tick)
             first = next(found, None)
@@ -115,19 +148,19 @@ class Video:
         else:
             self.can_seek = self.can_seek and at <= 0  # its index leads nowhere: do not try again
         self._reopen()
-        yield from self._whole()
+        yield from self._presented(self._reading.packets(), self._begins.at)
 
     def ticks(self) -> Generator[None, None, list[int]]:
         """Times of all frames, by reading the packets; by decoding where they have no times."""
         self._reopen()
         times: list[int] = []
-        for count, packet in enumerate(self._packets()):
+        for count, packet in enumerate(self._reading.packets()):
             if count % _PROGRESS_PACKETS == 0:
                 yield
-            time = self._time_of(packet)
+            time = self._reading.time_of(packet)
             if time is None and packet.size:
                 return (yield from self._decoded_ticks())
-            if time is not None and not packet.is_discard and time >= self._start:
+            if time is not None and not packet.is_discard and time >= self._begins.at:
                 times.append(time - self._start)
         return sorted(set(times))
 
@@ -140,27 +173,51 @@ class Video:
         return times
 
     def _reopen(self) -> None:
-        """Go back to the start; an index grows with the video, so two are never held at once."""
-        self._container.close()
-        self._open()
+        """Go back to the start; what was damaged until now stays known."""
+        damaged = self._reading.damaged
+        self._reading.close()
+        self._reading = Reading(self._file, self._limits, awaits_key=self._awaits_key)
+        self._reading.damaged = damaged
 
-    def _open(self) -> None:
-        self._container = open_container(self._file)
-        self._stream = choose_stream(self._container, self._limits)
-
-    def _first_frame(self) -> tuple[int, VideoFrame]:
-        for pts, frame in self._timed(self._packets()):
-            return pts, frame
-        if self._is_cut:
+    def _first_frame(self) -> Timed:
+        """The first one from a key frame on; some streams never have any."""
+        for awaits_key in (True, False):
+            if not awaits_key:
+                self._awaits_key = False
+                self._reopen()
+            for timed in self._reading.frames(self._reading.packets()):
+                self._skipped = self._reading.skipped
+                return timed
+            if not self._reading.skipped:
+                break
+        if self._tail.is_cut:
             raise self._truncated()
         message = "its video stream holds no frame that can be decoded; record or fetch it again"
         raise InputError("corrupt", message)
 
+    def _zero(self) -> int:
+        """The container's start on the stream's clock; the first frame's where that is far off."""
+        first = self._begins.at
+        start = cast("int | None", self._reading.container.start_time)
+        if start is None:
+            return first
+        zero = round(Fraction(start, MICRO) / self.time_base)
+        return zero if 0 <= first - zero <= LONGEST_S / self.time_base else first
+
+    def _may_jump(self) -> bool:
+        """Whether the times may begin anew, as they do in joined recordings."""
+        container = self._reading.container
+        if not self._tail.is_single:
+            return True
+        if "mov" in container.format.name:  # its index is whole
+            return self._reading.longest_step() > LONGEST_S / self.time_base
+        return (container.duration or 0) > LONGEST_S * MICRO
+
     def _from_key(self, tick: int) -> Iterator[Presented]:
         """Frames from the key frame that the index gives for `tick`; none if it gives none."""
         try:
-            self._container.seek(self._start + tick, stream=self._stream)
-            packets = self._packets()
+            self._reading.seek(self._start + tick)
+            packets = self._reading.packets()
             for packet in packets:
                 if packet.is_keyframe and packet.pts is not None:
                     break
@@ -172,117 +229,53 @@ class Video:
         except av.FFmpegError:
             return
 
-    def _whole(self) -> Iterator[Presented]:
-        """All frames; at the end, what was wrong with them.
+    def _presented(self, packets: Iterable[VideoPacket], since: int) -> Iterator[Presented]:
+        """Frames in order; at the end, what was wrong with them.
 
         Raises:
             InputError: `truncated` or `corrupt`.
         """
-        yield from self._presented(self._packets(), self._start)
-
-    def _presented(self, packets: Iterable[VideoPacket], since: int) -> Iterator[Presented]:
-        last = -1
-        for pts, frame in self._timed(packets):
-            tick = pts - self._start
-            if pts < since or tick < 0:
+        reading, last = self._reading, -1
+        for timed in reading.frames(packets):
+            tick = timed.at - self._start
+            if timed.at < since or tick < 0:
                 continue
             if tick <= last:
-                self._disordered += 1
+                self._dropped += last >= self._furthest  # else it was counted on the way before
                 continue
             last = tick
-            self.end = tick + min(int(frame.duration or 0), int(_LONGEST_S / self.time_base))
+            self._furthest = max(self._furthest, tick)
+            length = min(int(timed.frame.duration or 0), int(LONGEST_S / self.time_base))
+            self.end = tick + length
             self._decoded += 1
             if self._decoded > self._limits.frames:
                 message = f"more than {self._limits.frames} frames; cut the video into parts"
                 raise InputError("too_large", message)
-            yield Presented(
-                tick,
-                pts,
-                bool(frame.key_frame),
-                partial(self._rgb, frame),
-                partial(self._thumbnail, frame),
-                partial(self._shown, frame, self._coded_ratio()),
-            )
+            yield self._one(timed, tick)
         self._judge()
+
+    def _one(self, timed: Timed, tick: int) -> Presented:
+        coded = self._reading.stream.codec_context.sample_aspect_ratio
+        return Presented(
+            tick,
+            self._reading.clock.original(timed.at),
+            timed.is_key,
+            partial(self._display.picture, timed.frame),
+            partial(self._display.thumbnail, timed.frame),
+            partial(self._display.size, timed.frame, coded),
+        )
 
     def _judge(self) -> None:
         """Say at the end of the stream what was lost on the way."""
-        if self._is_cut:
+        if self._tail.is_cut:
             raise self._truncated()
-        if self._damaged:
-            message = f"{self._damaged} of its packets are damaged; fetch or re-encode it"
-            raise InputError("corrupt", message)
-        if self._disordered > _DISORDERED:
-            message = f"times of {self._disordered} frames run backwards; remux it"
+        if damaged := self._reading.damaged:
+            message = f"{damaged} of its packets are damaged; fetch or re-encode it"
             raise InputError("corrupt", message)
 
     def _truncated(self) -> InputError:
         message = "the file ends before its content does; fetch or record it again"
         return InputError("truncated", message)
-
-    def _packets(self) -> Iterator[VideoPacket]:
-        """Packets up to the end, or up to where the file is cut or damaged."""
-        try:
-            yield from self._container.demux(self._stream)
-        except MemoryError:
-            raise
-        except av.FFmpegError:
-            self._damaged += 1
-
-    def _timed(self, packets: Iterable[VideoPacket]) -> Iterator[tuple[int, VideoFrame]]:
-        """Frames in the order in which they are shown, with the container's times."""
-        times: list[int] = []
-        last = 0
-        for packet in packets:
-            time = self._time_of(packet)
-            if self._is_avi and packet.size and time is not None:
-                heappush(times, time)
-            for frame in self._decode(packet):
-                found = frame.pts if frame.pts is not None else frame.dts
-                if times:
-                    found = heappop(times)
-                last = found if found is not None else last + max(1, int(frame.duration or 1))
-                yield last, frame
-
-    def _time_of(self, packet: VideoPacket) -> int | None:
-        """When some frame is shown: AVI has times of decoding alone; sorted, they are those."""
-        return packet.dts if self._is_avi else packet.pts
-
-    def _decode(self, packet: VideoPacket) -> list[VideoFrame]:
-        try:
-            return [frame for frame in packet.decode() if isinstance(frame, VideoFrame)]
-        except MemoryError:
-            raise
-        except av.error.EOFError:
-            return []
-        except av.FFmpegError:
-            # What comes before the first frame is the tail of a group that began earlier.
-            self._damaged += self._decoded > 0
-            return []
-
-    def _coded_ratio(self) -> Fraction | None:
-        """The shape of pixels that the decoder has come to."""
-        return self._stream.codec_context.sample_aspect_ratio
-
-    def _shown(self, frame: VideoFrame, coded: Fraction | None) -> tuple[int, int]:
-        """Width and height as displayed: with the pixels' shape, upright."""
-        ratio = self._stream.sample_aspect_ratio or Fraction(1)  # the container's, if it has one
-        if coded and coded != self._first_coded:  # it has changed on the way
-            ratio = coded
-        width = max(1, round(frame.width * ratio)) if ratio > 0 else frame.width
-        return (frame.height, width) if Upright.of(frame).swaps else (width, frame.height)
-
-    def _rgb(self, frame: VideoFrame) -> Image.Image:
-        values = self._to_rgb.reformat(frame, format="rgb24").to_ndarray()
-        return Image.fromarray(
-            np.ascontiguousarray(Upright.of(frame).turned(values.astype(np.uint8, copy=False)))
-        )
-
-    def _thumbnail(self, frame: VideoFrame, width: int, height: int) -> NDArray[np.uint8]:
-        small = self._to_small.reformat(
-            frame, width=width, height=height, format="rgb24", interpolation="AREA"
-        )
-        return small.to_ndarray().astype(np.uint8)
 
 
 def _chain(first: VideoPacket, rest: Iterator[VideoPacket]) -> Iterator[VideoPacket]:

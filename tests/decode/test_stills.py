@@ -283,4 +283,5 @@ def test_a_bad_header_is_said_in_a_line(tmp_path: Path, form: str) -> None:
             read(path)
         except InputError as error:
             seen.add(error.code)
+    assert seen
     assert seen <= {"corrupt", "truncated", "too_large", "aspect_ratio", "unsupported_format"}

@@ -74,7 +74,7 @@ PAUSES = Plan(
     pictures=6,
     workers=2,
     service_s=0.3,
-    settle_s=90,
+    settle_s=240,
     fault_s=5,
     control="sound",
 )

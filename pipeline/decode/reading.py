@@ -1,0 +1,145 @@
+"""Reading: one way through a video file, from packets to decoded frames with their times."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from heapq import heappop, heappush
+from itertools import pairwise
+from typing import BinaryIO, Final, TypeAlias
+
+import av
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from pipeline.decode.clock import Clock
+from pipeline.decode.container import choose_stream, decoder_of, open_container
+from pipeline.decode.plan import Limits
+from pipeline.decode.source import MICRO
+
+_PATIENCE: Final = 1000
+"""Packets that may come before the first key frame; a stream without any is taken as it is."""
+
+VideoPacket: TypeAlias = "Packet[VideoStream]"  # a class that only type checkers can subscript
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A decoded frame.
+
+    Attributes:
+        at: when it is shown, ticks, on the clock's line.
+        is_key: whether it is a key frame.
+        frame: what was decoded.
+    """
+
+    at: int
+    is_key: bool
+    frame: VideoFrame
+
+
+class Reading:
+    """An open container at some position.
+
+    Attributes:
+        skipped: packets of pictures that lean on one before the beginning.
+        damaged: packets that could not be decoded.
+    """
+
+    def __init__(self, file: BinaryIO, limits: Limits, *, awaits_key: bool = True) -> None:
+        """Open a file at its start.
+
+        Raises:
+            InputError: `corrupt`, `no_video_stream`, `codec_refused`, `too_large`.
+        """
+        self.container = open_container(file)
+        self.stream = choose_stream(self.container, limits)
+        self.base = Fraction(self.stream.time_base or Fraction(1, MICRO))
+        self.clock = Clock(self.base)
+        self.skipped = self.damaged = 0
+        self._decoder: VideoCodecContext = decoder_of(self.stream)
+        self._awaits_key = awaits_key
+        self._is_avi = "avi" in self.container.format.name
+        self._has_given = False
+
+    def close(self) -> None:
+        """Free it; an index grows with the video, so two are never held at once."""
+        self.container.close()
+
+    def seek(self, time: int) -> None:
+        """Go to the key frame that the index gives for a time; only where no clock jumps.
+
+        Raises:
+            av.FFmpegError: the index leads nowhere.
+        """
+        self.container.seek(time, stream=self.stream)
+        if self._decoder is not self.stream.codec_context and self._decoder.is_open:
+            self._decoder.flush_buffers()
+        self.clock = Clock(self.base)
+
+    def packets(self) -> Iterator[VideoPacket]:
+        """Packets on one clock, up to the end, or up to where the file is cut or damaged.
+
+        Each recording in the file begins with a key frame: what comes before it leans on pictures
+        that are not there, and some decoders make grey of them.
+        """
+        waits = self._awaits_key
+        for packet in self._demuxed():
+            begins = self.clock.move(packet)
+            waits = waits or (begins and self._awaits_key)
+            if waits and packet.size and not packet.is_keyframe and self.skipped < _PATIENCE:
+                self.skipped += 1
+                continue
+            waits = waits and not packet.size
+            yield packet
+
+    def longest_step(self) -> int:
+        """Ticks between two packets next to each other in the index, at most."""
+        times = [entry.timestamp for entry in self.stream.index_entries]
+        return max((after - before for before, after in pairwise(times)), default=0)
+
+    def _demuxed(self) -> Iterator[VideoPacket]:
+        try:
+            yield from self.container.demux(self.stream)
+        except MemoryError:
+            raise
+        except av.FFmpegError:
+            self.damaged += 1
+
+    def frames(self, packets: Iterable[VideoPacket]) -> Iterator[Timed]:
+        """Frames in the order in which they are shown."""
+        times: list[int] = []
+        keys: set[int] = set()
+        last = 0
+        for packet in packets:
+            time = self.time_of(packet)
+            if time is not None and packet.is_keyframe:
+                keys.add(time)
+            if self._is_avi and packet.size and time is not None:
+                heappush(times, time)
+            for frame in self._decode(packet):
+                found = frame.pts if frame.pts is not None else frame.dts
+                if times:
+                    found = heappop(times)
+                last = found if found is not None else last + max(1, int(frame.duration or 1))
+                yield Timed(last, bool(frame.key_frame) or last in keys, frame)
+                keys.discard(last)
+
+    def time_of(self, packet: VideoPacket) -> int | None:
+        """When some frame is shown: AVI has times of decoding alone; sorted, they are those."""
+        return packet.dts if self._is_avi else packet.pts
+
+    def _decode(self, packet: VideoPacket) -> list[VideoFrame]:
+        try:
+            frames = self._decoder.decode(packet if packet.size else None)
+        except MemoryError:
+            raise
+        except av.error.EOFError:
+            return []
+        except av.FFmpegError:
+            # What comes before the first frame is the tail of a group that began earlier.
+            self.damaged += self._has_given
+            return []
+        self._has_given = self._has_given or bool(frames)
+        return [frame for frame in frames if isinstance(frame, VideoFrame)]
