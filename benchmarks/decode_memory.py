@@ -28,7 +28,7 @@ MINUTES: Final = 3
 RATES: Final = (0.1, 1.0)
 KINDS: Final = ("decode", "index", "index-late")
 ALLOWED: Final = 1.10
-_PIXELS: Final = (3136, 18816)
+_WIDTH: Final = 168
 _MIB: Final = 1024  # KiB
 _STILL_S: Final = 5.0
 
@@ -74,7 +74,7 @@ def _watched() -> Iterator[_Children]:
 
 
 def _decode(path: Path, rate: float) -> int:
-    plan = DecodePlan(Sampling("rate", rate), *_PIXELS)
+    plan = DecodePlan(Sampling("rate", rate), _WIDTH)
     return sum(item.rows.num_rows for item in decode(path, plan) if isinstance(item, Shard))
 
 
@@ -82,7 +82,7 @@ def _index(path: Path, rate: float, *, late: bool) -> int:
     from benchmarks.silent_reader import SilentReader, index
 
     with tempfile.TemporaryDirectory(prefix="reelpage-") as folder:
-        reader = SilentReader(_STILL_S if late else 0.0, _PIXELS)
+        reader = SilentReader(_STILL_S if late else 0.0)
         return index(path, Path(folder) / "lake", f"{rate:g}fps", reader)
 
 

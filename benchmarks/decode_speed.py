@@ -22,14 +22,14 @@ from pipeline.decode import DecodePlan, Sampling, decode, probe
 from pipeline.decode.picture import picture_row
 from schemas.shards import Shard
 
-_PIXELS: Final = (3136, 18816)
+_WIDTH: Final = 168
 _TURNS: Final = 3
 _REAL: Final = "bottles.mp4"
 
 
 def ours(path: Path, rate: float) -> list[bytes]:
     """Pictures as the sandboxed child gives them."""
-    plan = DecodePlan(Sampling("rate", rate), *_PIXELS)
+    plan = DecodePlan(Sampling("rate", rate), _WIDTH)
     shards = (item for item in decode(path, plan) if isinstance(item, Shard))
     return [image for shard in shards for image in shard.rows.column("image").to_pylist()]
 
@@ -54,9 +54,8 @@ def plain(path: Path, rate: float) -> list[bytes]:
 
 
 def _picture(frame: av.VideoFrame) -> bytes:
-    low, high = _PIXELS
     image = Image.fromarray(frame.to_ndarray(format="rgb24"))
-    row = picture_row(image, min_pixels=low, max_pixels=high, lossless=False)
+    row = picture_row(image, width=_WIDTH, lossless=False)
     return bytes(row["image"])
 
 

@@ -26,7 +26,7 @@ _DECODE: Final = """
 import sys
 from pathlib import Path
 from pipeline.decode import DecodePlan, Sampling, decode
-plan = DecodePlan(Sampling("rate", 1.0), 3136, 18816)
+plan = DecodePlan(Sampling("rate", 1.0))
 for path in Path(sys.argv[1]).iterdir():
     assert len(list(decode(path, plan))) == 2
 """

@@ -10,7 +10,8 @@ from typing import Final, Literal
 
 import pyarrow as pa
 
-SHARD_VERSION: Final = 1
+SHARD_VERSION: Final = 2
+"""2: pictures at the size at which people read them; 1: at that of a model."""
 
 MediaKind = Literal["video", "document", "image"]
 

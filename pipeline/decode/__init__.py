@@ -1,7 +1,7 @@
 """Decode: media files to shards of frames and pages, in a sandboxed child process."""
 
 from pipeline.decode.confine import Confinement
-from pipeline.decode.picture import pixels
+from pipeline.decode.picture import model_picture, pixels
 from pipeline.decode.plan import DECODING, DecodePlan, Limits, Sampling
 from pipeline.decode.sandbox import confinement, decode, probe
 
@@ -13,6 +13,7 @@ __all__ = [
     "Sampling",
     "confinement",
     "decode",
+    "model_picture",
     "pixels",
     "probe",
 ]

@@ -95,15 +95,14 @@ class Picture:
             orientation = self._orientation()
             shown = self._shown(orientation)
             inverted = is_white_zero(image)
-            _shrink_while_reading(image, plan.max_pixels)
+            _shrink_while_reading(image, plan.width**2)
             image.load()
-            made = rgb_within(image, plan.max_pixels, Colours(image, inverted=inverted))
+            made = rgb_within(image, plan.width**2, Colours(image, inverted=inverted))
             if image.format != "TIFF":  # Pillow turns those by itself
                 made = upright(made, orientation)
         row = picture_row(
             made,
-            min_pixels=plan.min_pixels,
-            max_pixels=plan.max_pixels,
+            width=plan.width,
             lossless=True,
             shown=shown,
         )

@@ -15,15 +15,13 @@ import pypdfium2.raw as raw
 from PIL import Image
 
 from pipeline.decode.pdftext import missing_fonts, page_text
-from pipeline.decode.picture import picture_row
+from pipeline.decode.picture import MOST_PIXELS, picture_row
 from pipeline.decode.plan import DecodePlan, Limits
 from pipeline.decode.userunit import user_unit
-from pipeline.vlm.preprocess import smart_resize
 from schemas.errors import InputError
 from schemas.shards import PAGES, MediaInfo, MediaWarning, PageFailure, Shard
 
 _PASSWORD_ERROR: Final = 4
-_MAX_DPI: Final = 300
 _TAIL_BYTES: Final = 2048
 _NAMED: Final = 8  # names in a warning
 _XFA: Final = (raw.FORMTYPE_XFA_FULL, raw.FORMTYPE_XFA_FOREGROUND)
@@ -93,11 +91,10 @@ class Document:
         try:
             width, height = (side * self._unit for side in page.get_size())
             shown = _asked(width, height, plan)
-            image = _rendered(page, shown, plan)
+            image = _rendered(page, shown)
             picture = picture_row(
                 image,
-                min_pixels=plan.min_pixels,
-                max_pixels=plan.max_pixels,
+                width=shown[0],
                 lossless=True,
                 shown=shown,
             )
@@ -146,24 +143,21 @@ def cut_pages(
 
 
 def _asked(width: float, height: float, plan: DecodePlan) -> tuple[int, int]:
-    """Width and height in pixels that fill the budget, but no more than 300 dots an inch.
+    """Width and height in pixels at so many an inch, but no more than are kept of a picture.
 
     A page has no pixels of its own. Whatever its size in points, no more than this is rendered.
     """
-    scale = min(sqrt(plan.max_pixels / (width * height)), _MAX_DPI / 72)
+    scale = min(sqrt(MOST_PIXELS / (width * height)), plan.dpi / 72)
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def _rendered(
     page: Any,  # noqa: ANN401 - pypdfium2 is untyped
     asked: tuple[int, int],
-    plan: DecodePlan,
 ) -> Image.Image:
-    """The page in RGB, at least as large as the model will see it."""
+    """The page in RGB, at least as large as it is asked for."""
     width, height = page.get_size()
-    wide, high = asked
-    rows, columns = smart_resize(high, wide, min_pixels=plan.min_pixels, max_pixels=plan.max_pixels)
-    bitmap = page.render(scale=max(rows / height, columns / width))
+    bitmap = page.render(scale=max(asked[1] / height, asked[0] / width))
     try:
         image: Image.Image = bitmap.to_pil()
         return image.convert("RGB")

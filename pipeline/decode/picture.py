@@ -9,9 +9,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from pipeline.decode.colour import Colours
-from pipeline.vlm.preprocess import smart_resize
+from pipeline.vlm.preprocess import check_aspect, resize, smart_resize
 
-_JPEG: Final[dict[str, Any]] = {"format": "JPEG", "quality": 95, "subsampling": 0}
+MOST_PIXELS: Final = 9_000_000
+"""Of a kept picture: four pages of A4 at 150 dots an inch."""
+_DRAWN: Final = 0.75
+"""Bytes a pixel up to which a lossless picture is kept so; photographs have more."""
+_JPEG: Final[dict[str, Any]] = {"format": "JPEG", "quality": 90, "subsampling": 0}
 _PNG: Final[dict[str, Any]] = {"format": "PNG", "compress_level": 3}
 _NOISE: Final = 16
 _STRIP_PIXELS: Final = 1 << 23
@@ -20,8 +24,7 @@ _STRIP_PIXELS: Final = 1 << 23
 def picture_row(
     image: Image.Image,
     *,
-    min_pixels: int,
-    max_pixels: int,
+    width: int,
     lossless: bool,
     shown: tuple[int, int] | None = None,
 ) -> dict[str, Any]:
@@ -29,26 +32,52 @@ def picture_row(
 
     Args:
         image: RGB.
-        min_pixels: least area of the result.
-        max_pixels: largest area of the result.
-        lossless: PNG for pages, JPEG for frames.
+        width: of the result at the most.
+        lossless: PNG, which suits drawn pages, unless the picture is none of that; else JPEG.
         shown: width and height as displayed, if pixels are not square; rules the result's shape.
 
     Raises:
         InputError: `aspect_ratio`.
     """
-    wide, high = shown or image.size
-    height, width = smart_resize(high, wide, min_pixels=min_pixels, max_pixels=max_pixels)
-    resized = image.resize((width, height), Image.Resampling.BICUBIC)
-    buffer = BytesIO()
-    resized.save(buffer, **(_PNG if lossless else _JPEG))
+    size = kept_size(shown or image.size, width)
+    check_aspect(*size)
+    resized = image if image.size == size else image.resize(size, Image.Resampling.BICUBIC)
     return {
-        "width": width,
-        "height": height,
+        "width": size[0],
+        "height": size[1],
         "phash": perceptual_hash(resized),
         "is_blank": is_blank(image),
-        "image": buffer.getvalue(),
+        "image": _encoded(resized, lossless=lossless),
     }
+
+
+def kept_size(size: tuple[int, int], width: int) -> tuple[int, int]:
+    """Width and height at which a picture is kept: its own, or as large as can be."""
+    wide, high = size
+    scale = min(1.0, width / wide, (MOST_PIXELS / (wide * high)) ** 0.5)
+    return max(1, round(wide * scale)), max(1, round(high * scale))
+
+
+def model_picture(encoded: bytes, *, min_pixels: int, max_pixels: int) -> NDArray[np.uint8]:
+    """What the model sees of a kept picture, `uint8 (height, width, 3)`: the same in every mode.
+
+    Raises:
+        InputError: `aspect_ratio`.
+    """
+    kept = pixels(encoded)
+    size = smart_resize(*kept.shape[:2], min_pixels=min_pixels, max_pixels=max_pixels)
+    return resize(kept, *size)
+
+
+def _encoded(image: Image.Image, *, lossless: bool) -> bytes:
+    buffer = BytesIO()
+    if lossless:
+        image.save(buffer, **_PNG)
+        if buffer.tell() <= image.width * image.height * _DRAWN:
+            return buffer.getvalue()
+        buffer = BytesIO()  # a photograph
+    image.save(buffer, **_JPEG)
+    return buffer.getvalue()
 
 
 def pixels(encoded: bytes) -> NDArray[np.uint8]:

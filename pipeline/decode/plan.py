@@ -30,8 +30,8 @@ class DecodePlan:
 
     Attributes:
         sampling: of videos.
-        min_pixels: least area of a picture.
-        max_pixels: largest area of a picture.
+        width: of a frame or a still at the most, pixels; smaller ones stay as they are.
+        dpi: pixels an inch of a page.
         segment_us: length of a video's part, microseconds.
         pages_per_part: pages in a document's part.
         first_part: parts before this one are left out.
@@ -39,8 +39,8 @@ class DecodePlan:
     """
 
     sampling: Sampling
-    min_pixels: int
-    max_pixels: int
+    width: int = 1920
+    dpi: int = 150
     segment_us: int = 10_000_000
     pages_per_part: int = 8
     first_part: int = 0

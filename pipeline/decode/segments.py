@@ -141,8 +141,7 @@ class _Window:
             "is_key": frame.is_key,
             **picture_row(
                 frame.image(),
-                min_pixels=self._plan.min_pixels,
-                max_pixels=self._plan.max_pixels,
+                width=self._plan.width,
                 lossless=False,
                 shown=frame.shown and frame.shown(),
             ),

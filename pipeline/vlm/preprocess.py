@@ -41,12 +41,7 @@ def smart_resize(
     Raises:
         InputError: `aspect_ratio`, if one side is more than 200 times the other.
     """
-    if max(height, width) > MAX_ASPECT_RATIO * min(height, width):
-        message = (
-            f"a picture of {width}x{height} pixels: one side is more than {MAX_ASPECT_RATIO} "
-            "times the other; crop or tile it"
-        )
-        raise InputError("aspect_ratio", message)
+    check_aspect(width, height)
     rows = max(factor, round(height / factor) * factor)
     columns = max(factor, round(width / factor) * factor)
     if rows * columns > max_pixels:
@@ -58,6 +53,20 @@ def smart_resize(
         rows = math.ceil(height * beta / factor) * factor
         columns = math.ceil(width * beta / factor) * factor
     return rows, columns
+
+
+def check_aspect(width: int, height: int) -> None:
+    """Refuse what no model of this family takes.
+
+    Raises:
+        InputError: `aspect_ratio`, if one side is more than 200 times the other.
+    """
+    if max(height, width) > MAX_ASPECT_RATIO * min(height, width):
+        message = (
+            f"a picture of {width}x{height} pixels: one side is more than {MAX_ASPECT_RATIO} "
+            "times the other; crop or tile it"
+        )
+        raise InputError("aspect_ratio", message)
 
 
 def resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

@@ -24,7 +24,13 @@ from services.graph.packs import packs
 from services.graph.reading import Handle, Pack, Reading, Split, Together
 from services.lander.answering import COMMIT, LOOK
 from services.model.asking import Picture, shard_answers
-from services.model.wire import Question, answers_to_json, model_to_json, question_from_json
+from services.model.wire import (
+    Question,
+    ServedModel,
+    answers_to_json,
+    model_to_json,
+    question_from_json,
+)
 from services.settings import Settings
 from services.storage.places import open_place
 
@@ -55,6 +61,7 @@ class Graph:
         self._reading: Reading = Split(*stages) if len(stages) > 1 else Together(*stages)
         self._lander, self._admitted = lander, admitted
         self._threads = ThreadPoolExecutor(admitted, "shard")
+        self._read_last: ServedModel | None = None
         self._asked: dict[bytes, asyncio.Task[bytes]] = {}
         self._gate = Gate(settings.secret, self._routes(), self._ready)
 
@@ -72,6 +79,12 @@ class Graph:
 
     async def _model(self, _: bytes) -> bytes:
         return model_to_json(await self._reading.model())
+
+    async def _known(self, revision: str) -> ServedModel:
+        """The model of a revision as it was read last; else as it is now, which may refuse."""
+        if self._read_last is None or self._read_last.revision != revision:
+            self._read_last = await self._reading.model()
+        return self._read_last
 
     async def _replicas(self, _: bytes) -> bytes:
         return to_json({"replicas": await asyncio.to_thread(_running)})
@@ -111,8 +124,11 @@ class Graph:
             answers = self._read(parts, tasks, question.revision)
             return asyncio.run_coroutine_threadsafe(answers, loop).result()
 
+        model = await self._known(question.revision)
+
         def answer() -> bytes:
-            return answers_to_json(shard_answers(self._shard(question.shard), question.tasks, read))
+            shard = self._shard(question.shard)
+            return answers_to_json(shard_answers(shard, question.tasks, read, model))
 
         return await loop.run_in_executor(self._threads, answer)
 

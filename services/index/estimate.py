@@ -14,7 +14,8 @@ from pipeline.vlm.preprocess import smart_resize
 from schemas.errors import ReelpageError
 from schemas.shards import MediaInfo
 from services.ingest.recipe import MICRO, Recipe
-from services.model.reader import Model
+from services.model.in_process import InProcess
+from services.model.wire import ServedModel
 
 _A4: Final = (842, 595)
 _SCENE_FPS: Final = 0.2
@@ -39,7 +40,7 @@ class Estimate:
         return asdict(self)
 
 
-def estimate(inputs: Iterable[Input], recipe: Recipe, model: Model) -> Estimate:
+def estimate(inputs: Iterable[Input], recipe: Recipe, model: InProcess) -> Estimate:
     """Probe every input and time the model on a few pictures."""
     total = Estimate()
     for source in inputs:
@@ -48,7 +49,7 @@ def estimate(inputs: Iterable[Input], recipe: Recipe, model: Model) -> Estimate:
         try:
             if source.error is not None:
                 raise source.error
-            _add(total, probe(source.path), recipe)
+            _add(total, probe(source.path), recipe, model.model())
         except ReelpageError as error:
             total.unreadable.append(error.message)
         source.discard()
@@ -56,7 +57,7 @@ def estimate(inputs: Iterable[Input], recipe: Recipe, model: Model) -> Estimate:
     return total
 
 
-def _add(total: Estimate, info: MediaInfo, recipe: Recipe) -> None:
+def _add(total: Estimate, info: MediaInfo, recipe: Recipe, model: ServedModel) -> None:
     plan = recipe.plan
     if info.kind == "video":
         seconds = (info.duration_us or 0) / MICRO
@@ -73,18 +74,19 @@ def _add(total: Estimate, info: MediaInfo, recipe: Recipe) -> None:
         total.pages += pictures
         height, width = (info.height, info.width) if info.height else _A4
     rows, columns = smart_resize(
-        max(height, 1), max(width, 1), min_pixels=plan.min_pixels, max_pixels=plan.max_pixels
+        max(height, 1), max(width, 1), min_pixels=model.min_pixels, max_pixels=model.max_pixels
     )
     total.visual_tokens += pictures * rows * columns // 784
 
 
-def _seconds_per_token(recipe: Recipe, model: Model) -> float:
+def _seconds_per_token(recipe: Recipe, model: InProcess) -> float:
     """Time the whole model on a batch of noise at the budget's size."""
+    facts, read = model.model(), model.loaded.read
     rows, columns = smart_resize(
-        720, 1280, min_pixels=recipe.plan.min_pixels, max_pixels=recipe.plan.max_pixels
+        720, 1280, min_pixels=facts.min_pixels, max_pixels=facts.max_pixels
     )
     noise = np.random.default_rng(0).integers(0, 256, (4, rows, columns, 3), dtype=np.uint8)
-    model.read(list(noise[:1]), recipe.tasks)
+    read(list(noise[:1]), recipe.tasks)
     started = time.perf_counter()
-    model.read(list(noise), recipe.tasks)
+    read(list(noise), recipe.tasks)
     return (time.perf_counter() - started) / (len(noise) * rows * columns / 784)

@@ -72,7 +72,7 @@ def plan(request: Request, settings: Settings) -> Estimate:
     recipe = _recipe(request, model)
     with tempfile.TemporaryDirectory(prefix="reelpage-") as folder:
         inputs = _opened(_jobs(request, "plan"), settings, Path(folder))
-        return estimate((source for _, source in inputs), recipe, model.loaded)
+        return estimate((source for _, source in inputs), recipe, model)
 
 
 def index(request: Request, settings: Settings, console: Console) -> Summary:
@@ -115,8 +115,7 @@ def _recipe(request: Request, model: InProcess) -> Recipe:
     sample, tasks = request.sample, request.tasks
     if request.again:
         sample, tasks = request.again[0].sample, request.again[0].tasks
-    plan = DecodePlan(parse_sampling(sample), facts.min_pixels, facts.max_pixels)
-    return Recipe(plan, tasks, facts.name, facts.revision)
+    return Recipe(DecodePlan(parse_sampling(sample)), tasks, facts.name, facts.revision)
 
 
 def _jobs(request: Request, run_id: str) -> list[tuple[Job, Input | None]]:

@@ -46,7 +46,7 @@ class Recipe:
         plan = self.plan
         how = f"{plan.sampling.mode}={plan.sampling.value:g}"
         cut = f"segment={plan.segment_us / MICRO:g}s"
-        return f"{how} {cut} pixels={plan.min_pixels}-{plan.max_pixels} decoding={DECODING}"
+        return f"{how} {cut} width={plan.width} dpi={plan.dpi} decoding={DECODING}"
 
     @property
     def sampling_id(self) -> str:

@@ -127,7 +127,7 @@ class Subject:
         """The same without a look at the markers: it has no columns, so that none is written."""
         job, model = delivery.job, tools.answerer.model()
         media_id = identity(job, source.input_id)
-        plan = DecodePlan(parse_sampling(job.sample), model.min_pixels, model.max_pixels)
+        plan = DecodePlan(parse_sampling(job.sample))
         recipe = Recipe(plan, job.tasks, model.name, model.revision)
         source = replace(source, input_id=media_id, uri=masked(source.uri))
         return cls(

@@ -40,4 +40,4 @@ class InProcess:
         """For each picture of the shard one answer a task."""
         assert revision == self._model.revision
         with self._lock:
-            return shard_answers(shard, tasks, self.loaded.read)
+            return shard_answers(shard, tasks, self.loaded.read, self._model)

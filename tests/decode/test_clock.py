@@ -23,7 +23,7 @@ class Read:
     def __init__(self, path: Path, sampling: Sampling | float = 1.0, first: int = 0) -> None:
         if not isinstance(sampling, Sampling):
             sampling = Sampling("rate", sampling)
-        items = list(decode(path, DecodePlan(sampling, 4 * 784, 64 * 784, first_part=first)))
+        items = list(decode(path, DecodePlan(sampling, first_part=first)))
         [self.info] = [one for one in items if isinstance(one, MediaInfo)]
         self.shards = [one for one in items if isinstance(one, Shard)]
         self.warnings = [one for one in items if isinstance(one, MediaWarning)]

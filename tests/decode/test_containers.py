@@ -14,7 +14,7 @@ from schemas.errors import InputError
 from schemas.shards import MediaInfo, MediaWarning, Shard
 from tests.videos import video
 
-PLAN = DecodePlan(Sampling("rate", 1.0), 4 * 784, 1024 * 784)
+PLAN = DecodePlan(Sampling("rate", 1.0))
 WIDE, HIGH = 320, 192
 RED, GREEN, BLUE = (192, 32, 32), (32, 160, 32), (32, 32, 192)
 CORNERS = {(0, 0): RED, (1, 0): GREEN, (0, 1): BLUE}
@@ -200,7 +200,7 @@ def test_a_frame_has_one_time_however_it_is_asked_for(
         (Sampling("count", 7), [0, 8, 16, 24, 33, 41, 49]),
         (Sampling("rate", 1.0), list(range(0, 50, 5))),
     ]:
-        items = decode(path, DecodePlan(sampling, 4 * 784, 64 * 784))
+        items = decode(path, DecodePlan(sampling))
         rows = [row for one in items if isinstance(one, Shard) for row in one.rows.to_pylist()]
         assert [round(row["t_us"] / 200_000) for row in rows] == numbers
         greys = [pixels(row["image"]).mean() for row in rows]

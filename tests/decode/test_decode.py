@@ -1,5 +1,6 @@
 """Decode: codecs, containers, exact times, resuming, and what must be refused."""
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,11 +9,12 @@ import numpy as np
 import pytest
 
 from pipeline.decode import DecodePlan, Sampling, decode, pixels
+from pipeline.decode.picture import MOST_PIXELS
 from schemas.errors import InputError
 from schemas.shards import MediaInfo, Shard
 from tests.conftest import SAMPLES
 
-PLAN = DecodePlan(Sampling("rate", 2.0), 4 * 784, 24 * 784, segment_us=2_000_000)
+PLAN = DecodePlan(Sampling("rate", 2.0), segment_us=2_000_000)
 BASE = Fraction(1, 1000)
 
 
@@ -83,16 +85,15 @@ def test_resuming_gives_the_same_parts(tmp_path: Path) -> None:
     path = clip(tmp_path / "long.mp4", "libx264", REGULAR)
     _, whole = read(path)
     for first in range(1, len(whole)):
-        plan = DecodePlan(PLAN.sampling, PLAN.min_pixels, PLAN.max_pixels, 2_000_000, 8, first)
+        plan = replace(PLAN, first_part=first)
         _, rest = read(path, plan)
         assert rest == whole[first:]
 
 
 def test_count_and_scene_sampling() -> None:
-    sizes = {"min_pixels": 4 * 784, "max_pixels": 24 * 784}
-    _, counted = read(SAMPLES / "scenes.mkv", DecodePlan(Sampling("count", 8), **sizes))
+    _, counted = read(SAMPLES / "scenes.mkv", DecodePlan(Sampling("count", 8)))
     assert len(times(counted)) == 8
-    _, cut = read(SAMPLES / "scenes.mkv", DecodePlan(Sampling("scene"), **sizes))
+    _, cut = read(SAMPLES / "scenes.mkv", DecodePlan(Sampling("scene")))
     assert 5 <= len(times(cut)) <= 12
 
 
@@ -138,4 +139,4 @@ def test_an_enormous_page_is_rendered_small(tmp_path: Path) -> None:
     )
     _, (shard,) = read(path)
     assert shard.rows.column("is_blank").to_pylist() == [True]
-    assert shard.rows.column("width")[0].as_py() ** 2 <= PLAN.max_pixels
+    assert shard.rows.column("width")[0].as_py() ** 2 <= MOST_PIXELS

@@ -14,7 +14,7 @@ from pipeline.decode.crop import Crop, crops_of
 from schemas.shards import MediaInfo, Shard
 
 WIDE, HIGH = 320, 192
-PLAN = DecodePlan(Sampling("rate", 1.0), 4 * 784, 1024 * 784)
+PLAN = DecodePlan(Sampling("rate", 1.0))
 Picture = np.ndarray[Any, Any]
 
 

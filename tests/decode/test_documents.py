@@ -11,7 +11,7 @@ from pipeline.decode import DecodePlan, Sampling, decode
 from pipeline.decode.userunit import user_unit
 from schemas.shards import MediaInfo, MediaWarning, Shard
 
-PLAN = DecodePlan(Sampling("rate", 1.0), 4 * 784, 1024 * 784)
+PLAN = DecodePlan(Sampling("rate", 1.0))
 FONT = "/Font << /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >>"
 
 

@@ -93,7 +93,7 @@ TRUTHS = {
 
 
 def check(name: str, truth: Truth) -> None:
-    plan = DecodePlan(Sampling("rate", 1.0), 4 * 784, 1024 * 784)
+    plan = DecodePlan(Sampling("rate", 1.0))
     items = list(decode(FAILING / name, plan))
     info = next(one for one in items if isinstance(one, MediaInfo))
     shards = [one for one in items if isinstance(one, Shard)]
@@ -140,6 +140,6 @@ if FAILING.is_dir():
 
 
 def rows_of(name: str) -> list[dict[str, Any]]:
-    plan = DecodePlan(Sampling("rate", 1.0), 4 * 784, 1024 * 784)
+    plan = DecodePlan(Sampling("rate", 1.0))
     shards = [one for one in decode(FAILING / name, plan) if isinstance(one, Shard)]
     return [row for one in shards for row in one.rows.to_pylist()]

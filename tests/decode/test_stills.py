@@ -15,7 +15,7 @@ from pipeline.decode import DecodePlan, Sampling, decode, pixels
 from schemas.errors import InputError
 from schemas.shards import MediaInfo, Shard
 
-PLAN = DecodePlan(Sampling("rate", 10.0), 4 * 784, 1024 * 784)
+PLAN = DecodePlan(Sampling("rate", 10.0))
 CORNERS = {"left": (192, 32, 32), "right": (32, 160, 32), "low": (32, 32, 192)}
 RAMP = np.tile(np.arange(256, dtype=np.uint8), (128, 1))
 

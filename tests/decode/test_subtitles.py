@@ -11,7 +11,7 @@ from av.packet import Packet
 from pipeline.decode import DecodePlan, Sampling, decode
 from schemas.shards import Shard
 
-PLAN = DecodePlan(Sampling("rate", 1.0), 4 * 784, 64 * 784)
+PLAN = DecodePlan(Sampling("rate", 1.0))
 SECONDS = 35
 
 

@@ -20,7 +20,7 @@ from schemas.shards import Shard
 from tests.conftest import ROOT, SAMPLES
 from tests.decode.waiting import children, is_alive, wait_for
 
-PLAN = DecodePlan(Sampling("rate", 2.0), 4 * 784, 256 * 784, pages_per_part=1)
+PLAN = DecodePlan(Sampling("rate", 2.0), pages_per_part=1)
 PAGES = 12
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 import pipeline.vlm
-from pipeline.decode import DecodePlan, Sampling, decode, pixels
+from pipeline.decode import DecodePlan, Sampling, decode, model_picture
 from pipeline.encode import Clip, Encoder
 from pipeline.generate import Generator, Prompt, WorkItem
 from pipeline.land.store import local_place
@@ -63,6 +63,8 @@ def _video(path: Path) -> Path:
 
 def _frames(video: Path) -> NDArray[np.uint8]:
     """One frame a second, as an ingest worker would hand them on."""
-    plan = DecodePlan(Sampling("rate", 1.0), 4 * 28 * 28, PIXELS)
+    plan = DecodePlan(Sampling("rate", 1.0))
     shards = [item for item in decode(video, plan) if isinstance(item, Shard)]
-    return np.stack([pixels(row["image"]) for shard in shards for row in shard.rows.to_pylist()])
+    rows = [row for shard in shards for row in shard.rows.to_pylist()]
+    seen = [model_picture(row["image"], min_pixels=4 * 784, max_pixels=PIXELS) for row in rows]
+    return np.stack(seen)

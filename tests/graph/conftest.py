@@ -15,9 +15,10 @@ from pipeline.land.store import Folder, ShardStore
 from schemas.jobs import Task
 from schemas.shards import Shard
 from services.ingest.recipe import STANDARD_TASKS, parse_sampling
-from services.model.asking import shard_answers
+from services.model.asking import Read, shard_answers
 from services.model.client import GraphClient
 from services.model.reader import Model, ModelFacts, model_facts, set_threads
+from services.model.wire import ServedModel
 from services.settings import Settings
 from services.stack.ports import Ports
 from tests.conftest import SAMPLES, environment
@@ -49,13 +50,18 @@ class Lake:
     model: Model
 
     def expected(self, name: str, tasks: Sequence[Task] = TASKS) -> list[list[Answer]]:
-        return compared(shard_answers(self.shards[name], tasks, self.model.read))
+        return compared(self.ask(name, tasks, self.model.read))
+
+    def ask(self, name: str, tasks: Sequence[Task], read: Read) -> list[list[Answer]]:
+        facts = self.facts
+        served = ServedModel(facts.name, facts.revision, facts.min_pixels, facts.max_pixels)
+        return shard_answers(self.shards[name], tasks, read, served)
 
 
 @pytest.fixture(scope="session")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     facts = model_facts(Settings().model_directory(None))
-    plan = DecodePlan(parse_sampling("1fps"), facts.min_pixels, facts.max_pixels)
+    plan = DecodePlan(parse_sampling("1fps"))
     folder = tmp_path_factory.mktemp("lake")
     set_threads(1)
     shards = {}

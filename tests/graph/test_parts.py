@@ -24,7 +24,7 @@ from services.graph.options import GraphOptions
 from services.graph.packs import PACK_TOKENS, packs, visual_tokens
 from services.graph.scaling import SIGNAL, TokensWaiting
 from services.graph.stages import DecodeStage, EncodeStage, ReadStage
-from services.model.asking import Picture, shard_answers
+from services.model.asking import Picture
 from services.model.client import GraphClient
 from tests.graph.conftest import TASKS, Lake, compared
 
@@ -53,7 +53,7 @@ def test_stages_together_and_apart_say_what_the_reader_says(lake: Lake, colocate
     shown: list[list[Picture]] = []
     names = list(lake.shards)[-3:]
     for name in names:
-        shard_answers(lake.shards[name], TASKS, lambda some, _: shown.append(some) or [[]] * 99)
+        lake.ask(name, TASKS, lambda some, _: shown.append(some) or [[]] * 99)
     for name, given in zip(names, asyncio.run(answers()), strict=True):
         wanted = [row for row in lake.expected(name) if row[0].finish_reason != "blank"]
         assert compared(given) == wanted

@@ -20,7 +20,7 @@ from services.ingest.columns import (
 from services.ingest.recipe import Recipe, parse_sampling
 
 CAPTION, OCR = Task("caption", "What is it?"), Task("ocr", "Read.")
-RECIPE = Recipe(DecodePlan(parse_sampling("1fps"), 1, 2), (CAPTION, OCR), "m", "r1")
+RECIPE = Recipe(DecodePlan(parse_sampling("1fps")), (CAPTION, OCR), "m", "r1")
 JOB = Job("j", MediaReference("u"), tasks=(CAPTION, OCR))
 AGAIN = Job("j", JOB.media, tasks=JOB.tasks, attempt=1)
 NAME = markers_name("id", RECIPE, WHOLE)

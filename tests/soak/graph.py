@@ -106,7 +106,7 @@ def _answer(objects: Objects, stub: Stub, body: bytes) -> bytes:
     if data is None:
         message = f"{question.shard!r}: the lake has no such shard"
         raise InputError("not_found", message)
-    return answers_to_json(shard_answers(Shard.from_ipc(data), question.tasks, stub.read))
+    return answers_to_json(shard_answers(Shard.from_ipc(data), question.tasks, stub.read, MODEL))
 
 
 def _tables(place: commit.Place, control: str | None) -> Tables:

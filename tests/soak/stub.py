@@ -33,7 +33,7 @@ class Stub:
     def answers(
         self, name: str, shard: Shard, tasks: Sequence[Task], revision: str
     ) -> list[list[Answer]]:
-        return shard_answers(shard, tasks, self.read)
+        return shard_answers(shard, tasks, self.read, MODEL)
 
 
 def _answer(picture: Picture, task: Task) -> Answer:

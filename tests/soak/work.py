@@ -74,7 +74,7 @@ def expected(media: Media, folder: Path) -> Rows:
     lake_folder = folder / "expected"
     for tasks in TASKS:
         index(lake_folder, given(inputs, tasks, SAMPLE), Stub())
-    plan = DecodePlan(parse_sampling(SAMPLE), MODEL.min_pixels, MODEL.max_pixels)
+    plan = DecodePlan(parse_sampling(SAMPLE))
     recipe = Recipe(plan, tasks, MODEL.name, MODEL.revision)
     found = rows(lake_folder)
     missing = {"input_id": _missing_id(), "uri": MISSING, "unit": "media", "unit_no": 0}
