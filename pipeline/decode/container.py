@@ -16,10 +16,15 @@ from av.video.stream import VideoStream
 from pipeline.decode.plan import Limits
 from schemas.errors import InputError
 
-_FORMATS: Final = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,avi,flv,ogg"
+_FORMATS: Final = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,avi,flv,ogg,"  # what is recorded and sent
+    "mpeg,mpegvideo,asf,mxf,dv,"  # discs, Windows, broadcast, tapes
+    "h264,hevc,yuv4mpegpipe"  # streams without a container, as cameras and tools give them
+)
 _CODEC_NAMES: Final = """
     h264 hevc vp8 vp9 av1 libdav1d libvpx libvpx-vp9 libaom-av1 mpeg4 theora mjpeg
-    mpeg1video mpeg2video msmpeg4v2 msmpeg4 msmpeg4v3 h263 flv prores vc1 wmv3
+    mpeg1video mpeg2video msmpeg4v1 msmpeg4v2 msmpeg4 msmpeg4v3 h263 flv prores vc1 wmv3
+    wmv1 wmv2 dvvideo dnxhd ffv1 huffyuv ffvhuff rawvideo png
 """
 CODECS: Final = frozenset(_CODEC_NAMES.split())
 TEXT_CODECS: Final = frozenset(["mov_text", "subrip", "srt", "ass", "ssa", "webvtt", "text"])

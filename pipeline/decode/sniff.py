@@ -9,12 +9,24 @@ HEAD_BYTES: Final = 4096
 _IMAGES: Final = (
     *(b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a"),
     *(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"BM"),  # TIFF, BigTIFF, BMP
+    *(b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"),  # JPEG 2000
+    b"\0\0\x01\0",  # ICO
 )
 VIDEOS: Final = (b"\x1a\x45\xdf\xa3", b"OggS", b"FLV\x01")
+_MORE_VIDEOS: Final = (
+    *(b"\0\0\x01\xba", b"\0\0\x01\xb3"),  # program stream; MPEG-1 or 2 alone
+    b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",  # ASF
+    b"\x06\x0e\x2b\x34\x02\x05\x01\x01",  # MXF
+    b"\x1f\x07\0",  # DV
+    *(b"\0\0\0\x01\x67", b"\0\0\x01\x67", b"\0\0\0\x01\x09", b"\0\0\x01\x09"),  # H.264
+    *(b"\0\0\0\x01\x40\x01", b"\0\0\x01\x40\x01"),  # H.265
+    b"YUV4MPEG2 ",
+)
 BOXES: Final = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"styp", b"moof", b"pnot")
 _PACKETS: Final = (188, 192, 204)  # plain, with a time before, with parity behind
 _SYNC: Final = 0x47
-_STILL_BRANDS: Final = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
+_STILL_BRANDS: Final = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1")
+_TEXT_IMAGES: Final = (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6")
 
 
 def sniff(head: bytes) -> Content:
@@ -28,7 +40,7 @@ def sniff(head: bytes) -> Content:
     """
     if b"%PDF-" in head[:1024]:
         return "document"
-    if head.startswith(_IMAGES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+    if _is_image(head):
         return "image"
     if _is_video(head):
         return "video"
@@ -36,10 +48,18 @@ def sniff(head: bytes) -> Content:
     raise InputError("unsupported_format", message)
 
 
+def _is_image(head: bytes) -> bool:
+    if head.startswith(_IMAGES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+        return True
+    if head.startswith(_TEXT_IMAGES) and head[2:3].isspace():  # netpbm
+        return True
+    return head[4:8] == b"ftyp" and head[8:12] in _STILL_BRANDS
+
+
 def _is_video(head: bytes) -> bool:
     if head[4:8] in BOXES:
-        return head[4:8] != b"ftyp" or head[8:12] not in _STILL_BRANDS
-    if head.startswith(VIDEOS) or (head[:4] == b"RIFF" and head[8:12] == b"AVI "):
+        return True
+    if head.startswith((*VIDEOS, *_MORE_VIDEOS)) or (head[:4] == b"RIFF" and head[8:12] == b"AVI "):
         return True
     return any(_is_transport_stream(head, size) for size in _PACKETS)
 

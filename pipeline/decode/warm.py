@@ -7,6 +7,7 @@ of a module's file; tests decode every kind of medium behind the walls.
 from importlib import import_module
 from typing import Final
 
+import pi_heif
 from PIL import Image
 
 _LATE: Final = (
@@ -21,5 +22,6 @@ _LATE: Final = (
 def warm() -> None:
     """Import it all; takes a few tenths of a second, once."""
     Image.init()
+    pi_heif.register_heif_opener(thumbnails=False)
     for name in _LATE:
         import_module(name)
