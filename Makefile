@@ -5,7 +5,7 @@ LAKE ?= lake
 RUNS ?= runs
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test check tests tests-ci test-gpu soak soak-ci train evaluate-tiny clean
+.PHONY: demo test check tests tests-ci test-gpu soak soak-ci fuzz train evaluate-tiny clean
 
 demo: .venv/installed
 	rm -rf $(LAKE)
@@ -33,6 +33,10 @@ test-gpu: .venv/installed-dev
 
 soak: .venv/installed-dev
 	$(BIN)/python -m tests.soak --kills 200 --minutes 15 --json
+
+# Damaged media, which may kill nothing.
+fuzz: .venv/installed-dev
+	$(BIN)/python -m tests.fuzz --count 1000
 
 # CI's soak, ten seeds in a row; it stops at the first that is not sound.
 soak-ci: .venv/installed-dev
