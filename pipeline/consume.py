@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import Final
 from schemas.errors import InputError, ReelpageError
 
 _SUFFIXES: Final = """
-    .mp4 .m4v .mov .mkv .webm .ts .m2ts .mts .mpg .mpeg .avi .ogv .ogg .flv .3gp .wmv
+    .mp4 .m4v .mov .mkv .webm .ts .m2ts .mts .mpg .mpeg .vob .avi .ogv .ogg .flv .3gp .wmv .asf
+    .mxf .dv .h264 .264 .h265 .hevc .265 .y4m
     .pdf .png .jpg .jpeg .tif .tiff .webp .bmp .gif .apng
+    .heic .heif .avif .jp2 .j2k .pbm .pgm .ppm .pnm .ico
 """
 MEDIA_SUFFIXES: Final = frozenset(_SUFFIXES.split())
 """File names looked for in folders. A file named on the command line is taken whatever its name:
@@ -66,16 +69,28 @@ def failed_input(uri: str, error: ReelpageError) -> Input:
     return Input(uri, Path(uri), hashlib.sha256(uri.encode(errors="replace")).hexdigest(), 0, error)
 
 
-def find_files(paths: Iterable[Path]) -> Iterator[Path | Input]:
-    """Walk files and folders in a stable order; what is missing comes as a failed input."""
+def find_files(
+    paths: Iterable[Path], ignored: Counter[str] | None = None
+) -> Iterator[Path | Input]:
+    """Walk files and folders in a stable order; what is missing comes as a failed input.
+
+    Args:
+        paths: a file is taken whatever its name.
+        ignored: counts the files in folders that are passed over, by suffix, or by name without.
+    """
     for path in paths:
         if path.is_dir():
-            yield from _walk(path)
+            yield from _walk(path, Counter() if ignored is None else ignored)
         else:
             yield path
 
 
-def _walk(folder: Path) -> Iterator[Path | Input]:
+def kind_of(name: str) -> str:
+    """What a file that is passed over is counted under."""
+    return Path(name).suffix.lower() or Path(name).name
+
+
+def _walk(folder: Path, ignored: Counter[str]) -> Iterator[Path | Input]:
     found = False
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -83,6 +98,8 @@ def _walk(folder: Path) -> Iterator[Path | Input]:
             if Path(name).suffix.lower() in MEDIA_SUFFIXES and not name.startswith("."):
                 found = True
                 yield Path(root) / name
+            else:
+                ignored[kind_of(name)] += 1
     if not found:
         message = (
             f"{quoted(folder)}: the folder holds no media; "

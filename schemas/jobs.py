@@ -75,6 +75,10 @@ class Task:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+TEXT: Final = Task("text", "", 1)
+"""All lines of text, by the recogniser; no model is prompted for them."""
+
+
 @dataclass(frozen=True)
 class PartRange:
     """Parts `[start, stop)` of a medium."""

@@ -23,6 +23,10 @@ _IMAGE_FIELDS: Final = [
     pa.field("image", pa.binary(), nullable=False),
 ]
 
+_LINE: Final = pa.struct(
+    [*((name, pa.float32()) for name in ("x0", "y0", "x1", "y1")), ("text", pa.string())]
+)
+
 FRAMES: Final = pa.schema(
     [
         pa.field("frame_no", pa.int64(), nullable=False),
@@ -46,11 +50,13 @@ PAGES: Final = pa.schema(
         pa.field("height_pt", pa.float64()),
         pa.field("rotation", pa.int32(), nullable=False),
         pa.field("text", pa.string(), nullable=False),
+        pa.field("lines", pa.list_(_LINE), nullable=False),
         *_IMAGE_FIELDS,
     ]
 )
 """Columns of a document or image shard. `page_no` counts from 1, as people do; `text` is the
-document's own text layer; `rotation` in degrees clockwise, already applied to the image."""
+document's own text layer, and `lines` its lines with their places, as shares of the picture's width
+and height from the top left; `rotation` in degrees clockwise, already applied to the image."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,7 @@ class Shard:
         end: end of the range, exclusive.
         rows: a record batch of schema `FRAMES` or `PAGES`.
         subtitles: text of the subtitle cues that are shown in this range, one a line.
+        cues: these cues: start and end, microseconds, and text.
     """
 
     part: int
@@ -103,15 +110,17 @@ class Shard:
     end: int
     rows: pa.RecordBatch
     subtitles: str = ""
+    cues: tuple[tuple[int, int, str], ...] = ()
 
     def to_ipc(self) -> bytes:
         """Return the shard as an Arrow IPC stream; its facts are schema metadata."""
-        facts: dict[str, int | str] = {
+        facts: dict[str, object] = {
             "version": SHARD_VERSION,
             "part": self.part,
             "start": self.start,
             "end": self.end,
             "subtitles": self.subtitles,
+            "cues": self.cues,
         }
         metadata = {b"reelpage.shard": json.dumps(facts).encode()}
         schema = self.rows.schema.with_metadata(metadata)
@@ -135,6 +144,7 @@ class Shard:
             rows = reader.read_all().combine_chunks().to_batches()
             empty = pa.RecordBatch.from_pylist([], schema=reader.schema)
         batch = (rows[0] if rows else empty).replace_schema_metadata(None)
+        facts["cues"] = tuple((start, end, text) for start, end, text in facts.pop("cues", ()))
         return cls(rows=batch, **facts)
 
 

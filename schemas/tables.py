@@ -140,6 +140,29 @@ ANSWERS: Final = pa.schema(
     ]
 )
 
+LINES: Final = pa.schema(
+    [
+        *_MEDIUM,
+        ("kind", pa.string()),
+        ("unit", pa.string()),  # page, segment
+        ("unit_no", pa.int64()),  # page_no or segment_no
+        ("line_no", pa.int64()),  # in reading order; in a segment by the time of appearing
+        ("source", pa.string()),  # pdf, subtitle, recognised
+        ("start_us", pa.int64()),  # of a segment's line: when it appears in it ...
+        ("end_us", pa.int64()),  # ... and is gone, exclusive; lines_joined joins segments
+        ("x0", pa.int32()),  # pixels of the original; of a PDF, of the page as it is kept
+        ("y0", pa.int32()),
+        ("x1", pa.int32()),
+        ("y1", pa.int32()),
+        ("text", pa.string()),
+        ("confidence", pa.float32()),  # 0 to 1, of a recognised line
+        ("language", pa.string()),  # where the medium says one
+        ("script", pa.string()),  # ISO 15924, such as Latn or Hani
+        *_MODEL,
+        ("run_id", pa.string()),
+    ]
+)
+
 EMBEDDINGS: Final = pa.schema(
     [
         *_MEDIUM,
@@ -184,6 +207,7 @@ RUNS: Final = pa.schema(
         ("indexed", pa.int64()),
         ("skipped", pa.int64()),
         ("failed", pa.int64()),
+        ("ignored", pa.string()),  # JSON: files in folders that are no inputs, by suffix
         ("visual_tokens", pa.int64()),
         ("output_tokens", pa.int64()),
         ("peak_rss_bytes", pa.int64()),
@@ -196,6 +220,7 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
     "segments": SEGMENTS,
     "frames": FRAMES,
     "pages": PAGES,
+    "lines": LINES,
     "answers": ANSWERS,
     "embeddings": EMBEDDINGS,
     "failures": FAILURES,
@@ -207,6 +232,10 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "segments": ("media_id", "sampling", "segment_no"),
     "frames": ("media_id", "sampling", "frame_no"),
     "pages": ("media_id", "sampling", "page_no"),
+    "lines": (
+        *("media_id", "sampling", "unit", "unit_no"),
+        *("line_no", "source", "model_revision"),
+    ),
     "answers": ("media_id", "sampling", "unit", "unit_no", "prompt_id", "model_revision"),
     "embeddings": ("media_id", "sampling", "unit", "unit_no", "model_revision"),
     "failures": ("input_id", "unit_no", "recipe", "attempt"),

@@ -44,7 +44,7 @@ def test_plan_counts_before_anything_runs(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (["--sample", "often"], "--sample often"),
-        (["--tasks", "dance"], "known are caption, ocr"),
+        (["--tasks", "dance"], "known are text, caption, ocr"),
         (["--model", "/nowhere"], "config.json"),
     ],
 )

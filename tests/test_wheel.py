@@ -75,7 +75,7 @@ def test_the_wheel_alone_is_enough(wheel: Path, tmp_path: Path) -> None:
 
 def indexes_the_samples(reelpage: list[str | Path], folder: Path) -> str:
     """Runs the demo, and gives what a query finds then."""
-    for arguments in (["demo"], ["query", "lake", "select answer from answers"]):
+    for arguments in (["demo"], ["query", "lake", "select text from lines"]):
         done = subprocess.run(
             [*reelpage, *arguments], cwd=folder, env=environment(), capture_output=True, text=True
         )

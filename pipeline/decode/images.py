@@ -17,7 +17,11 @@ from pipeline.decode.tiff import orientation as tiff_orientation
 from schemas.errors import InputError
 from schemas.shards import MediaInfo, MediaWarning, PageFailure, Shard
 
-_FORMATS: Final = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP")  # a phone's MPO is read as JPEG
+_FORMATS: Final = (
+    *("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"),  # a phone's MPO is read as JPEG
+    *("AVIF", "HEIF", "JPEG2000", "PPM", "ICO"),
+)
+_ANIMATED: Final = ("GIF", "PNG", "WEBP", "AVIF")
 _MOST_OBLONG: Final = 4  # sides of a pixel
 _TURNED: Final = range(5, 9)  # orientations that change width and height
 _DEGREES: Final = {3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}
@@ -38,7 +42,7 @@ def open_picture(
     """
     with image_errors(limits):
         image = Image.open(file, formats=_FORMATS)
-        if image.format in ("GIF", "PNG", "WEBP") and getattr(image, "n_frames", 1) > 1:
+        if image.format in _ANIMATED and getattr(image, "n_frames", 1) > 1:
             return Animation(image, limits)
         return Picture(image, limits, skip)
 
@@ -108,7 +112,7 @@ class Picture:
         )
         rotation = _DEGREES.get(orientation, 0)
         facts = {"page_no": number, "width_pt": None, "height_pt": None, "rotation": rotation}
-        return {**facts, "text": "", **row}
+        return {**facts, "text": "", "lines": [], **row}
 
     def _orientation(self) -> int:
         if self._image.format == "TIFF":

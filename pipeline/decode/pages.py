@@ -14,6 +14,7 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as raw
 from PIL import Image
 
+from pipeline.decode.pdflines import page_lines
 from pipeline.decode.pdftext import missing_fonts, page_text
 from pipeline.decode.picture import MOST_PIXELS, picture_row
 from pipeline.decode.plan import DecodePlan, Limits
@@ -103,7 +104,8 @@ class Document:
                 self._missing |= missing_fonts(page, np.asarray(image))
             picture["is_blank"] = picture["is_blank"] and not text.strip()
             size = {"width_pt": width, "height_pt": height, "rotation": rotation}
-            return {"page_no": number, **size, "text": text, **picture}
+            lines = page_lines(page)
+            return {"page_no": number, **size, "text": text, "lines": lines, **picture}
         except (pdfium.PdfiumError, MemoryError, ValueError) as error:
             raise _failed(number, error) from error
         finally:

@@ -24,14 +24,13 @@ class Cues:
 
     cues: list[tuple[int, int, str]] = field(default_factory=list)
 
-    def between(self, start: int, end: int | None) -> str:
-        """Cues that are shown in `[start, end)`, one a line."""
-        chosen = [
-            text
+    def between(self, start: int, end: int | None) -> tuple[tuple[int, int, str], ...]:
+        """Cues that are shown in `[start, end)`."""
+        return tuple(
+            (at, until, text)
             for at, until, text in self.cues
             if (start <= at or start < until) and (end is None or at < end)
-        ]
-        return "\n".join(chosen)
+        )
 
 
 def visits(source: Source, plan: DecodePlan) -> Iterator[Visit | None]:
@@ -129,7 +128,9 @@ class _Window:
         until = start + self._plan.segment_us
         batch = pa.RecordBatch.from_pylist(self._rows, schema=FRAMES)
         cues = self._cues.between(start, until if end is None else None)
-        return Shard(self._part, start, until if end is None else end, batch, cues)
+        subtitles = "\n".join(text for _, _, text in cues)
+        stop = until if end is None else end
+        return Shard(self._part, start, stop, batch, subtitles, cues)
 
     def _row(self, frame: Presented, number: int, t_us: int) -> dict[str, Any]:
         return {

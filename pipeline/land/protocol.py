@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, TypeVar
 from schemas.errors import SetupError, TransientError
 
 LEDGER: Final = "failures"
-FOLLOWERS: Final = ("segments", "frames", "pages", "answers", "media")
+FOLLOWERS: Final = ("segments", "frames", "pages", "lines", "answers", "media")
 """In the order of their commits; `media` last: its row says that everything else has landed."""
 
 STRUCTURE: Final = "structure"

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from pipeline.recognise import Line, script_of
 from schemas.errors import ReelpageError
 from schemas.jobs import StreamChunk, Task
 from schemas.shards import MediaInfo, MediaWarning, Shard
@@ -116,6 +117,48 @@ def answer_rows(
         }
         rows += [medium.columns() | place | _answer(answer) for answer in given]
     return rows
+
+
+def line_rows(
+    medium: Medium, info: MediaInfo, shard: Shard, lines: Sequence[Line], model: tuple[str, str]
+) -> list[Row]:
+    """Rows of `lines`.
+
+    Args:
+        medium: identity of the medium.
+        info: its facts: the size of frames and of a single picture.
+        shard: that the lines are of.
+        lines: with places as shares of the picture.
+        model: name and revision of what reads.
+    """
+    sizes = _sizes(info, shard)
+    return [
+        medium.columns()
+        | asdict(line)
+        | _place(line.box, sizes.get(line.unit_no, (info.width, info.height)))
+        | {
+            "kind": info.kind,
+            "script": script_of(line.text),
+            "model": model[0],
+            "model_revision": model[1],
+        }
+        for line in lines
+    ]
+
+
+def _sizes(info: MediaInfo, shard: Shard) -> dict[int, tuple[int, int]]:
+    """Width and height of pages whose own size the medium does not say, as they are kept."""
+    if info.kind == "video" or (info.kind == "image" and info.pages == 1):
+        return {}
+    return {row["page_no"]: (row["width"], row["height"]) for row in _without_images(shard)}
+
+
+def _place(box: tuple[float, float, float, float] | None, size: tuple[int, int]) -> Row:
+    names = ("x0", "y0", "x1", "y1")
+    if box is None:
+        return dict.fromkeys(names)
+    pairs = zip(names, box, strict=True)
+    return {name: round(share * size[n % 2]) for n, (name, share) in enumerate(pairs)}
 
 
 def media_row(

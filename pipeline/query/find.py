@@ -14,6 +14,9 @@ _TEXTS: Final = """
         union all
         select media_id, sampling, uri, 'subtitle', null, start_us, subtitles from segments
         union all
+        select media_id, sampling, uri, 'line', if(unit = 'page', unit_no, null), start_us, text
+        from lines where source = 'recognised'
+        union all
         select media_id, sampling, uri, task, if(unit = 'page', unit_no, null), t_us, answer
         from answers
     ) t left join media m using (media_id, sampling)
@@ -32,7 +35,8 @@ class Hit:
         sampling: of the medium.
         uri: of the medium.
         name: of its file; None while not all of it has landed.
-        source: "page", "subtitle", or the task whose answer it is.
+        source: "page", "subtitle", "line" for what is read in a picture, or the task whose answer
+            it is.
         page_no: from 1, of a document or an image.
         t_us: microseconds, of a video; of a subtitle, where its segment begins.
         snippet: the hit, with what stands around it.

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import duckdb
 import pyarrow as pa
@@ -11,6 +12,30 @@ from pipeline.land.place import Place
 from pipeline.land.tables import check_version, is_written, open_table, store_error
 from schemas.errors import SetupError
 from schemas.tables import TABLES
+
+_LINES_JOINED: Final = """
+    create view lines_joined as
+    with places as (
+        select *, (x0 + x1) // 64 as across, (y0 + y1) // 64 as down from lines
+        where unit = 'segment'),
+    marked as (
+        select *, start_us > lag(end_us, 1, -1) over same as begins from places
+        window same as (
+            partition by media_id, sampling, model_revision, source, text, across, down
+            order by start_us)),
+    numbered as (
+        select *, sum(begins::int) over (
+            partition by media_id, sampling, model_revision, source, text, across, down
+            order by start_us) as stretch
+        from marked)
+    select media_id, sampling, any_value(uri) uri, source, min(start_us) start_us,
+        max(end_us) end_us, arg_min(x0, start_us) x0, arg_min(y0, start_us) y0,
+        arg_min(x1, start_us) x1, arg_min(y1, start_us) y1, text, max(confidence) confidence,
+        any_value(script) script, any_value(model) model, model_revision
+    from numbered
+    group by media_id, sampling, model_revision, source, text, across, down, stretch
+    """
+"""Lines of videos, each once from when it appears to when it is gone: segments cut them."""
 
 
 def open_dataset(place: Place, table: str) -> pyarrow.dataset.Dataset:
@@ -37,6 +62,7 @@ def connect(place: Place) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     for table in TABLES:
         connection.register(table, open_dataset(place, table))
+    connection.execute(_LINES_JOINED)
     connection.execute("set python_enable_replacements = false")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from pipeline.land.place import Place
 from pipeline.land.positions import unsettled
-from pipeline.land.protocol import RECORDS, STRUCTURE
+from pipeline.land.protocol import RECORDS, STRUCTURE, Markers
 from pipeline.land.records import markers_of
 from pipeline.land.store import sampling_id
 from schemas.jobs import PARTS
@@ -65,6 +65,18 @@ class Standing:
             return "failed"
         return "indexed" if said == {"indexed"} else "partial"
 
+    def is_asked(self, key: Key, prompt_id: str) -> bool:
+        """Whether all of a medium has been asked a prompt, by whatever answers it."""
+        spans = {span for _, span in _named(self._place, _folder(key))} - {_PAGES}
+        found = [self._markers(f"{_folder(key)}{span}.json") for span in spans]
+        return all(
+            any(
+                name.endswith(f"-{prompt_id}") and marker.outcome == "indexed"
+                for name, marker in markers.items()
+            )
+            for markers in found
+        )
+
     def is_pending(self, key: Key) -> bool:
         """Whether something is decided about a medium that a worker has still to land."""
         return self._is_kept and any(name.startswith(_folder(key)) for name in self._pending)
@@ -78,9 +90,12 @@ class Standing:
         return [marker.name for batch in batches if batch for marker in batch.markers]
 
     def _said(self, name: str, column: str) -> Said:
-        data = self._place.objects.get(name)
-        marker = None if data is None else markers_of(name, data).get(column)
+        marker = self._markers(name).get(column)
         return "nothing" if marker is None else marker.outcome
+
+    def _markers(self, name: str) -> Markers:
+        data = self._place.objects.get(name)
+        return {} if data is None else markers_of(name, data)
 
 
 def _named(place: Place, prefix: str) -> Iterator[tuple[Key, str]]:

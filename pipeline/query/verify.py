@@ -15,7 +15,7 @@ from pipeline.query.standing import Standing, key_of
 from schemas.tables import KEYS, TABLES
 
 _HARMLESS: Final = frozenset({"orphan_file", "orphan_marker", "orphan_shard", "unfinished"})
-_OF_MEDIA: Final = ("media", "segments", "frames", "pages", "answers")
+_OF_MEDIA: Final = ("media", "segments", "frames", "pages", "lines", "answers")
 _RESTORE: Final = "restore the tables from a backup"
 _AGAIN: Final = "run the same index command again, or wait for the stream's workers"
 _UNITS: Final = {"segments": "segment_no", "frames": "frame_no"}

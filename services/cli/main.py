@@ -24,6 +24,7 @@ from services.cli.shared import (
     Sample,
     Tasks,
     err,
+    ignored_line,
     lines,
     out,
     place_of,
@@ -54,7 +55,7 @@ Plan = Annotated[bool, typer.Option("--plan", help="Print what would be read, an
 def index(
     inputs: Inputs,
     to: To = "lake",
-    tasks: Tasks = "caption,ocr",
+    tasks: Tasks = "text,caption",
     ask: Ask = None,
     sample: Sample = "1fps",
     model: ModelDir = None,
@@ -123,7 +124,7 @@ def query(
     form: Annotated[str, typer.Option("--format", help="table, csv, json or parquet.")] = "table",
     as_json: Json = False,
 ) -> None:
-    """Run SQL over the tables media, segments, frames, pages, answers, failures, runs."""
+    """Run SQL over the tables media, segments, frames, pages, lines, answers, failures, runs."""
     from pipeline.query.sql import query as run
     from services.cli.render import to_bytes, to_rich
 
@@ -145,7 +146,7 @@ def find(
     limit: Annotated[int, typer.Option(min=1, help="How many hits to print.")] = 20,
     as_json: Json = False,
 ) -> None:
-    """Find words in pages, subtitles and answers, with the medium and the time or page."""
+    """Find words in lines, pages, subtitles and answers, with the medium and the time or page."""
     from pipeline.query.find import find as search
     from services.cli.render import hit_line
 
@@ -307,6 +308,7 @@ def _finish(summary: Any, lake: str, as_json: bool) -> None:  # noqa: ANN401
     )
     if summary.failed_pages:
         text += f"; {summary.failed_pages} pages failed"
+    text += ignored_line(summary.ignored)
     text += f'\ntables in {lake}: try  reelpage query {lake} "select * from answers limit 20"'
     say(asdict(summary) | {"lake": lake}, text, as_json)
     if summary.exit_code:

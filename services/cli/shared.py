@@ -4,9 +4,9 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -29,7 +29,10 @@ LakeArgument = Annotated[
     str, typer.Argument(metavar="LAKE", help="The lake, a folder or s3://bucket/prefix.")
 ]
 Inputs = Annotated[list[str], typer.Argument(metavar="PATHS|URLS|-", show_default=False)]
-Tasks = Annotated[str, typer.Option(help="Asked of each frame and page: caption, ocr.")]
+_KINDS: Final = 8
+"""Of files that are passed over, that are named."""
+
+Tasks = Annotated[str, typer.Option(help="Of each frame and page: text (its lines), caption, ocr.")]
 Ask = Annotated[list[str] | None, typer.Option("--ask", help="A question of your own; repeatable.")]
 Sample = Annotated[str, typer.Option(help='Frames: "1fps", "16frames" or "scene".')]
 
@@ -91,6 +94,16 @@ def place_of(lake: str) -> "Place":
 
     is_remote = lake.startswith("s3://")
     return open_place(lake, stream_settings() if is_remote else settings())
+
+
+def ignored_line(ignored: Mapping[str, int]) -> str:
+    """What a run passed over in folders, on a line; nothing without."""
+    if not ignored:
+        return ""
+    most = sorted(ignored.items(), key=lambda one: (-one[1], one[0]))
+    kinds = ", ".join(f"{count} {kind}" for kind, count in most[:_KINDS])
+    more = f" and {len(most) - _KINDS} more kinds" if len(most) > _KINDS else ""
+    return f"\npassed over in folders: {kinds}{more}; name a file to have it tried"
 
 
 def lines(arguments: list[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """Command line of `submit`: files become jobs while they are found, and may be waited for."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from services.cli.shared import (
     Tasks,
     each_line,
     err,
+    ignored_line,
     say,
     stream_settings,
 )
@@ -44,7 +46,7 @@ def add_to(app: typer.Typer) -> None:
 
 def submit(
     inputs: Inputs,
-    tasks: Tasks = "caption,ocr",
+    tasks: Tasks = "text,caption",
     ask: Ask = None,
     sample: Sample = "1fps",
     stream: Stream = "",
@@ -69,16 +71,18 @@ def submit(
         message = "--wait looks into the lake: set REELPAGE_LAKE=s3://bucket/prefix"
         raise SetupError("usage", message)
     make_topic(found, PARTITIONS)
+    ignored: Counter[str] = Counter()
     if stream:
         files = [Path(one) for one in each_line(inputs)]
         made = work.chunk_jobs(files, stream, first, question, parse_time(recorded))
     else:
-        made = work.jobs(each_line(inputs), question, found)
+        made = work.jobs(each_line(inputs), question, found, ignored)
     submission = _send(made, found, as_json)
     said: dict[str, Any] = {
         "sent": len(submission.sent),
         "failed": submission.failed,
         "errors": submission.errors,
+        "ignored": ignored,
     }
     text = f"{len(submission.sent)} jobs sent, {submission.failed} inputs refused"
     lost = 0
@@ -87,7 +91,7 @@ def submit(
         indexed = len(submission.sent) - lost
         said["landed"] = {"indexed": indexed, "failed": lost}
         text += f"; {indexed} indexed, {lost} failed"
-    say(said, text, as_json)
+    say(said, text + ignored_line(ignored), as_json)
     if submission.failed or lost:
         raise typer.Exit(1)
 

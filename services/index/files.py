@@ -1,5 +1,6 @@
 """Files: the inputs of a run as jobs with their media at hand, one at a time."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +15,18 @@ Given = tuple[Job, Input]
 """A job and its medium, which may be its error."""
 
 
-def found(arguments: Iterable[str]) -> Iterator[str | Input]:
-    """Addresses below paths, folders and URLs, in a stable order; an empty folder is an input."""
+def found(arguments: Iterable[str], ignored: Counter[str]) -> Iterator[str | Input]:
+    """Addresses below paths, folders and URLs, in a stable order; an empty folder is an input.
+
+    Args:
+        arguments: of the command.
+        ignored: see `find_files`.
+    """
     for argument in arguments:
         if is_url(argument):
             yield argument
             continue
-        for one in find_files([Path(argument)]):
+        for one in find_files([Path(argument)], ignored):
             yield one if isinstance(one, Input) else address(one)
 
 

@@ -2,6 +2,7 @@
 
 import tempfile
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from pipeline.land.perform import Performer
 from pipeline.land.place import Place
 from pipeline.land.protocol import Protocol
 from pipeline.land.rows import Row, to_table
+from pipeline.recognise import Recogniser
 from schemas.jobs import Job, MediaReference, Task
 from services.index.estimate import Estimate, estimate
 from services.index.file_log import GROUP, TOPIC, FileLog
@@ -71,7 +73,7 @@ def plan(request: Request, settings: Settings) -> Estimate:
     model = _model(request, settings)
     recipe = _recipe(request, model)
     with tempfile.TemporaryDirectory(prefix="reelpage-") as folder:
-        inputs = _opened(_jobs(request, "plan"), settings, Path(folder))
+        inputs = _opened(_jobs(request, Summary("plan")), settings, Path(folder))
         return estimate((source for _, source in inputs), recipe, model)
 
 
@@ -84,7 +86,7 @@ def index(request: Request, settings: Settings, console: Console) -> Summary:
     started, summary = datetime.now(UTC), Summary(uuid.uuid4().hex[:16])
     model = _model(request, settings)
     recipe = _recipe(request, model)
-    given = _jobs(request, summary.run_id)
+    given = _jobs(request, summary)
     summary.inputs = len(given)
     with (
         open_lake(request.lake) as place,
@@ -96,7 +98,9 @@ def index(request: Request, settings: Settings, console: Console) -> Summary:
         watch = RunWatch(files, progress, summary)
         jobs = Jobs(GROUP, TOPIC, board, files, files.send, lambda *_: 0, lambda _: summary.run_id)
         lake = Lake(place, tables, _LINGER_S, watch.landed)
-        worker = compose(jobs, lake, files, model, settings.slots, watch)
+        worker = compose(
+            jobs, lake, files, model, settings.slots, watch, reader=Recogniser(settings.threads)
+        )
         with live(progress, console, quiet=request.quiet):
             worker.run()
         summary.check()
@@ -118,16 +122,18 @@ def _recipe(request: Request, model: InProcess) -> Recipe:
     return Recipe(DecodePlan(parse_sampling(sample)), tasks, facts.name, facts.revision)
 
 
-def _jobs(request: Request, run_id: str) -> list[tuple[Job, Input | None]]:
+def _jobs(request: Request, summary: Summary) -> list[tuple[Job, Input | None]]:
     """The jobs of a run, and why one of them cannot be worked on."""
     if request.again:
-        return [(_numbered(job, run_id, n), None) for n, job in enumerate(request.again)]
+        return [(_numbered(job, summary.run_id, n), None) for n, job in enumerate(request.again)]
     jobs: list[tuple[Job, Input | None]] = []
-    for number, one in enumerate(found(request.inputs)):
+    ignored: Counter[str] = Counter()
+    for number, one in enumerate(found(request.inputs, ignored)):
         broken = one if isinstance(one, Input) else None
         uri = one.uri if isinstance(one, Input) else one
         job = Job("", MediaReference(uri), request.tasks, sample=request.sample)
-        jobs.append((_numbered(job, run_id, number), broken))
+        jobs.append((_numbered(job, summary.run_id, number), broken))
+    summary.ignored = dict(ignored)
     return jobs
 
 

@@ -1,5 +1,6 @@
 """Summary: how a run ended, and its row in `runs`."""
 
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
@@ -14,7 +15,10 @@ Outcome = Literal["indexed", "skipped", "failed"]
 
 @dataclass
 class Summary:
-    """How a run ended. `inputs == indexed + skipped + failed`, or the run is broken."""
+    """How a run ended. `inputs == indexed + skipped + failed`, or the run is broken.
+
+    `ignored` are files in folders that are no inputs, by suffix.
+    """
 
     run_id: str
     inputs: int = 0
@@ -24,6 +28,7 @@ class Summary:
     failed_pages: int = 0
     visual_tokens: int = 0
     output_tokens: int = 0
+    ignored: dict[str, int] = field(default_factory=dict)
     errors: list[tuple[str, str]] = field(default_factory=list)
 
     @property
@@ -62,6 +67,7 @@ def run_row(recipe: Recipe, summary: Summary, started: datetime, command: str) -
         "indexed": summary.indexed,
         "skipped": summary.skipped,
         "failed": summary.failed,
+        "ignored": json.dumps(summary.ignored, ensure_ascii=False),
         "visual_tokens": summary.visual_tokens,
         "output_tokens": summary.output_tokens,
         "peak_rss_bytes": peak_memory(),

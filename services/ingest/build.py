@@ -10,6 +10,7 @@ from pipeline.land.commit import GroupCommitter, Tables
 from pipeline.land.lake import share
 from pipeline.land.place import Place
 from pipeline.land.tables import check_version
+from pipeline.recognise import Recogniser
 from schemas.errors import SetupError
 from schemas.jobs import Job
 from services.ingest.board import Board
@@ -62,7 +63,16 @@ def of_topic(
         settings.group, settings.topic, board, topic, topic.send, topic.home, lambda job: job.id
     )
     lake, watch = Lake(place, tables), Outcomes()
-    return compose(jobs, lake, Sources(settings), answerer, settings.slots, watch, decode)
+    return compose(
+        jobs,
+        lake,
+        Sources(settings),
+        answerer,
+        settings.slots,
+        watch,
+        decode,
+        Recogniser(settings.threads),
+    )
 
 
 def open_lake(settings: Settings) -> Place:

@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
 from pipeline.land.protocol import STRUCTURE, Marker, Markers, Range
-from schemas.jobs import PARTS, Job, PartRange, Task
+from pipeline.recognise import revision as recognised_by
+from schemas.jobs import PARTS, TEXT, Job, PartRange, Task
 from schemas.shards import MediaInfo, MediaWarning, info_from_json
 from services.ingest.recipe import Recipe
 
@@ -171,7 +172,8 @@ def look_up_pages(read: ReadMarkers, job: Job, media_id: str, recipe: Recipe) ->
     left = [str(page) for page in job.pages if str(page) not in done]
     document = read(markers_name(media_id, recipe, WHOLE))
     structure = document.get(STRUCTURE)
-    asked = [one for name, one in document.items() if name.startswith(f"{recipe.revision}-")]
+    by = (f"{recipe.revision}-", f"{recognised_by()}-")
+    asked = [one for name, one in document.items() if name.startswith(by)]
     known = [markers[str(page)] for page in job.pages if str(page) in done]
     return Columns(
         name,
@@ -209,5 +211,7 @@ def pages_name(media_id: str, recipe: Recipe) -> str:
 
 
 def column_name(recipe: Recipe, task: Task | None) -> str:
-    """Name of a column: structure, or model revision and prompt."""
-    return STRUCTURE if task is None else f"{recipe.revision}-{task.prompt_id}"
+    """Name of a column: structure, or what answers a prompt, and the prompt."""
+    if task is None:
+        return STRUCTURE
+    return f"{recognised_by() if task == TEXT else recipe.revision}-{task.prompt_id}"

@@ -13,6 +13,7 @@ from pipeline.land.perform import Performer
 from pipeline.land.place import Objects, Place
 from pipeline.land.protocol import Batch, Markers, Protocol
 from pipeline.land.records import markers_of
+from pipeline.recognise import Recogniser, TextReader
 from schemas.errors import SetupError
 from schemas.jobs import Job
 from services.ingest.board import Board
@@ -75,6 +76,7 @@ def compose(
     slots: int,
     watch: Watch,
     decode: Decode = sandboxed,
+    reader: TextReader | None = None,
 ) -> Worker:
     """A worker, ready to run; what others had decided to land is landed first.
 
@@ -86,7 +88,8 @@ def compose(
     protocol = Protocol(join_ranges, pa.table({}))
     group = f"{jobs.group}/{jobs.topic}"
     settle(objects, performer, protocol, group)
-    tools = Tools(objects, lambda name: _markers(objects, name), answerer, decode)
+    reader = reader or Recogniser()
+    tools = Tools(objects, lambda name: _markers(objects, name), answerer, decode, reader)
     hands = Hands(
         topic=jobs.topic,
         begin=lambda delivery: Work(delivery, source, tools),

@@ -8,9 +8,10 @@ import pyarrow.compute as pc
 
 from pipeline.land.batch import Part
 from pipeline.land.protocol import Marker
-from pipeline.land.rows import Row, answer_rows
+from pipeline.land.rows import Row
 from schemas.errors import InputError, ReelpageError
 from schemas.shards import MediaInfo, PageFailure, Shard
+from services.ingest.asked import asked_rows
 from services.ingest.failing import lost_pages, page_failures
 from services.ingest.parts import structure_rows
 from services.ingest.subject import Subject, Tools
@@ -80,11 +81,11 @@ class PageParts:
         name, kept = subject.store.name(pages.part), subject.store.extend(pages)
         rows = structure_rows(subject, info, kept, name)
         if tasks := [task for task, parts in subject.columns.asked if pages.part < parts]:
-            given = self._tools.answerer.answers(name, kept, tasks, subject.recipe.revision)
-            rows["answers"] = answer_rows(subject.medium, info.kind, kept, given, subject.model)
+            rows |= asked_rows(subject, self._tools, info, kept, tasks)
+        number = {"pages": "page_no"}
         return {
-            "pages": [row for row in rows["pages"] if row["page_no"] in self._wanted],
-            "answers": [row for row in rows.get("answers", ()) if row["unit_no"] in self._wanted],
+            table: [row for row in some if row[number.get(table, "unit_no")] in self._wanted]
+            for table, some in rows.items()
         }
 
     def _indexed(self, pages: Iterable[int]) -> list[Marker]:

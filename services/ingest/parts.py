@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.land.batch import Part, media_of
 from pipeline.land.protocol import Range
-from pipeline.land.rows import Row, answer_rows, frame_rows, page_rows, segment_rows
+from pipeline.land.rows import Row, frame_rows, page_rows, segment_rows
 from pipeline.land.store import read_shard
 from schemas.errors import InputError, ReelpageError
 from schemas.shards import (
@@ -21,6 +21,7 @@ from schemas.shards import (
     Shard,
     info_to_json,
 )
+from services.ingest.asked import asked_rows
 from services.ingest.columns import range_of
 from services.ingest.failing import failure, page_failures
 from services.ingest.keys import FanOut, fan_out
@@ -163,9 +164,11 @@ class JobParts:
             pictures = shard.rows.num_rows
         if tasks := columns.tasks(shard.part):
             tally.stage = "generate"
-            given = self._tools.answerer.answers(name, shard, tasks, subject.recipe.revision)
-            answers = answer_rows(subject.medium, info.kind, shard, given, subject.model)
-            rows["answers"] = [row for row in answers if row["unit_no"] not in columns.absent]
+            asked = asked_rows(subject, self._tools, info, shard, tasks)
+            rows |= {
+                table: [row for row in some if row["unit_no"] not in columns.absent]
+                for table, some in asked.items()
+            }
         tally.stage, tally.pages = "decode", []
         tally.parts = shard.part + 1
         tally.pictures += pictures

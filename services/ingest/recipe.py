@@ -9,9 +9,10 @@ from typing import Final
 from pipeline.decode import DECODING, DecodePlan, Sampling
 from pipeline.land.store import sampling_id
 from schemas.errors import SetupError
-from schemas.jobs import Task
+from schemas.jobs import TEXT, Task
 
 STANDARD_TASKS = {
+    "text": TEXT,
     "caption": Task("caption", "Describe the picture.", 64),
     "ocr": Task("ocr", "Read the text.", 256),
 }
@@ -65,7 +66,7 @@ class Recipe:
 
 
 def parse_tasks(names: str, questions: Sequence[str]) -> tuple[Task, ...]:
-    """Tasks from `--tasks caption,ocr` and any number of `--ask "question"`.
+    """Tasks from `--tasks text,caption` and any number of `--ask "question"`.
 
     Raises:
         SetupError: `usage`, for a task that does not exist.

@@ -1,7 +1,7 @@
 """Subject: what a job is about, its medium at hand, and what the work on it goes through."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -10,6 +10,7 @@ from pipeline.decode import DecodePlan
 from pipeline.land.place import Objects
 from pipeline.land.rows import Answer, Medium
 from pipeline.land.store import ShardStore
+from pipeline.recognise import Recogniser, TextReader
 from schemas.jobs import Job, Task
 from schemas.shards import Decoded, Shard
 from services.ingest.columns import WHOLE, Columns, ReadMarkers, look_up, look_up_pages
@@ -59,12 +60,14 @@ class Tools:
         markers: reads the markers of an object.
         answerer: asks the model.
         decode: media.
+        reader: reads lines of text.
     """
 
     objects: Objects
     markers: ReadMarkers
     answerer: Answerer
     decode: Decode
+    reader: TextReader = field(default_factory=Recogniser)
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,7 @@ class Have:
         failed: inputs with a failure.
         asked: media and prompts that have answers.
         pictures: media with a picture.
+        samplings: of the media, in full.
     """
 
     media: Mapping[Key, tuple[str, str]]
@@ -74,13 +75,14 @@ class Have:
     failed: frozenset[str]
     asked: frozenset[tuple[Key, str]]
     pictures: frozenset[Key]
+    samplings: Mapping[Key, str]
 
     @classmethod
     def read(cls, place: Place) -> "Have":
         """Read keys of all tables."""
         key = "media_id, string_split(sampling, ' ')[1] how"
         pictures = f"select {key} from frames union select {key} from pages"
-        media = _rows(place, f"select {key}, uri, run_id from media")
+        media = _rows(place, f"select {key}, sampling, uri, run_id from media")
         answers = _rows(place, f"select distinct {key}, prompt_id from answers")
         failures = _rows(place, "select input_id, uri from failures")
         return cls(
@@ -91,11 +93,13 @@ class Have:
             failed=frozenset(row["input_id"] for row in failures),
             asked=frozenset((_key(row), row["prompt_id"]) for row in answers),
             pictures=frozenset(_key(row) for row in _rows(place, pictures)),
+            samplings={_key(row): row["sampling"] for row in media},
         )
 
 
 _RANGES = """
     select run_id from segments where contains(run_id, '/') union
+    select run_id from lines where contains(run_id, '/') union
     select run_id from answers where contains(run_id, '/')"""
 
 

@@ -12,7 +12,7 @@ from pipeline.query.sql import connect, select
 from schemas.errors import InputError, SetupError
 from services.inspect.failures import open_failures
 
-_TABLES = ("media", "segments", "frames", "pages", "answers", "failures", "runs")
+_TABLES = ("media", "segments", "frames", "pages", "lines", "answers", "failures", "runs")
 _SPOT = re.compile(r"^(?P<name>.*?)(?:@(?P<clock>[\d:.]+)|#(?P<page>\d+))?$", re.S)
 
 

@@ -8,9 +8,11 @@ from typing import Final
 from pipeline.land.place import Place
 from pipeline.land.positions import is_rolled_forward, positions
 from pipeline.land.store import is_forgotten
+from pipeline.land.tables import check_version
 from pipeline.land.window import LogError, next_offset, seek_to
+from pipeline.query.standing import Standing, key_of
 from pipeline.query.verify import Problem
-from schemas.jobs import Job
+from schemas.jobs import TEXT, Job, Task
 from services.inspect.evidence import Asked, Have, Key, how
 from services.inspect.lag import app_of
 from services.settings import Settings
@@ -86,7 +88,7 @@ class _Proof:
         self, asked: list[Asked], have: Have, place: Place, landed: Mapping[int, int]
     ) -> None:
         self._asked, self._have, self._objects = asked, have, place.objects
-        self._landed = landed
+        self._landed, self._standing = landed, Standing(place, check_version(place))
         self._ids: defaultdict[str, set[str]] = defaultdict(set)
         self._go_on: set[str] = set()  # jobs with ranges, or with a record that has not landed
         for one in asked:
@@ -133,9 +135,15 @@ class _Proof:
         if key not in have.pictures or key[0] in have.failed:
             return
         for task in job.tasks:
-            if (key, task.prompt_id) not in have.asked:
+            if not self._is_asked(key, task):
                 message = f"{_at(one)}: job {job.id}, media_id={key[0]}: not asked {task.prompt!r}"
                 yield Problem("gap", "answers", message)
+
+    def _is_asked(self, key: Key, task: Task) -> bool:
+        """Whether a prompt has its answers; a medium without text has no lines, and a marker."""
+        if task != TEXT:
+            return (key, task.prompt_id) in self._have.asked
+        return self._standing.is_asked(key_of(key[0], self._have.samplings[key]), task.prompt_id)
 
     def _is_known(self, job: Job) -> bool:
         """Whether anything tells of a job whose medium is not finished under its address."""

@@ -3,13 +3,14 @@
 import base64
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from pipeline.consume import MEDIA_SUFFIXES, Input, find_files, open_input
+from pipeline.consume import MEDIA_SUFFIXES, Input, find_files, kind_of, open_input
 from pipeline.decode import DecodePlan, decode
 from schemas.errors import InputError, ReelpageError, SetupError
 from schemas.jobs import Job, MediaReference, StreamChunk, Task
@@ -89,16 +90,29 @@ class Submission:
             self.errors.append((error.code, error.message))
 
 
-def jobs(arguments: Iterable[str], question: Question, settings: Settings) -> Iterator[Made]:
-    """Jobs with their keys; what cannot become one comes as its error."""
+def jobs(
+    arguments: Iterable[str],
+    question: Question,
+    settings: Settings,
+    ignored: Counter[str] | None = None,
+) -> Iterator[Made]:
+    """Jobs with their keys; what cannot become one comes as its error.
+
+    Args:
+        arguments: files, folders and addresses.
+        question: what to ask.
+        settings: where objects are.
+        ignored: counts what is passed over in folders and buckets; see `find_files`.
+    """
+    ignored = Counter() if ignored is None else ignored
     for argument in arguments:
         scheme = urlsplit(argument).scheme
         if scheme == "s3":
-            yield from _objects(argument, question, settings)
+            yield from _objects(argument, question, settings, ignored)
         elif scheme in ("http", "https"):
             yield _digest(argument), question.job("", MediaReference(argument))
         else:
-            yield from _files(Path(argument.removeprefix("file://")), question)
+            yield from _files(Path(argument.removeprefix("file://")), question, ignored)
 
 
 def chunk_jobs(
@@ -180,8 +194,8 @@ def send(made: Iterable[Made], sender: Sender, submission: Submission) -> Iterat
     yield
 
 
-def _files(path: Path, question: Question) -> Iterator[Made]:
-    for found in find_files([path]):
+def _files(path: Path, question: Question, ignored: Counter[str]) -> Iterator[Made]:
+    for found in find_files([path], ignored):
         source = found if isinstance(found, Input) else open_input(found)
         if source.error is not None and source.error.code == "empty_directory":
             yield source.error
@@ -189,7 +203,9 @@ def _files(path: Path, question: Question) -> Iterator[Made]:
             yield source.input_id, question.job(source.input_id, MediaReference(source.uri))
 
 
-def _objects(uri: str, question: Question, settings: Settings) -> Iterator[Made]:
+def _objects(
+    uri: str, question: Question, settings: Settings, ignored: Counter[str]
+) -> Iterator[Made]:
     found = False
     try:
         for name, etag in listing(settings, uri):
@@ -197,6 +213,8 @@ def _objects(uri: str, question: Question, settings: Settings) -> Iterator[Made]
                 found = True
                 key = _digest(f"{name}\0{etag}")
                 yield key, question.job(key, MediaReference(name, etag=etag))
+            else:
+                ignored[kind_of(name)] += 1
     except (InputError, SetupError) as error:  # the other arguments are none the worse for it
         yield error
         return
@@ -211,7 +229,7 @@ def _digest(text: str) -> str:
 
 def _length_us(path: Path) -> int:
     """Length of a video, 0 where the file does not say; in the sandbox."""
-    items = decode(path, DecodePlan(parse_sampling("1frames"), 1, 1))
+    items = decode(path, DecodePlan(parse_sampling("1frames")))
     try:
         first = next(items, None)
         return (first.duration_us or 0) if isinstance(first, MediaInfo) else 0

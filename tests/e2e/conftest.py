@@ -17,6 +17,8 @@ MODES = ("local", "kafka", pytest.param("ray", marks=pytest.mark.ci))
 """Execution modes: one process; a worker with the model in it, behind Kafka and S3; the same with
 the model in Ray Serve, which takes half a minute to start and is left to CI."""
 
+ASKED = ("--tasks", "text,caption,ocr")
+
 
 @dataclass(frozen=True)
 class Indexed:
@@ -47,7 +49,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Indexed:
     lake = tmp_path_factory.mktemp("local") / "lake"
 
     def index(*options: str) -> Result:
-        return run("index", SAMPLES, "--to", lake, *options)
+        return run("index", SAMPLES, "--to", lake, *ASKED, *options)
 
     return Indexed("local", str(lake), local_place(lake), index, index())
 
@@ -79,7 +81,7 @@ def ray(streams: StreamFactory) -> Indexed:
 
 def _streamed(mode: str, stream: Stream) -> Indexed:
     def index(*options: str) -> Result:
-        result = stream.run("submit", SAMPLES, *options)
+        result = stream.run("submit", SAMPLES, *ASKED, *options)
         stream.wait()
         return result
 
@@ -90,4 +92,4 @@ def _streamed(mode: str, stream: Stream) -> Indexed:
 def media_lake(media: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     """The media, indexed by one process."""
     target = tmp_path_factory.mktemp("media") / "lake"
-    return target, run("index", media, "--to", target)
+    return target, run("index", media, "--to", target, "--tasks", "caption,ocr")

@@ -67,6 +67,34 @@ def test_text_is_read_at_its_seconds(indexed: Indexed) -> None:
     assert len(right) >= 0.9 * len(shown), [(s, given[float(s)], w) for s, w in shown]
 
 
+def test_lines_stand_on_the_screen_for_their_seconds(indexed: Indexed) -> None:
+    found = query(
+        indexed.place,
+        "select text, start_us, end_us from lines_joined where source = 'recognised'",
+    ).to_pylist()
+    read = {row["text"]: (row["start_us"] / 1e6, row["end_us"] / 1e6) for row in found}
+    for scene in TRUTH["scenes.mkv"]["scenes"]:
+        if scene["kind"] == "text":
+            assert read[scene["shows"]] == (scene["start_s"], scene["end_s"])
+
+
+def test_lines_of_pages_are_true(indexed: Indexed) -> None:
+    """Of eight signs those whose scripts the recogniser knows; of the report its own text."""
+    found = query(
+        indexed.place,
+        "select name, unit_no, source, text from lines join media using (media_id, sampling)"
+        " where unit = 'page' order by name, unit_no, line_no",
+    ).to_pylist()
+    signs = {row["unit_no"]: row["text"] for row in found if row["name"] == "signs.pdf"}
+    wanted = dict(enumerate(TRUTH["signs.pdf"]["signs"].values(), start=1))
+    assert signs == {number: wanted[number] for number in signs}
+    assert len(signs) >= 5
+    report = [row for row in found if row["name"] == "report.pdf"]
+    assert {row["source"] for row in report} == {"pdf"}
+    for sentence in TRUTH["report.pdf"]["scripts"].values():
+        assert sentence in [row["text"] for row in report]
+
+
 def test_subtitles_are_text_of_their_segment(indexed: Indexed) -> None:
     segments = rows(indexed.place, "segments")
     for cue in TRUTH["scenes.mkv"]["cues"]:
@@ -102,7 +130,7 @@ def test_frame_times_are_exact(indexed: Indexed) -> None:
 
 
 def test_same_rows_in_duckdb_polars_and_pyarrow(indexed: Indexed) -> None:
-    for table in ("media", "segments", "frames", "pages", "answers"):
+    for table in ("media", "segments", "frames", "pages", "lines", "answers"):
         path, options = indexed.place.table(table), dict(indexed.place.options)
         arrow = DeltaTable(path, storage_options=options).to_pyarrow_table()
         for name in ("max_retries", "retry_timeout"):  # deltalake's alone

@@ -12,6 +12,7 @@ import pytest
 from tests.conftest import SAMPLES, run, start, tables
 
 KILLS = 20
+TASKS = ("--tasks", "caption,ocr")
 
 
 @pytest.mark.ci
@@ -19,7 +20,7 @@ def test_killed_runs_lose_and_double_nothing(tmp_path: Path) -> None:
     random_ = random.Random(4)
     inputs = [SAMPLES, tmp_path / "absent.mp4"]  # a failure's row too lands once
     began = time.monotonic()
-    assert run("index", *inputs, "--to", tmp_path / "calm").code == 1
+    assert run("index", *inputs, "--to", tmp_path / "calm", *TASKS).code == 1
     length = time.monotonic() - began
     expected = tables(tmp_path / "calm")
     assert len(expected["failures"]) == 1
@@ -28,7 +29,7 @@ def test_killed_runs_lose_and_double_nothing(tmp_path: Path) -> None:
         lakes += 1
         lake = tmp_path / f"lake{lakes}"
         while True:
-            process = start("index", *inputs, "--to", lake)
+            process = start("index", *inputs, "--to", lake, *TASKS)
             try:
                 # Importing takes the first third; nothing can go wrong there.
                 process.wait(random_.uniform(0.35, 1.1) * length)

@@ -59,8 +59,8 @@ def test_jobs_only_gain_optional_fields(kind: type) -> None:
 
 
 def test_shards_keep_their_columns() -> None:
-    assert SHARD_VERSION == 1
-    was = frozen("shard.v1.json")
+    assert SHARD_VERSION == 2
+    was = frozen("shard.v2.json")
     assert columns(FRAMES) == was["FRAMES"]
     assert columns(PAGES) == was["PAGES"]
     assert members(MediaInfo) == was["MediaInfo"]

@@ -20,6 +20,9 @@ def _rows(schema: pa.Schema) -> st.SearchStrategy[pa.RecordBatch]:
         pa.float64(): st.none() | st.floats(allow_nan=False),
         pa.string(): texts,
     }
+    place = st.floats(0, 1, width=32)
+    line = st.fixed_dictionaries({"text": texts, **dict.fromkeys(("x0", "y0", "x1", "y1"), place)})
+    kinds |= {field.type: st.lists(line, max_size=3) for field in schema if field.name == "lines"}
     row = st.fixed_dictionaries({field.name: kinds[field.type] for field in schema})
     made = st.lists(row, max_size=4)
     return made.map(lambda rows: pa.RecordBatch.from_pylist(rows, schema=schema))
@@ -33,6 +36,7 @@ def _rows(schema: pa.Schema) -> st.SearchStrategy[pa.RecordBatch]:
         end=longs,
         rows=_rows(FRAMES) | _rows(PAGES),
         subtitles=texts,
+        cues=st.lists(st.tuples(longs, longs, texts), max_size=3).map(tuple),
     )
 )
 def test_shards(shard: Shard) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from pipeline.land.protocol import LEDGER, STRUCTURE, Marker
 from pipeline.land.records import markers_of
 from pipeline.land.window import next_offset
-from schemas.jobs import Job, PartRange
+from pipeline.recognise import revision as recognised_by
+from schemas.jobs import TEXT, Job, PartRange
 from schemas.shards import Shard
 from schemas.tables import KEYS
 from services.ingest.columns import WHOLE
@@ -120,7 +121,7 @@ class Standing:
 
     def problems(self) -> list[str]:
         found = [*self._markers(), *self._structure(), *self._answers(), *self._media()]
-        found += [*self._pages(), *self._shards()]
+        found += [*self._lines(), *self._pages(), *self._shards()]
         return [f"{self.medium.name} {self.media_id[:6]}: {line}" for line in found]
 
     @cached_property
@@ -175,7 +176,8 @@ class Standing:
     def _may_be_left(self, span: str, marker: Marker) -> bool:
         """Whether its jobs have ended: with a failure, a run that was left, or another model."""
         world = self.lake.world
-        changed = marker.column != STRUCTURE and marker.column[:3] != f"r{world.revision}-"
+        kept = marker.column in (STRUCTURE, _TEXT)
+        changed = not kept and marker.column[:3] != f"r{world.revision}-"
         place = ("media", 0) if span == "whole" else ("range", _start(span))
         rows = [row for one in self.medium.ids for row in self.lake.rows(LEDGER, one)]
         failed = [r["attempt"] for r in rows if (r["unit"], r["unit_no"]) == place]
@@ -217,12 +219,21 @@ class Standing:
         rows = self.lake.rows("answers", self.media_id)
         asked = {f"{row['model_revision']}-{row['prompt_id']}" for row in rows}
         known = {column for columns in self.spans.values() for column in columns}
-        for column in (asked | known) - {STRUCTURE}:
+        for column in (asked | known) - {STRUCTURE, _TEXT}:
             there = [r["unit_no"] for r in rows if column == _column(r)]
             wanted = [one for one in self._pictures(self._parts(column)) if one in self.units]
             late = self.mended if self.lake.world.revision > 1 else set()
             wanted = [one for one in wanted if one in there or one not in late]
             yield from _compare(f"answers {column}", there, wanted)
+
+    def _lines(self) -> Iterator[str]:
+        """A line of each segment, of its subtitle, or of each page, of its own text."""
+        there = [row["unit_no"] for row in self.lake.rows("lines", self.media_id)]
+        parts = self._parts(_TEXT)
+        wanted = [one for one in self._pictures(parts) if one in self.units]
+        asked = any(_TEXT in columns for columns in self.spans.values())
+        if asked or there:
+            yield from _compare("lines", there, parts if self._is_video else wanted)
 
     def _media(self) -> Iterator[str]:
         rows = self.lake.rows("media", self.media_id)
@@ -249,6 +260,9 @@ class Standing:
                 held = [] if shard is None else shard.rows.column(column).to_pylist()
                 if held[row["shard_row"] : row["shard_row"] + 1] != [row[column]]:
                     yield f"{table} {row[column]}: not row {row['shard_row']} of a shard of {held}"
+
+
+_TEXT: Final = f"{recognised_by()}-{TEXT.prompt_id}"
 
 
 def _column(row: Row) -> str:

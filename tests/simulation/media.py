@@ -15,7 +15,7 @@ from pipeline.consume import Input, failed_input
 from pipeline.decode import DecodePlan
 from pipeline.land.rows import Answer
 from schemas.errors import InputError, TransientError
-from schemas.jobs import Job, MediaReference, StreamChunk, Task
+from schemas.jobs import TEXT, Job, MediaReference, StreamChunk, Task
 from schemas.shards import FRAMES, PAGES, MediaInfo, PageFailure, Shard
 from services.ingest.keys import RANGE_PARTS, identity
 from services.ingest.subject import Decoded
@@ -25,7 +25,7 @@ from tests.simulation.world import Clock, World
 
 Poison = Literal["", "source", "unreachable", "decode", "ask", "fault", "away"]
 
-TASKS: Final = (Task("a", "What is it?"), Task("b", "Where is it?"))
+TASKS: Final = (Task("a", "What is it?"), Task("b", "Where is it?"), TEXT)
 PAGES_PER_PART: Final = 8
 PART_US: Final = 10_000_000
 _LONG_US: Final = 121 * PART_US
@@ -247,16 +247,19 @@ def _shard(is_video: bool, part: int, pictures: tuple[int, ...]) -> Shard:
     rows = [_frame(number) if is_video else _page(number) for number in pictures]
     schema = FRAMES if is_video else PAGES
     start, step = (part * PART_US, PART_US) if is_video else (part * 8 + 1, 8)
-    return Shard(part, start, start + step, pa.RecordBatch.from_pylist(rows, schema=schema))
+    batch = pa.RecordBatch.from_pylist(rows, schema=schema)
+    cues = ((start, start + step, "said"),) if is_video else ()
+    return Shard(part, start, start + step, batch, cues=cues)
 
 
 def _frame(number: int) -> dict[str, Any]:
     times = {"pts": number, "time_base_num": 1, "time_base_den": 1, "t_us": number}
-    return {"frame_no": number, **times, "is_key": True, **_PICTURE}
+    return {"frame_no": number, **times, "is_key": True, **_PICTURE, "is_blank": True}
 
 
 def _page(number: int) -> dict[str, Any]:
-    return {"page_no": number, "rotation": 0, "text": "", **_PICTURE}
+    line = {"text": "written", "x0": 0, "y0": 0, "x1": 1, "y1": 1}
+    return {"page_no": number, "rotation": 0, "text": "written", "lines": [line], **_PICTURE}
 
 
 _PICTURE: Final = {"width": 2, "height": 2, "phash": 0, "is_blank": False, "image": b""}

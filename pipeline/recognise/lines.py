@@ -1,0 +1,178 @@
+"""Lines: of a shard's pages, and of its frames with the interval in which each is on the screen."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
+from typing import Any, Final, Literal, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.recognise.order import Box
+from schemas.shards import Shard
+
+_BLOCK: Final = 16  # pixels a side, in which a change of the picture is looked for
+_CHANGED: Final = 6.0  # of 255: mean difference of a block
+_OVERLAP: Final = 0.5
+_ALIKE: Final = 0.8  # two readings of one line differ by little
+
+Picture = NDArray[np.uint8]
+Pixels = Callable[[bytes], Picture]
+
+
+class Read(NamedTuple):
+    """A line that a recogniser has read in a picture."""
+
+    box: Box
+    text: str
+    confidence: float
+
+
+class TextReader(Protocol):
+    """Reads lines in pictures: `Recogniser`, or what stands for it in tests."""
+
+    def read(self, picture: Picture) -> list[Read]:
+        """Lines of a picture `uint8 (height, width, 3)`, in reading order."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of text of a medium.
+
+    Attributes:
+        unit: "page" or "segment".
+        unit_no: number of the page, from 1, or of the segment, from 0.
+        line_no: from 0, in reading order; in a segment by the time at which lines appear.
+        source: "pdf" for a page's own text, "subtitle", or "recognised".
+        text: what stands there.
+        box: x0, y0, x1, y1 as shares of the picture's width and height; None of subtitles.
+        start_us: when it appears in the segment, microseconds; None of pages.
+        end_us: when it is gone, exclusive.
+        confidence: of the recogniser, 0 to 1; None of what needs none.
+    """
+
+    unit: Literal["page", "segment"]
+    unit_no: int
+    line_no: int
+    source: Literal["pdf", "subtitle", "recognised"]
+    text: str
+    box: tuple[float, float, float, float] | None = None
+    start_us: int | None = None
+    end_us: int | None = None
+    confidence: float | None = None
+
+
+def shard_lines(shard: Shard, pixels: Pixels, reader: TextReader) -> list[Line]:
+    """All lines of a shard: a page with a text layer is not read again.
+
+    Args:
+        shard: pages or frames.
+        pixels: decodes a picture of it.
+        reader: reads pictures.
+
+    Raises:
+        InputError, SetupError: what the reader raises.
+    """
+    rows = shard.rows.to_pylist()
+    if "page_no" in shard.rows.schema.names:
+        return [line for row in rows for line in _page(row, pixels, reader)]
+    return [*_subtitles(shard), *_on_screen(shard, rows, pixels, reader)]
+
+
+def _page(row: Mapping[str, Any], pixels: Pixels, reader: TextReader) -> Iterator[Line]:
+    number = row["page_no"]
+    if row["lines"]:
+        for line_no, own in enumerate(row["lines"]):
+            box = own["x0"], own["y0"], own["x1"], own["y1"]
+            yield Line("page", number, line_no, "pdf", own["text"], box)
+        return
+    if row["is_blank"]:
+        return
+    picture = pixels(row["image"])
+    for line_no, read in enumerate(reader.read(picture)):
+        box = _shares(read.box, picture)
+        yield Line(
+            "page", number, line_no, "recognised", read.text, box, confidence=read.confidence
+        )
+
+
+def _subtitles(shard: Shard) -> Iterator[Line]:
+    for line_no, (start, end, text) in enumerate(shard.cues):
+        start, end = max(start, shard.start), min(end, shard.end)
+        yield Line("segment", shard.part, line_no, "subtitle", text, None, start, end)
+
+
+def _on_screen(
+    shard: Shard, rows: list[dict[str, Any]], pixels: Pixels, reader: TextReader
+) -> list[Line]:
+    """Lines of frames; one that stays is one line, until the first frame without it."""
+    done: list[Line] = []
+    standing: list[Line] = []
+    before: Picture | None = None
+    for row in rows:
+        now = None if row["is_blank"] else pixels(row["image"])
+        if now is not None and before is not None and not _has_changed(before, now):
+            continue
+        seen = [] if now is None else _seen(shard, row["t_us"], now, reader)
+        gone, standing = _followed(standing, seen)
+        done += [replace(line, end_us=row["t_us"]) for line in gone]
+        before = now
+    done += [replace(line, end_us=shard.end) for line in standing]
+    done.sort(key=lambda line: line.start_us or 0)
+    return [replace(line, line_no=number) for number, line in enumerate(done)]
+
+
+def _seen(shard: Shard, at: int, picture: Picture, reader: TextReader) -> list[Line]:
+    return [
+        Line("segment", shard.part, 0, "recognised", text, _shares(box, picture), at, at, score)
+        for box, text, score in reader.read(picture)
+    ]
+
+
+def _followed(standing: list[Line], seen: list[Line]) -> tuple[list[Line], list[Line]]:
+    """Lines that are gone, and those that stand now: the best reading from when they appeared."""
+    left, now = list(standing), []
+    for line in seen:
+        same = next((one for one in left if _is_same(one, line)), None)
+        if same is None:
+            now.append(line)
+            continue
+        left.remove(same)
+        best = max(same, line, key=lambda one: one.confidence or 0.0)
+        now.append(replace(best, start_us=same.start_us))
+    return left, now
+
+
+def _is_same(one: Line, other: Line) -> bool:
+    if one.box is None or other.box is None or _overlap(one.box, other.box) < _OVERLAP:
+        return False
+    return SequenceMatcher(None, one.text, other.text, autojunk=False).ratio() >= _ALIKE
+
+
+def _overlap(
+    one: tuple[float, float, float, float], other: tuple[float, float, float, float]
+) -> float:
+    """Intersection over union of two boxes."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
+    return width * height / (sum(areas) - width * height)
+
+
+def _has_changed(before: Picture, now: Picture) -> bool:
+    """Whether some part of a picture that may hold text differs from the last one that was read."""
+    if before.shape != now.shape:
+        return True
+    apart = np.abs(before.astype(np.int16) - now).mean(axis=2)
+    height, width = (side // _BLOCK * _BLOCK for side in apart.shape)
+    if not height or not width:
+        return bool(apart.mean() > _CHANGED)
+    blocks = apart[:height, :width].reshape(height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK)
+    return bool(blocks.mean(axis=(1, 3)).max() > _CHANGED)
+
+
+def _shares(box: Box, picture: Picture) -> tuple[float, float, float, float]:
+    height, width = picture.shape[:2]
+    return box[0] / width, box[1] / height, box[2] / width, box[3] / height
