@@ -5,7 +5,7 @@ LAKE ?= lake
 RUNS ?= runs
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test check tests tests-ci test-gpu soak soak-ci fuzz train evaluate-tiny clean
+.PHONY: demo test check tests tests-ci test-gpu soak soak-ci fuzz bench-text train evaluate-tiny clean
 
 demo: .venv/installed
 	rm -rf $(LAKE)
@@ -37,6 +37,10 @@ soak: .venv/installed-dev
 # Damaged media, which may kill nothing.
 fuzz: .venv/installed-dev
 	$(BIN)/python -m tests.fuzz --count 1000
+
+# How right lines of text are read, and how fast, beside the same library run plainly.
+bench-text: .venv/installed-dev
+	$(BIN)/python -m benchmarks.text --json
 
 # CI's soak, ten seeds in a row; it stops at the first that is not sound.
 soak-ci: .venv/installed-dev

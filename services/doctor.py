@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.decode import Confinement, confinement
+from pipeline.recognise import MODEL as RECOGNISER
+from pipeline.recognise import revision as recognised_by
 from schemas import __version__
 from schemas.errors import InputError, ReelpageError
 from services.machine import total_memory
@@ -66,6 +68,7 @@ def examine(settings: Settings) -> Iterator[Check]:
         _codecs,
         _pdfium,
         lambda: _model(settings),
+        _recogniser,
         lambda: _device(settings),
         _memory,
         _disk,
@@ -132,6 +135,13 @@ def _model(settings: Settings) -> Check:
     except ReelpageError as error:
         return Check("model", False, error.message)
     return Check("model", True, f"{facts.name}, revision {facts.revision}")
+
+
+def _recogniser() -> Check:
+    try:
+        return Check("recogniser", True, f"{RECOGNISER}, revision {recognised_by()}")
+    except ReelpageError as error:
+        return Check("recogniser", False, error.message)
 
 
 def _device(settings: Settings) -> Check:
