@@ -21,6 +21,9 @@ MEDIA_SUFFIXES: Final = frozenset(_SUFFIXES.split())
 """File names looked for in folders. A file named on the command line is taken whatever its name:
 the decoder goes by content."""
 
+ARCHIVES: Final = frozenset((".zip", ".tar"))
+"""Names of files whose members are looked for."""
+
 _BLOCK: Final = 1 << 20
 _NO_BYTE: Final = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # surrogates that no byte became
 _USER: Final = re.compile(r"(?<=://)[^/?#\s]*(?=@)")
@@ -95,7 +98,8 @@ def _walk(folder: Path, ignored: Counter[str]) -> Iterator[Path | Input]:
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if Path(name).suffix.lower() in MEDIA_SUFFIXES and not name.startswith("."):
+            suffix = Path(name).suffix.lower()
+            if suffix in MEDIA_SUFFIXES | ARCHIVES and not name.startswith("."):
                 found = True
                 yield Path(root) / name
             else:

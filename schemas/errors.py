@@ -32,6 +32,7 @@ CODES: Final[Mapping[str, str]] = {
     "page_failed": "one page of a document could not be rendered",
     "url_refused": "the URL's scheme or address is not allowed",
     "features_invalid": "features do not have the shape that their grid states",
+    "member_refused": "a member of an archive climbs out of it, is encrypted or is packed oddly",
     "recognise_failed": "the recogniser of text fails on a picture",
     "model_failed": "the model fails on this picture or this prompt, and on no other",
     "unknown_media": "the lake knows no such media",

@@ -46,12 +46,20 @@ class MediaReference:
         offset: first byte.
         length: bytes, or None to the end.
         etag: version of the object, or None if unknown.
+        member: name within the archive at `uri`; with a length, the bytes are the range alone, and
+            without one they are unpacked.
     """
 
     uri: str
     offset: int = 0
     length: int | None = None
     etag: str | None = None
+    member: str | None = None
+
+    @property
+    def address(self) -> str:
+        """What names the medium in the tables: `archive.tar!name` for a member."""
+        return self.uri if self.member is None else f"{self.uri}!{self.member}"
 
 
 @dataclass(frozen=True)
@@ -166,6 +174,7 @@ class Job:
 def _problems(job: Job) -> Iterator[str]:
     """What no type says: bounds, and what fits together."""
     texts = [job.id, job.media.uri, job.sample, job.trace or "", job.media.etag or ""]
+    texts.append(job.media.member or "")
     if not job.id or not job.media.uri or any(len(text) > _TEXT for text in texts):
         yield f"id and address have 1 to {_TEXT} characters, and no text has more"
     if job.media.offset < 0 or (job.media.length or 0) < 0:

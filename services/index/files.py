@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.consume import Input, failed_input, find_files, open_input
+from pipeline.consume import ARCHIVES, Input, failed_input, find_files, open_input
 from schemas.errors import ReelpageError
-from schemas.jobs import Job
+from schemas.jobs import Job, MediaReference
+from services.ingest.archives import members
 from services.ingest.fetch import is_url
 from services.ingest.sources import Sources, address
 
@@ -15,8 +16,10 @@ Given = tuple[Job, Input]
 """A job and its medium, which may be its error."""
 
 
-def found(arguments: Iterable[str], ignored: Counter[str]) -> Iterator[str | Input]:
-    """Addresses below paths, folders and URLs, in a stable order; an empty folder is an input.
+def found(arguments: Iterable[str], ignored: Counter[str]) -> Iterator[MediaReference | Input]:
+    """Media at paths, in folders and archives, and URLs, in a stable order.
+
+    A folder without any is an input of its own.
 
     Args:
         arguments: of the command.
@@ -24,10 +27,15 @@ def found(arguments: Iterable[str], ignored: Counter[str]) -> Iterator[str | Inp
     """
     for argument in arguments:
         if is_url(argument):
-            yield argument
+            yield MediaReference(argument)
             continue
         for one in find_files([Path(argument)], ignored):
-            yield one if isinstance(one, Input) else address(one)
+            if isinstance(one, Input):
+                yield one
+            elif one.suffix.lower() in ARCHIVES and one.is_file():
+                yield from members(one, address(one), ignored)
+            else:
+                yield MediaReference(address(one))
 
 
 def opened(job: Job, sources: Sources, target: Path) -> Input:
@@ -35,5 +43,5 @@ def opened(job: Job, sources: Sources, target: Path) -> Input:
     try:
         path = sources.local(job, target)
     except ReelpageError as error:
-        return failed_input(job.media.uri, error)
-    return replace(open_input(path, job.media.uri), is_temporary=path == target)
+        return failed_input(job.media.address, error)
+    return replace(open_input(path, job.media.address), is_temporary=path == target)

@@ -130,8 +130,8 @@ def _jobs(request: Request, summary: Summary) -> list[tuple[Job, Input | None]]:
     ignored: Counter[str] = Counter()
     for number, one in enumerate(found(request.inputs, ignored)):
         broken = one if isinstance(one, Input) else None
-        uri = one.uri if isinstance(one, Input) else one
-        job = Job("", MediaReference(uri), request.tasks, sample=request.sample)
+        media = MediaReference(one.uri) if isinstance(one, Input) else one
+        job = Job("", media, request.tasks, sample=request.sample)
         jobs.append((_numbered(job, summary.run_id, number), broken))
     summary.ignored = dict(ignored)
     return jobs

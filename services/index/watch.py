@@ -23,7 +23,7 @@ class RunWatch:
         assert job is not None
         with self._lock:
             self._count(part)
-            self._progress.current = job.media.uri
+            self._progress.current = job.media.address
             self._progress.advance(job.id, part.share)
             if part.final and (entry := self._files.end(record, job, part.outcome)) is not None:
                 self._ended(entry)

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
@@ -13,6 +14,7 @@ from urllib.parse import quote, unquote_to_bytes
 from pipeline.consume import Input, failed_input, open_input, quoted
 from schemas.errors import InputError, ReelpageError, TransientError
 from schemas.jobs import Job, MediaReference
+from services.ingest.archives import extract
 from services.ingest.fetch import fetch
 from services.settings import Settings
 from services.storage.objects import download
@@ -44,9 +46,9 @@ class Sources:
             except TransientError:
                 raise
             except ReelpageError as error:
-                yield failed_input(job.media.uri, error)
+                yield failed_input(job.media.address, error)
                 return
-            yield open_input(path, job.media.uri)
+            yield open_input(path, job.media.address)
 
     def local(self, job: Job, target: Path) -> Path:
         """Where the medium's bytes are: its own file, or `target` once they have been copied there.
@@ -59,6 +61,8 @@ class Sources:
         if job.payload is not None:
             target.write_bytes(_decoded(job))
             return target
+        if reference.member is not None and reference.length is None:
+            return self._unpacked(job, target)
         scheme = reference.uri.partition("://")[0].lower()
         if scheme == "s3":
             download(self._settings, reference, target)
@@ -69,6 +73,17 @@ class Sources:
         path = local_path(reference.uri)
         self._check_root(path)
         return _slice(path, reference, target)
+
+    def _unpacked(self, job: Job, target: Path) -> Path:
+        """A member of a zip, taken out of the whole archive."""
+        whole = replace(job.media, member=None)
+        archive = target.with_suffix(".archive")
+        try:
+            path = self.local(replace(job, media=whole), archive)
+            extract(path, job.media, target, self._settings.max_bytes)
+        finally:
+            archive.unlink(missing_ok=True)
+        return target
 
     def _check_root(self, path: Path) -> None:
         """Refuse files outside the roots, also behind links.

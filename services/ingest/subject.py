@@ -137,7 +137,7 @@ class Subject:
             delivery,
             source,
             recipe,
-            Medium(media_id, recipe.sampling, masked(job.media.uri), delivery.run_id),
+            Medium(media_id, recipe.sampling, masked(job.media.address), delivery.run_id),
             ShardStore(tools.objects, media_id, recipe.sampling_id),
             Columns("", job.range or WHOLE, ()),
         )

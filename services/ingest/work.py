@@ -92,7 +92,7 @@ class Work:
 
     def _out_of_reach(self, error: ReelpageError) -> Subject:
         """What is known of a medium that cannot be had; its markers, unless they are damaged."""
-        source = failed_input(self._delivery.job.media.uri, error)
+        source = failed_input(self._delivery.job.media.address, error)
         try:
             return Subject.of(self._delivery, source, self._tools)
         except TransientError:

@@ -108,7 +108,7 @@ class _Proof:
 
     def orphans(self) -> Iterator[Problem]:
         jobs = {one.job.id for one in self._asked if one.job}
-        uris = {one.job.media.uri for one in self._asked if one.job}
+        uris = {one.job.media.address for one in self._asked if one.job}
         for (media_id, _), (uri, job) in self._have.media.items():
             if job not in jobs and uri not in uris:
                 yield Problem("orphan", "media", f"media_id={media_id}: {uri} is in no job")
@@ -120,7 +120,7 @@ class _Proof:
         if key is not None:
             yield from self._unasked(one, job, key)
         elif not self._is_known(job):
-            message = f"{_at(one)}: job {job.id}, {job.media.uri}: neither rows nor a failure"
+            message = f"{_at(one)}: job {job.id}, {job.media.address}: neither rows nor a failure"
             yield Problem("gap", "media", message)
 
     def _finished(self, job: Job) -> Key | None:
@@ -128,7 +128,7 @@ class _Proof:
         for media_id in self._ids[job.id]:
             if (media_id, how(job)) in self._have.media:
                 return media_id, how(job)
-        return self._have.by_uri.get((job.media.uri, how(job)))
+        return self._have.by_uri.get((job.media.address, how(job)))
 
     def _unasked(self, one: Asked, job: Job, key: Key) -> Iterator[Problem]:
         have = self._have
@@ -151,7 +151,7 @@ class _Proof:
         if job.range is not None and job.id in have.ranges:
             return True  # the others are on their way, or say what is wrong
         ids = self._ids[job.id]
-        known = job.media.uri in have.uris or not ids.isdisjoint(have.failed)
+        known = job.media.address in have.uris or not ids.isdisjoint(have.failed)
         return known or any(map(self._is_forgotten, ids))
 
     def _is_forgotten(self, media_id: str) -> bool:

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from pipeline.consume import MEDIA_SUFFIXES, Input, find_files, kind_of, open_input
+from pipeline.consume import ARCHIVES, MEDIA_SUFFIXES, Input, find_files, kind_of, open_input
 from pipeline.decode import DecodePlan, decode
 from schemas.errors import InputError, ReelpageError, SetupError
 from schemas.jobs import Job, MediaReference, StreamChunk, Task
 from schemas.shards import MediaInfo
+from services.ingest.archives import members
 from services.ingest.recipe import parse_sampling
+from services.ingest.sources import address
 from services.settings import Settings
 from services.storage.objects import listing
 from services.submit.sent import Sent
@@ -54,7 +56,7 @@ class Question:
         payload: str = "",
     ) -> Job:
         """The job for one medium; the same work has the same id."""
-        parts = [key, media.uri, self.sample, *sorted(task.prompt_id for task in self.tasks)]
+        parts = [key, media.address, self.sample, *sorted(task.prompt_id for task in self.tasks)]
         late = None
         if self.deadline_s is not None:
             late = round((time.time() + self.deadline_s) * _MICRO)
@@ -196,11 +198,25 @@ def send(made: Iterable[Made], sender: Sender, submission: Submission) -> Iterat
 
 def _files(path: Path, question: Question, ignored: Counter[str]) -> Iterator[Made]:
     for found in find_files([path], ignored):
+        if not isinstance(found, Input) and found.suffix.lower() in ARCHIVES and found.is_file():
+            yield from _members(found, question, ignored)
+            continue
         source = found if isinstance(found, Input) else open_input(found)
         if source.error is not None and source.error.code == "empty_directory":
             yield source.error
         else:  # also what cannot be read here: a worker elsewhere may, or records the failure
             yield source.input_id, question.job(source.input_id, MediaReference(source.uri))
+
+
+def _members(path: Path, question: Question, ignored: Counter[str]) -> Iterator[Made]:
+    """A job for each medium in an archive; its worker finds out what is in it."""
+    for one in members(path, address(path), ignored):
+        if isinstance(one, Input):
+            assert one.error is not None
+            yield one.error
+        else:
+            key = _digest(f"{one.address}\0{path.stat().st_mtime_ns}")
+            yield key, question.job(key, one)
 
 
 def _objects(

@@ -1,11 +1,13 @@
 """Operating a stream: status, verify, errors, retry and forget against the real broker and S3."""
 
+import tarfile
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
 import pytest
 from deltalake import DeltaTable
+from PIL import Image
 
 from pipeline.query.sql import query
 from pipeline.query.verify import verify
@@ -107,6 +109,25 @@ def test_a_mended_file_is_indexed_by_retry(filled: StubStream) -> None:
     assert [row["code"] for row in open_] == ["unsupported_format"]
     (row,) = query(filled.place, "select frames from media where name = 'late.mkv'").to_pylist()
     assert row["frames"] == 4
+    assert problems(filled) == []
+
+
+def test_members_of_an_archive_are_jobs(filled: StubStream) -> None:
+    """A job a member; what is wrong with one is said, and the others land."""
+    archive = filled.logs / "some.tar"
+    with tarfile.open(archive, "w") as made:
+        made.add(SAMPLES / "phone.png", "inside/phone.png")  # is there already
+        for number in range(2):
+            picture = filled.logs / f"{number}.png"
+            Image.new("RGB", (40, 30), (90 * number, 200, 40)).save(picture)
+            made.add(picture, f"{number}.png")
+        made.add(picture, "../evil.png")
+    result = filled.run("submit", archive, "--wait", "--json")
+    assert (result.code, result.json["sent"], result.json["failed"]) == (1, 3, 1)
+    assert result.json["errors"][0][0] == "member_refused"
+    uris = query(filled.place, "select uri from media").column("uri").to_pylist()
+    assert {f"{archive}!0.png", f"{archive}!1.png"} <= set(uris)
+    assert f"{archive}!inside/phone.png" not in uris
     assert problems(filled) == []
 
 
