@@ -5,12 +5,12 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-import pytest
 from PIL import Image
 
+from pipeline.land.place import Place
 from pipeline.query.sql import query
 from services.storage.places import local_place
-from tests.conftest import Result, run
+from tests.conftest import run
 
 
 def picture(number: int) -> bytes:
@@ -35,13 +35,9 @@ def packed(path: Path, named: dict[str, bytes], method: int) -> Path:
     return path
 
 
-def indexed(lake: Path, *inputs: Path, **environment: str) -> tuple[Result, set[str], set[str]]:
-    """The run, addresses of media, and codes of failures."""
-    done = run("index", *inputs, "--to", lake, "--tasks", "caption", **environment)
-    place = local_place(lake)
-    media = query(place, "select uri from media").column("uri").to_pylist()
-    codes = query(place, "select code from failures").column("code").to_pylist()
-    return done, set(media), set(codes)
+def column(place: Place, sql: str) -> list[str]:
+    found: list[str] = query(place, sql).column(0).to_pylist()
+    return found
 
 
 def test_members_are_media(tmp_path: Path) -> None:
@@ -54,9 +50,9 @@ def test_members_are_media(tmp_path: Path) -> None:
     )
     second = packed(folder / "b.zip", {"a/3.png": picture(3)}, zipfile.ZIP_DEFLATED)
     third = packed(folder / "c.zip", {"4.png": picture(4), "x.txt": b""}, zipfile.ZIP_STORED)
-    done, media, codes = indexed(tmp_path / "lake", folder)
-    assert (done.code, codes) == (0, set())
-    assert media == {
+    done = run("index", folder, "--to", tmp_path / "lake", "--tasks", "caption")
+    assert done.code == 0
+    assert set(column(local_place(tmp_path / "lake"), "select uri from media")) == {
         f"{first}!0001.png",
         f"{first}!below/0002.png",
         f"{second}!a/3.png",
@@ -68,50 +64,43 @@ def test_members_are_media(tmp_path: Path) -> None:
     assert run("verify", tmp_path / "lake").code == 0
 
 
-def test_a_member_that_climbs_out(tmp_path: Path) -> None:
-    path = tar(tmp_path / "a.tar", {"../evil.png": picture(1), "good.png": picture(2)})
-    done, media, codes = indexed(tmp_path / "lake", path)
-    assert (done.code, codes, media) == (1, {"member_refused"}, {f"{path}!good.png"})
-    assert not list(tmp_path.parent.glob("**/evil.png"))
-
-
-def test_a_bomb_is_stopped(tmp_path: Path) -> None:
-    named = {"bomb.png": bytes(50 << 20), "good.png": picture(2)}
-    path = packed(tmp_path / "a.zip", named, zipfile.ZIP_DEFLATED)
-    assert path.stat().st_size < 100_000
-    done, media, codes = indexed(tmp_path / "lake", path, REELPAGE_MAX_BYTES="1000000")
-    assert (done.code, codes, media) == (1, {"too_large"}, {f"{path}!good.png"})
-
-
-def test_a_tar_that_is_cut(tmp_path: Path) -> None:
-    path = tar(tmp_path / "a.tar", {"1.png": picture(1), "2.png": picture(2)})
-    path.write_bytes(path.read_bytes()[: 512 + 512 + 512 + 60])
-    done, media, codes = indexed(tmp_path / "lake", path)
-    assert (done.code, codes, media) == (1, {"truncated"}, {f"{path}!1.png"})
-
-
-def test_an_encrypted_member(tmp_path: Path) -> None:
-    path = packed(tmp_path / "a.zip", {"1.png": picture(1)}, zipfile.ZIP_DEFLATED)
-    data = bytearray(path.read_bytes())
+def test_what_is_wrong_costs_its_own_member(tmp_path: Path) -> None:
+    """A name that climbs out, a bomb, a tar that is cut, an encrypted member, no archive at all."""
+    climbing = tar(tmp_path / "a.tar", {"../evil.png": picture(1), "good.png": picture(2)})
+    bomb = {"bomb.png": bytes(50 << 20), "good.png": picture(3)}
+    packed(tmp_path / "b.zip", bomb, zipfile.ZIP_DEFLATED)
+    assert (tmp_path / "b.zip").stat().st_size < 100_000
+    cut = tar(tmp_path / "c.tar", {"1.png": picture(4), "2.png": picture(5)})
+    cut.write_bytes(cut.read_bytes()[: 512 + 512 + 512 + 60])
+    locked = packed(tmp_path / "d.zip", {"1.png": picture(1)}, zipfile.ZIP_DEFLATED)
+    data = bytearray(locked.read_bytes())
     data[6] |= 1  # of the member's own head ...
     data[data.index(b"PK\1\2") + 8] |= 1  # ... and in the directory
-    path.write_bytes(data)
-    _, media, codes = indexed(tmp_path / "lake", path)
-    assert (codes, media) == ({"member_refused"}, set())
-
-
-@pytest.mark.parametrize("suffix", [".zip", ".tar"])
-def test_what_is_no_archive(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"a{suffix}"
-    path.write_bytes(b"no archive at all" * 100)
-    done, media, codes = indexed(tmp_path / "lake", path)
-    assert (done.code, codes, media) == (1, {"corrupt"}, set())
-
-
-def test_a_member_whose_bytes_are_wrong(tmp_path: Path) -> None:
-    path = packed(tmp_path / "a.zip", {"1.png": picture(1)}, zipfile.ZIP_DEFLATED)
-    data = bytearray(path.read_bytes())
+    locked.write_bytes(data)
+    wrong = packed(tmp_path / "e.zip", {"1.png": picture(1)}, zipfile.ZIP_DEFLATED)
+    data = bytearray(wrong.read_bytes())
     data[40:44] = b"\xff\xff\xff\xff"
-    path.write_bytes(data)
-    _, media, codes = indexed(tmp_path / "lake", path)
-    assert (codes, media) == ({"corrupt"}, set())
+    wrong.write_bytes(data)
+    for suffix in ("zip", "tar"):
+        (tmp_path / f"f.{suffix}").write_bytes(b"no archive at all" * 100)
+    done = run(
+        *("index", tmp_path, "--to", tmp_path / "lake", "--tasks", "caption"),
+        REELPAGE_MAX_BYTES="1000000",
+    )
+    assert done.code == 1
+    place = local_place(tmp_path / "lake")
+    names = [name.rsplit("/", 1)[-1] for name in column(place, "select uri from media")]
+    assert sorted(names) == ["a.tar!good.png", "b.zip!good.png", "c.tar!1.png"]
+    failed = query(place, "select uri, code from failures").to_pylist()
+    codes = {row["uri"].removeprefix(f"{tmp_path}/"): row["code"] for row in failed}
+    assert codes == {
+        "a.tar!../evil.png": "member_refused",
+        "b.zip!bomb.png": "too_large",
+        "c.tar!2.png": "truncated",
+        "d.zip!1.png": "member_refused",
+        "e.zip!1.png": "corrupt",
+        "f.zip": "corrupt",
+        "f.tar": "corrupt",
+    }
+    assert climbing.parent == tmp_path
+    assert not list(tmp_path.parent.glob("**/evil.png"))
