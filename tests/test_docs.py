@@ -14,5 +14,5 @@ def test_architecture_names_every_room() -> None:
 def test_readme_is_short_and_names_the_tables() -> None:
     text = (ROOT / "README.md").read_text()
     assert len(text.splitlines()) <= 120
-    for table in ("media", "segments", "frames", "pages", "answers", "failures", "runs"):
+    for table in ("media", "segments", "frames", "pages", "lines", "answers", "failures", "runs"):
         assert f"`{table}`" in text

@@ -52,6 +52,7 @@ def test_every_package_is_a_real_one() -> None:
             assert (folder / "__init__.py").exists(), folder
 
 
+@pytest.mark.ci
 def test_the_wheel_runs_from_another_folder(wheel: Path, tmp_path: Path) -> None:
     """Unpacked beside the dependencies of this environment, away from the source tree."""
     home = tmp_path / "installed"

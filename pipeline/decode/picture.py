@@ -15,6 +15,7 @@ MOST_PIXELS: Final = 9_000_000
 """Of a kept picture: four pages of A4 at 150 dots an inch."""
 _DRAWN: Final = 0.75
 """Bytes a pixel up to which a lossless picture is kept so; photographs have more."""
+_HEAD: Final = 512  # bytes, of a file of whatever size
 _JPEG: Final[dict[str, Any]] = {"format": "JPEG", "quality": 90, "subsampling": 0}
 _PNG: Final[dict[str, Any]] = {"format": "PNG", "compress_level": 3}
 _NOISE: Final = 16
@@ -70,14 +71,27 @@ def model_picture(encoded: bytes, *, min_pixels: int, max_pixels: int) -> NDArra
 
 
 def _encoded(image: Image.Image, *, lossless: bool) -> bytes:
+    if lossless and _as_drawn(_middle(image)):  # which is quick to tell
+        whole = _as_drawn(image)
+        if whole is not None:
+            return whole
     buffer = BytesIO()
-    if lossless:
-        image.save(buffer, **_PNG)
-        if buffer.tell() <= image.width * image.height * _DRAWN:
-            return buffer.getvalue()
-        buffer = BytesIO()  # a photograph
     image.save(buffer, **_JPEG)
     return buffer.getvalue()
+
+
+def _middle(image: Image.Image) -> Image.Image:
+    width, height = (max(1, side // 4) for side in image.size)
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image.crop((left, top, left + width, top + height))
+
+
+def _as_drawn(image: Image.Image) -> bytes | None:
+    """The picture as PNG, unless it is a photograph."""
+    buffer = BytesIO()
+    image.save(buffer, **_PNG)
+    is_drawn = buffer.tell() <= image.width * image.height * _DRAWN + _HEAD
+    return buffer.getvalue() if is_drawn else None
 
 
 def pixels(encoded: bytes) -> NDArray[np.uint8]:

@@ -171,7 +171,7 @@ def show(
 ) -> None:
     """Show what is known of a medium, an instant or a page, and its picture."""
     from services.cli.blocks import blocks
-    from services.cli.render import to_json
+    from services.cli.render import line_of_text, to_json
     from services.inspect import lake as inspect
 
     place = place_of(lake)
@@ -184,6 +184,8 @@ def show(
         return
     for key, value in found["media"].items():
         out.print(f"{key:16} {escape(str(value))}", highlight=False)
+    for row in found["lines"][:40]:
+        out.print(line_of_text(row), soft_wrap=True)
     for row in found["answers"][:40]:
         at = f"{row['t_s']:.2f} s" if row["t_s"] is not None else f"page {row['unit_no']}"
         out.print(f"{at:>12}  {row['task']:8} {escape(str(row['answer']))}", highlight=False)

@@ -1,6 +1,7 @@
 """Render: Arrow tables to a terminal, CSV, JSON or Parquet."""
 
 import json
+from collections.abc import Mapping
 from datetime import timedelta
 from io import BytesIO
 from typing import Any, Literal
@@ -55,6 +56,14 @@ def hit_line(hit: Hit) -> Text:
     before, found, behind = (_line(one) for one in (text[:start], text[start:end], text[end:]))
     said = Text.assemble(before, (found, "bold red"), behind)
     return Text("  ").join([Text(_cell(hit.name or hit.uri)), Text(spot), Text(hit.source), said])
+
+
+def line_of_text(row: Mapping[str, Any]) -> Text:
+    """A line that was read, with the page it stands on or the seconds of which it is shown."""
+    spot = f"page {row['page_no']}"
+    if row["page_no"] is None:
+        spot = f"{row['start_s']:.2f}-{row['end_s']:.2f} s"
+    return Text(f"{spot:>16}  {row['source']:10} {_line(row['text'])}")
 
 
 def _line(text: str) -> str:

@@ -59,8 +59,8 @@ def show(place: Place, spot: Spot) -> dict[str, Any]:
     """Everything known of a medium, or of one instant or page of it.
 
     Returns:
-        `media` (facts), `segments` or `pages`, `answers`, and `picture`: shard and row of the
-        picture nearest to the spot.
+        `media` (facts), `segments` or `pages`, `lines` of text, `answers`, and `picture`: shard and
+        row of the picture nearest to the spot.
 
     Raises:
         InputError: `unknown_media`, if the name fits none or several.
@@ -95,7 +95,22 @@ def _show(lake: DuckDBPyConnection, spot: Spot) -> dict[str, Any]:
     if spot.t_us is not None or spot.page is not None:
         answers += f" and unit_no = {picture[f'{unit}_no']}"
     rows = select(lake, answers + " order by unit_no, task", key).to_pylist()
-    return {"media": media, f"{unit}s_of": parts, "answers": rows, "picture": picture}
+    lines = select(lake, _lines_at(spot), key).to_pylist()
+    found = {"media": media, f"{unit}s_of": parts, "lines": lines, "answers": rows}
+    return found | {"picture": picture}
+
+
+def _lines_at(spot: Spot) -> str:
+    """Lines of a medium, of what is on the screen at an instant, or of a page."""
+    where = "where media_id = $1 and sampling = $2"
+    shown = "source, text, start_us / 1e6 start_s, end_us / 1e6 end_s"
+    moment = "" if spot.t_us is None else f" and start_us <= {spot.t_us} and {spot.t_us} < end_us"
+    page = "" if spot.page is None else f" and unit_no = {spot.page}"
+    return f"""
+        select null page_no, null line_no, {shown} from lines_joined {where}{moment}
+        union all
+        select unit_no, line_no, {shown} from lines {where} and unit = 'page'{page}
+        order by page_no, line_no, start_s"""
 
 
 def picture_bytes(place: Place, picture: dict[str, Any]) -> bytes:

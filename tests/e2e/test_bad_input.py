@@ -98,7 +98,7 @@ def test_each_bad_input_is_a_failure_and_the_rest_goes_on(tmp_path: Path) -> Non
     odd = tmp_path / "a name with\nnewline 🎬.png"
     odd.write_bytes((SAMPLES / "phone.png").read_bytes())
     paths = {name: make(tmp_path) for name, (make, _) in CASES.items()}
-    result = run("index", *paths.values(), odd, "--to", lake, "--json")
+    result = run("index", *paths.values(), odd, "--to", lake, "--tasks", "caption", "--json")
     assert result.code == 1
     assert result.json["inputs"] == len(CASES) + 1
     assert (result.json["indexed"], result.json["failed"]) == (1, len(CASES))
@@ -114,7 +114,7 @@ def test_each_bad_input_is_a_failure_and_the_rest_goes_on(tmp_path: Path) -> Non
 
 def test_a_mended_input_is_indexed_by_retry(tmp_path: Path) -> None:
     lake, path = tmp_path / "lake", tmp_path / "later.png"
-    assert run("index", path, "--to", lake).code == 1
+    assert run("index", path, "--to", lake, "--tasks", "caption").code == 1
     path.write_bytes((SAMPLES / "phone.png").read_bytes())
     assert run("retry", lake).code == 0
     assert run("errors", lake, "--json").json == []

@@ -78,6 +78,16 @@ def test_lines_stand_on_the_screen_for_their_seconds(indexed: Indexed) -> None:
             assert read[scene["shows"]] == (scene["start_s"], scene["end_s"])
 
 
+def test_show_has_the_lines_of_a_moment_and_of_a_page(indexed: Indexed) -> None:
+    def texts(spot: str) -> list[str]:
+        shown = indexed.run("show", indexed.location, spot, "--json").json
+        return [line["text"] for line in shown["lines"] if line["source"] != "subtitle"]
+
+    assert texts("scenes.mkv@00:09") == ["Chapter 1"]
+    assert texts("report.pdf#2")[0] == "Stations"
+    assert "8.00-12.00 s" in indexed.run("show", indexed.location, "scenes.mkv@00:09").out
+
+
 def test_lines_of_pages_are_true(indexed: Indexed) -> None:
     """Of eight signs those whose scripts the recogniser knows; of the report its own text."""
     found = query(

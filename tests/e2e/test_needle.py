@@ -28,7 +28,8 @@ TINY = Path(pipeline.vlm.__file__).parent / "tiny"
 def test_every_picture_is_asked(tmp_path: Path) -> None:
     lake = tmp_path / "lake"
     asked = "Is there an orange star?"
-    assert run("index", SAMPLES / "scenes.mkv", "--to", lake, "--ask", asked).code == 0
+    question = ("--tasks", "", "--ask", asked)
+    assert run("index", SAMPLES / "scenes.mkv", "--to", lake, *question).code == 0
     found = query(
         local_place(lake),
         "select min(t_s) as first, max(t_s) as last from answers where prompt = ? and answer = ?",
