@@ -30,6 +30,9 @@ _numbers = count()
 Rows = dict[str, list[dict[str, object]]]
 
 
+ALL = "text,caption,ocr"
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A video of 24 parts, a document of 12, and room for a file that is not there."""
@@ -54,7 +57,7 @@ def inputs(folder: Path) -> list[Path]:
 def calm(inputs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Rows:
     """The rows of one undisturbed run."""
     lake = tmp_path_factory.mktemp("calm") / "lake"
-    assert run("index", *inputs, "--to", lake).code == 1
+    assert run("index", *inputs, "--to", lake, "--tasks", ALL).code == 1
     return comparable(lake)
 
 
@@ -117,7 +120,7 @@ def kill_amid(lake: Path, medium: Path, process: subprocess.Popen[bytes]) -> Non
 
 CASES = pytest.mark.parametrize(
     ("amid", "first", "then"),
-    [("clip.mp4", "caption,ocr", ("caption,ocr",)), ("pages.tif", "caption", ("ocr", "caption"))],
+    [("clip.mp4", ALL, (ALL,)), ("pages.tif", "caption", ("ocr", "text,caption"))],
     ids=["a video", "a document and other questions"],
 )
 """In the midst of what it is killed, what is asked before, and what is asked then.
@@ -146,7 +149,7 @@ def test_the_stream_finishes_what_index_has_begun(
     assert comparable(lake) == calm
     assert stream.run("verify", lake, "--topic").code == 0
     assert stream.end("worker") == 0
-    assert run("index", *inputs, "--to", lake, "--json").json["skipped"] == 2
+    assert run("index", *inputs, "--to", lake, "--tasks", ALL, "--json").json["skipped"] == 2
     assert comparable(lake) == calm
 
 
@@ -179,14 +182,14 @@ def test_each_goes_on_where_the_other_was_killed(
     stream: Stream, lake: Path, inputs: list[Path], calm: Rows
 ) -> None:
     """In turn, each behind some parts, until nothing is left."""
-    stream.submit(*inputs)
+    stream.submit(*inputs, "--tasks", ALL)
     turns = 0
     while (before := landed(lake)) < ALL:
         if turns % 2:
             stream.start("worker", "worker")
             process = stream.processes.pop("worker")
         else:
-            process = start("index", *inputs, "--to", lake)
+            process = start("index", *inputs, "--to", lake, "--tasks", ALL)
         wanted = min(before + _chance.randint(1, ALL // 4), ALL)
         give_up = time.monotonic() + WAIT_S
         while landed(lake) < wanted:
@@ -196,6 +199,6 @@ def test_each_goes_on_where_the_other_was_killed(
         process.wait()
         turns += 1
     assert turns > 1
-    assert run("index", *inputs, "--to", lake).code == 1
+    assert run("index", *inputs, "--to", lake, "--tasks", ALL).code == 1
     assert comparable(lake) == calm
     assert run("verify", lake).code == 0
