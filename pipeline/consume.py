@@ -88,6 +88,11 @@ def find_files(
             yield path
 
 
+def is_archive(path: Path) -> bool:
+    """Whether a file is looked into for its members."""
+    return path.suffix.lower() in ARCHIVES and path.is_file()
+
+
 def kind_of(name: str) -> str:
     """What a file that is passed over is counted under."""
     return Path(name).suffix.lower() or Path(name).name

@@ -9,7 +9,7 @@ required. `frozen/job.v1.json` is compared with this module by a test.
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Final
@@ -85,6 +85,11 @@ class Task:
 
 TEXT: Final = Task("text", "", 1)
 """All lines of text, by the recogniser; no model is prompted for them."""
+
+
+def prompts_of(tasks: Iterable[Task]) -> list[Task]:
+    """What of some tasks a model is prompted for: all but `TEXT`."""
+    return [task for task in tasks if task != TEXT]
 
 
 @dataclass(frozen=True)

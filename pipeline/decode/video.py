@@ -207,11 +207,10 @@ class Video:
     def _may_jump(self) -> bool:
         """Whether the times may begin anew, as they do in joined recordings."""
         container = self._reading.container
-        if not self._tail.is_single:
-            return True
-        if "mov" in container.format.name:  # its index is whole
-            return self._reading.longest_step() > LONGEST_S / self.time_base
-        return (container.duration or 0) > LONGEST_S * MICRO
+        if not self._tail.is_single or (container.duration or 0) <= LONGEST_S * MICRO:
+            return not self._tail.is_single
+        is_known = "mov" in container.format.name  # its index is whole
+        return not is_known or self._reading.longest_step() > LONGEST_S / self.time_base
 
     def _from_key(self, tick: int) -> Iterator[Presented]:
         """Frames from the key frame that the index gives for `tick`; none if it gives none."""

@@ -12,6 +12,7 @@ from pipeline.consume import Input
 from pipeline.decode import probe
 from pipeline.vlm.preprocess import smart_resize
 from schemas.errors import ReelpageError
+from schemas.jobs import prompts_of
 from schemas.shards import MediaInfo
 from services.ingest.recipe import MICRO, Recipe
 from services.model.in_process import InProcess
@@ -81,12 +82,14 @@ def _add(total: Estimate, info: MediaInfo, recipe: Recipe, model: ServedModel) -
 
 def _seconds_per_token(recipe: Recipe, model: InProcess) -> float:
     """Time the whole model on a batch of noise at the budget's size."""
-    facts, read = model.model(), model.loaded.read
+    facts, read, prompts = model.model(), model.loaded.read, prompts_of(recipe.tasks)
+    if not prompts:
+        return 0.0
     rows, columns = smart_resize(
         720, 1280, min_pixels=facts.min_pixels, max_pixels=facts.max_pixels
     )
     noise = np.random.default_rng(0).integers(0, 256, (4, rows, columns, 3), dtype=np.uint8)
-    read(list(noise[:1]), recipe.tasks)
+    read(list(noise[:1]), prompts)
     started = time.perf_counter()
-    read(list(noise), recipe.tasks)
+    read(list(noise), prompts)
     return (time.perf_counter() - started) / (len(noise) * rows * columns / 784)

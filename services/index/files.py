@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.consume import ARCHIVES, Input, failed_input, find_files, open_input
+from pipeline.consume import Input, failed_input, find_files, is_archive, open_input
 from schemas.errors import ReelpageError
 from schemas.jobs import Job, MediaReference
 from services.ingest.archives import members
@@ -32,7 +32,7 @@ def found(arguments: Iterable[str], ignored: Counter[str]) -> Iterator[MediaRefe
         for one in find_files([Path(argument)], ignored):
             if isinstance(one, Input):
                 yield one
-            elif one.suffix.lower() in ARCHIVES and one.is_file():
+            elif is_archive(one):
                 yield from members(one, address(one), ignored)
             else:
                 yield MediaReference(address(one))

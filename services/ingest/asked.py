@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pipeline.decode import pixels
 from pipeline.land.rows import Row, answer_rows, line_rows
 from pipeline.recognise import MODEL, revision, shard_lines
-from schemas.jobs import TEXT, Task
+from schemas.jobs import TEXT, Task, prompts_of
 from schemas.shards import MediaInfo, Shard
 from services.ingest.subject import Subject, Tools
 
@@ -22,7 +22,7 @@ def asked_rows(
     if TEXT in tasks:
         lines = shard_lines(shard, pixels, tools.reader)
         rows["lines"] = line_rows(subject.medium, info, shard, lines, (MODEL, revision()))
-    if prompts := [task for task in tasks if task != TEXT]:
+    if prompts := prompts_of(tasks):
         name = subject.store.name(shard.part)
         given = tools.answerer.answers(name, shard, prompts, subject.recipe.revision)
         rows["answers"] = answer_rows(subject.medium, info.kind, shard, given, subject.model)

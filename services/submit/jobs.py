@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from pipeline.consume import ARCHIVES, MEDIA_SUFFIXES, Input, find_files, kind_of, open_input
+from pipeline.consume import MEDIA_SUFFIXES, Input, find_files, is_archive, kind_of, open_input
 from pipeline.decode import DecodePlan, decode
 from schemas.errors import InputError, ReelpageError, SetupError
 from schemas.jobs import Job, MediaReference, StreamChunk, Task
@@ -198,7 +198,7 @@ def send(made: Iterable[Made], sender: Sender, submission: Submission) -> Iterat
 
 def _files(path: Path, question: Question, ignored: Counter[str]) -> Iterator[Made]:
     for found in find_files([path], ignored):
-        if not isinstance(found, Input) and found.suffix.lower() in ARCHIVES and found.is_file():
+        if not isinstance(found, Input) and is_archive(found):
             yield from _members(found, question, ignored)
             continue
         source = found if isinstance(found, Input) else open_input(found)

@@ -12,7 +12,7 @@ import pytest
 from pipeline.decode import DecodePlan, decode
 from pipeline.land.rows import Answer
 from pipeline.land.store import Folder, ShardStore
-from schemas.jobs import TEXT, Task
+from schemas.jobs import Task, prompts_of
 from schemas.shards import Shard
 from services.ingest.recipe import STANDARD_TASKS, parse_sampling
 from services.model.asking import Read, shard_answers
@@ -24,7 +24,7 @@ from services.stack.ports import Ports
 from tests.conftest import SAMPLES, environment
 
 SECRET = "the-secret-of-the-graph"
-TASKS = tuple(task for task in STANDARD_TASKS.values() if task != TEXT)
+TASKS = tuple(prompts_of(STANDARD_TASKS.values()))
 
 
 def compared(answers: Sequence[Sequence[Answer]]) -> list[list[Answer]]:
