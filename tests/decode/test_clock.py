@@ -48,20 +48,19 @@ def recording(path: Path, begin: float, seconds: int, grey: int, gop: int = 5) -
             picture = np.full((48, 64, 3), grey + number, np.uint8)
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.pts = number
-            for packet in stream.encode(frame):
-                shift(packet, begin)
-                container.mux(packet)
-        for packet in stream.encode(None):
-            shift(packet, begin)
-            container.mux(packet)
+            container.mux(shifted(stream.encode(frame), begin))
+        container.mux(shifted(stream.encode(None), begin))
     return path
 
 
-def shift(packet: Packet, seconds: float) -> None:
-    assert packet.pts is not None
-    assert packet.dts is not None
-    ticks = round(seconds / packet.time_base)
-    packet.pts, packet.dts = packet.pts + ticks, packet.dts + ticks
+def shifted(packets: list[Packet], seconds: float) -> list[Packet]:
+    """Packets that come so much later."""
+    for packet in packets:
+        assert packet.pts is not None
+        assert packet.dts is not None
+        ticks = round(seconds / packet.time_base)
+        packet.pts, packet.dts = packet.pts + ticks, packet.dts + ticks
+    return packets
 
 
 @pytest.mark.parametrize("suffix", ["ts", "mkv", "webm"])
@@ -140,12 +139,8 @@ def test_times_count_from_the_start_of_the_sound(tmp_path: Path, suffix: str, la
         for number in range(50):
             frame = av.VideoFrame(64, 48, "yuv420p")
             frame.pts = number
-            for packet in pictures.encode(frame):
-                shift(packet, late)
-                container.mux(packet)
-        for packet in pictures.encode(None):
-            shift(packet, late)
-            container.mux(packet)
+            container.mux(shifted(pictures.encode(frame), late))
+        container.mux(shifted(pictures.encode(None), late))
         silence = np.zeros((1, 1152), np.int16)
         for number in range(400):
             heard = av.AudioFrame.from_ndarray(silence, format="s16", layout="mono")
