@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline.land.commit import GroupCommitter
 from pipeline.land.lake import open_lake
 from pipeline.land.rows import Answer
+from pipeline.recognise import Recogniser
 from schemas.jobs import Job, MediaReference, Task
 from schemas.shards import Shard
 from services.index.file_log import GROUP, TOPIC, FileLog
@@ -19,6 +20,7 @@ from services.ingest.board import Board
 from services.ingest.compose import Jobs, Lake, compose
 from services.ingest.recipe import STANDARD_TASKS
 from services.ingest.sources import Sources
+from services.model.text import TextInProcess
 from services.model.wire import ServedModel
 from services.settings import Settings
 
@@ -62,7 +64,8 @@ def index(path: Path, root: Path, sample: str, reader: SilentReader) -> int:
         files = FileLog(board, iter([(job, opened(job, sources, Path(folder) / "medium"))]))
         watch = RunWatch(files, progress, summary)
         jobs = Jobs(GROUP, TOPIC, board, files, files.send, lambda *_: 0, lambda _: summary.run_id)
-        compose(jobs, Lake(place, tables, 1.0), files, reader, 2, watch).run()
+        text = TextInProcess(Recogniser())
+        compose(jobs, Lake(place, tables, 1.0), files, reader, 2, watch, text).run()
     if summary.indexed != 1:
         message = f"indexing failed: {summary.errors}"
         raise RuntimeError(message)

@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw
 
 from benchmarks.common import Report, note, parser, show, watch
 from pipeline.decode import DecodePlan, Sampling, decode, pixels
-from pipeline.recognise import Recogniser, shard_lines
+from pipeline.recognise import Recogniser, shard_text
 from samples.typefaces import (
     DEJAVU_SERIF,
     NOTO_SANS,
@@ -144,7 +144,7 @@ def compare_pages(count: int, threads: int) -> list[Report]:
     seconds, read = {"ours": 0.0, "plain": 0.0}, {"ours": [], "plain": []}  # type: ignore[var-annotated]
     for shard, picture in zip(shards, kept, strict=True):
         with watch() as took:
-            read["ours"].append([line.text for line in shard_lines(shard, pixels, ours)])
+            read["ours"].append([line.text for line in shard_text(shard, pixels, ours).lines])
         seconds["ours"] += took.seconds
         with watch() as took:
             read["plain"].append(theirs(picture))
@@ -172,7 +172,7 @@ def compare_talk(length: int, threads: int) -> list[Report]:
     ours.read(frames[0])
     theirs(frames[0])
     with watch() as mine:
-        lines = [line for shard in shards for line in shard_lines(shard, pixels, ours)]
+        lines = [line for shard in shards for line in shard_text(shard, pixels, ours).lines]
     with watch() as whole:
         plainly = [theirs(frame) for frame in frames]
     seen = [

@@ -11,6 +11,7 @@ from typing import Final
 
 from pipeline.decode import Confinement, confinement
 from pipeline.recognise import MODEL as RECOGNISER
+from pipeline.recognise import fetched
 from pipeline.recognise import revision as recognised_by
 from schemas import __version__
 from schemas.errors import InputError, ReelpageError
@@ -139,7 +140,8 @@ def _model(settings: Settings) -> Check:
 
 def _recogniser() -> Check:
     try:
-        return Check("recogniser", True, f"{RECOGNISER}, revision {recognised_by()}")
+        more = "".join(f", {one.name}" for one in fetched())
+        return Check("recogniser", True, f"{RECOGNISER}{more}, revision {recognised_by()}")
     except ReelpageError as error:
         return Check("recogniser", False, error.message)
 

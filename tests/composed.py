@@ -8,12 +8,14 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from pipeline.consume import Input
 from pipeline.decode import decode as sandboxed
 from pipeline.land.batch import Part
 from pipeline.land.commit import GroupCommitter
 from pipeline.land.lake import open_lake
+from pipeline.recognise import Recogniser
 from schemas.jobs import Job, MediaReference, Task
 from services.index.file_log import GROUP, TOPIC, FileLog
 from services.index.files import Given
@@ -24,8 +26,12 @@ from services.ingest.board import Board
 from services.ingest.compose import Jobs, Lake, compose
 from services.ingest.sources import Sources
 from services.ingest.subject import Answerer, Decode
+from services.model.text import TextInProcess
 from services.settings import Settings
 from services.topic.record import Record
+
+TEXT_HERE: Final = TextInProcess(Recogniser(1))
+"""Reads text in this process, once something is to be read."""
 
 
 def given(inputs: Iterable[Input], tasks: Sequence[Task], sample: str = "1fps") -> list[Given]:
@@ -55,7 +61,7 @@ def index(
             home=lambda *_: 0,
             run_of=lambda _: summary.run_id,
         )
-        compose(source, Lake(place, tables), files, answerer, 1, watch, decode).run()
+        compose(source, Lake(place, tables), files, answerer, 1, watch, TEXT_HERE, decode).run()
     summary.check()
     return summary
 
@@ -126,5 +132,5 @@ def work_on(
             run_of=lambda job: job.id,
         )
         lake = Lake(place, tables)
-        compose(source, lake, Sources(settings), answerer, settings.slots, ends).run()
+        compose(source, lake, Sources(settings), answerer, settings.slots, ends, TEXT_HERE).run()
     return ends

@@ -1,16 +1,22 @@
 """Recognise: kept pictures to lines of text, each with its place and, in a video, its time."""
 
-from pipeline.recognise.engine import MODEL, Recogniser, revision
-from pipeline.recognise.lines import Line, Read, TextReader, shard_lines
+from pipeline.recognise.engine import Recogniser
+from pipeline.recognise.lines import Line, Read, ShardText, TextReader, is_readable, shard_text
+from pipeline.recognise.models import MODEL, Listed, fetched, further, revision
 from pipeline.recognise.script import script_of
 
 __all__ = [
     "MODEL",
     "Line",
+    "Listed",
     "Read",
     "Recogniser",
+    "ShardText",
     "TextReader",
+    "fetched",
+    "further",
+    "is_readable",
     "revision",
     "script_of",
-    "shard_lines",
+    "shard_text",
 ]

@@ -21,7 +21,7 @@ Pixels = Callable[[bytes], Picture]
 
 
 class Read(NamedTuple):
-    """A line that a recogniser has read in a picture."""
+    """A line that a recogniser has found in a picture; without text if it cannot read it."""
 
     box: Box
     text: str
@@ -62,8 +62,27 @@ class Line:
     confidence: float | None = None
 
 
-def shard_lines(shard: Shard, pixels: Pixels, reader: TextReader) -> list[Line]:
-    """All lines of a shard: a page with a text layer is not read again.
+@dataclass(frozen=True)
+class ShardText:
+    """The text of a shard.
+
+    Attributes:
+        lines: all that could be read.
+        unread: pictures on which most of what looks like text could not be read.
+    """
+
+    lines: list[Line]
+    unread: int = 0
+
+
+def is_readable(shard: Shard) -> bool:
+    """Whether a shard has a picture that a recogniser has to read."""
+    rows = shard.rows.drop_columns("image").to_pylist()
+    return any(not row["is_blank"] and not row.get("lines") for row in rows)
+
+
+def shard_text(shard: Shard, pixels: Pixels, reader: TextReader) -> ShardText:
+    """All text of a shard: a page with a text layer is not read again.
 
     Args:
         shard: pages or frames.
@@ -74,12 +93,34 @@ def shard_lines(shard: Shard, pixels: Pixels, reader: TextReader) -> list[Line]:
         InputError, SetupError: what the reader raises.
     """
     rows = shard.rows.to_pylist()
+    eyes = _Eyes(pixels, reader)
     if "page_no" in shard.rows.schema.names:
-        return [line for row in rows for line in _page(row, pixels, reader)]
-    return [*_subtitles(shard), *_on_screen(shard, rows, pixels, reader)]
+        lines = [line for row in rows for line in _page(row, eyes)]
+    else:
+        lines = [*_subtitles(shard), *_on_screen(shard, rows, eyes)]
+    return ShardText(lines, eyes.unread)
 
 
-def _page(row: Mapping[str, Any], pixels: Pixels, reader: TextReader) -> Iterator[Line]:
+class _Eyes:
+    """Reads pictures, and counts those on which most could not be read."""
+
+    def __init__(self, pixels: Pixels, reader: TextReader) -> None:
+        self.pixels, self._reader = pixels, reader
+        self.unread = 0
+
+    def read(self, picture: Picture) -> list[tuple[tuple[float, float, float, float], str, float]]:
+        """Lines with text: box as shares of the picture, text and confidence."""
+        found = self._reader.read(picture)
+        lines = [line for line in found if line.text]
+        self.unread += len(found) > 2 * len(lines)
+        height, width = picture.shape[:2]
+        return [
+            ((x0 / width, y0 / height, x1 / width, y1 / height), text, score)
+            for (x0, y0, x1, y1), text, score in lines
+        ]
+
+
+def _page(row: Mapping[str, Any], eyes: _Eyes) -> Iterator[Line]:
     number = row["page_no"]
     if row["lines"]:
         for line_no, own in enumerate(row["lines"]):
@@ -88,12 +129,8 @@ def _page(row: Mapping[str, Any], pixels: Pixels, reader: TextReader) -> Iterato
         return
     if row["is_blank"]:
         return
-    picture = pixels(row["image"])
-    for line_no, read in enumerate(reader.read(picture)):
-        box = _shares(read.box, picture)
-        yield Line(
-            "page", number, line_no, "recognised", read.text, box, confidence=read.confidence
-        )
+    for line_no, (box, text, score) in enumerate(eyes.read(eyes.pixels(row["image"]))):
+        yield Line("page", number, line_no, "recognised", text, box, confidence=score)
 
 
 def _subtitles(shard: Shard) -> Iterator[Line]:
@@ -102,18 +139,16 @@ def _subtitles(shard: Shard) -> Iterator[Line]:
         yield Line("segment", shard.part, line_no, "subtitle", text, None, start, end)
 
 
-def _on_screen(
-    shard: Shard, rows: list[dict[str, Any]], pixels: Pixels, reader: TextReader
-) -> list[Line]:
+def _on_screen(shard: Shard, rows: list[dict[str, Any]], eyes: _Eyes) -> list[Line]:
     """Lines of frames; one that stays is one line, until the first frame without it."""
     done: list[Line] = []
     standing: list[Line] = []
     before: Picture | None = None
     for row in rows:
-        now = None if row["is_blank"] else pixels(row["image"])
+        now = None if row["is_blank"] else eyes.pixels(row["image"])
         if now is not None and before is not None and not _has_changed(before, now):
             continue
-        seen = [] if now is None else _seen(shard, row["t_us"], now, reader)
+        seen = [] if now is None else _seen(shard, row["t_us"], now, eyes)
         gone, standing = _followed(standing, seen)
         done += [replace(line, end_us=row["t_us"]) for line in gone]
         before = now
@@ -122,10 +157,10 @@ def _on_screen(
     return [replace(line, line_no=number) for number, line in enumerate(done)]
 
 
-def _seen(shard: Shard, at: int, picture: Picture, reader: TextReader) -> list[Line]:
+def _seen(shard: Shard, at: int, picture: Picture, eyes: _Eyes) -> list[Line]:
     return [
-        Line("segment", shard.part, 0, "recognised", text, _shares(box, picture), at, at, score)
-        for box, text, score in reader.read(picture)
+        Line("segment", shard.part, 0, "recognised", text, box, at, at, score)
+        for box, text, score in eyes.read(picture)
     ]
 
 
@@ -171,8 +206,3 @@ def _has_changed(before: Picture, now: Picture) -> bool:
         return bool(apart.mean() > _CHANGED)
     blocks = apart[:height, :width].reshape(height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK)
     return bool(blocks.mean(axis=(1, 3)).max() > _CHANGED)
-
-
-def _shares(box: Box, picture: Picture) -> tuple[float, float, float, float]:
-    height, width = picture.shape[:2]
-    return box[0] / width, box[1] / height, box[2] / width, box[3] / height

@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from schemas import __version__
 from schemas.errors import InputError, ReelpageError, SetupError, TransientError
-from services.cli import care, demo, operate, stacks, stream, submit
+from services.cli import care, demo, models, operate, stacks, stream, submit
 from services.cli.shared import (
     Ask,
     Inputs,
@@ -317,7 +317,7 @@ def _finish(summary: Any, lake: str, as_json: bool) -> None:  # noqa: ANN401
         raise typer.Exit(summary.exit_code)
 
 
-for more in (stacks, submit, stream, care, demo):
+for more in (stacks, submit, stream, care, demo, models):
     more.add_to(app)
 
 

@@ -1,6 +1,7 @@
 """Application: the deployments of the graph with their resources, bound to each other.
 
 POST /v1/shards ─► Graph ─► Encoder ─► Decoder
+POST /v1/text   ─► Graph ─► Recogniser
 """
 
 from collections.abc import Mapping
@@ -15,21 +16,23 @@ from services.graph import cluster
 from services.graph.ingress import Graph
 from services.graph.landing import LanderReplica
 from services.graph.options import GraphOptions, StageOptions
-from services.graph.replicas import DecoderReplica, EncoderReplica, ReaderReplica, Replica
-from services.graph.scaling import TokensWaiting
+from services.graph.recognising import RecogniserReplica
+from services.graph.replicas import DecoderReplica, EncoderReplica, Queued, ReaderReplica
+from services.graph.scaling import Waiting
 from services.machine import HOST
 from services.settings import Settings
 
 APPLICATION: Final = "reelpage"
 _QUESTIONS: Final = 256  # in one replica: they wait there, where their tokens are counted
+_SHARDS: Final = 8  # that may wait for a recogniser
 
 
 @dataclass(frozen=True)
 class _Stage:
-    """A deployment before it is one; `share` is the tokens that may wait for each replica."""
+    """A deployment before it is one; `share` is the cost that may wait for each replica."""
 
     name: str
-    kind: type[Replica]
+    kind: type[Queued]
     options: StageOptions
     share: int
 
@@ -86,6 +89,8 @@ def _application(
         )
         for stage in _stages(options)
     ]
+    reading = _Stage("Recogniser", RecogniserReplica, options.recogniser, _SHARDS)
+    recogniser = serve.deployment(**_stage_options(reading, options.grace_s))(reading.kind)
     lander = cluster.deployment_options(
         name="Lander",
         num_replicas=1,
@@ -102,7 +107,11 @@ def _application(
         ray_actor_options={"num_cpus": 0},
     )
     return serve.deployment(**ingress)(Graph).bind(
-        stages, serve.deployment(**lander)(LanderReplica).bind(there), there, options.admitted
+        stages,
+        recogniser.bind(there),
+        serve.deployment(**lander)(LanderReplica).bind(there),
+        there,
+        options.admitted,
     )
 
 
@@ -124,8 +133,8 @@ def _stage_options(stage: _Stage, grace_s: float) -> dict[str, Any]:
                 "min_replicas": options.min_replicas,
                 "max_replicas": options.max_replicas,
                 "policy": {
-                    "policy_function": f"{TokensWaiting.__module__}:{TokensWaiting.__name__}",
-                    "policy_kwargs": {"tokens_per_replica": stage.share},
+                    "policy_function": f"{Waiting.__module__}:{Waiting.__name__}",
+                    "policy_kwargs": {"share": stage.share},
                 },
             }
         }

@@ -1,10 +1,10 @@
 """Ingress: questions about shards, and the lander's requests, over HTTP."""
 
 import asyncio
-import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
 
@@ -14,28 +14,31 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pipeline.land.rows import Answer
-from schemas.errors import InputError, TransientError
+from schemas.errors import TransientError
 from schemas.jobs import Task
-from schemas.shards import Shard
 from services.calls.gate import Gate, Handler
 from services.calls.replies import to_json
 from services.graph.asking import ask_once
 from services.graph.packs import packs
 from services.graph.reading import Handle, Pack, Reading, Split, Together
+from services.graph.recognising import Recognising
+from services.graph.shards import shard_of
 from services.lander.answering import COMMIT, LOOK
 from services.model.asking import Picture, shard_answers
 from services.model.wire import (
-    Question,
+    SHARDS,
+    TEXT,
     ServedModel,
     answers_to_json,
     model_to_json,
     question_from_json,
+    text_question_from_json,
+    text_to_json,
 )
 from services.settings import Settings
 from services.storage.places import open_place
 
 _DEADLINE_S: Final = 900.0  # of one shard
-_SHARD: Final = re.compile(r"shards/[\w-]+/[\w-]+/[\w-]+/\d+\.arrow")
 
 
 class Graph:
@@ -44,6 +47,7 @@ class Graph:
     def __init__(
         self,
         stages: Sequence[Handle],
+        recogniser: Handle,
         lander: Handle,
         settings: Settings | None,
         admitted: int,
@@ -52,6 +56,7 @@ class Graph:
 
         Args:
             stages: an encoder and a decoder, or what is both.
+            recogniser: reads text.
             lander: commits to the lake's tables.
             settings: None for what this process's own environment says.
             admitted: shards at a time.
@@ -59,10 +64,11 @@ class Graph:
         settings = settings or Settings.from_environment()
         self._objects = open_place(settings.lake, settings).objects
         self._reading: Reading = Split(*stages) if len(stages) > 1 else Together(*stages)
+        self._recognising = Recognising(recogniser)
         self._lander, self._admitted = lander, admitted
         self._threads = ThreadPoolExecutor(admitted, "shard")
         self._read_last: ServedModel | None = None
-        self._asked: dict[bytes, asyncio.Task[bytes]] = {}
+        self._asked: dict[tuple[str, bytes], asyncio.Task[bytes]] = {}
         self._gate = Gate(settings.secret, self._routes(), self._ready)
 
     async def __call__(self, request: Request) -> Response:
@@ -73,7 +79,8 @@ class Graph:
         return {
             ("GET", "/v1/model"): self._model,
             ("GET", "/v1/replicas"): self._replicas,
-            ("POST", "/v1/shards"): self._ask,
+            ("POST", SHARDS): partial(self._ask, SHARDS, self._answer),
+            ("POST", TEXT): partial(self._ask, TEXT, self._text),
             **{("POST", path): partial(self._land, path) for path in (LOOK, COMMIT)},
         }
 
@@ -99,24 +106,30 @@ class Graph:
         await self._reading.model()
         await ask_once(self._lander.ready.remote)
 
-    async def _ask(self, body: bytes) -> bytes:
+    async def _ask(self, path: str, answer: Handler, body: bytes) -> bytes:
         """Answer a question. One that is being answered is joined: a worker may ask again.
 
         Raises:
             TransientError: `graph_busy`.
         """
-        asked = self._asked.get(body)
+        asked = self._asked.get((path, body))
         if asked is None:
             if len(self._asked) >= self._admitted:
                 message = f"{self._admitted} shards are being read"
                 raise TransientError("graph_busy", message)
-            question = question_from_json(body)
-            asked = self._asked[body] = asyncio.create_task(self._answer(question))
-            asked.add_done_callback(lambda _: self._asked.pop(body))
+            asked = self._asked[path, body] = asyncio.ensure_future(answer(body))
+            asked.add_done_callback(lambda _: self._asked.pop((path, body)))
         return await asyncio.shield(asked)
 
-    async def _answer(self, question: Question) -> bytes:
+    async def _text(self, body: bytes) -> bytes:
+        """Have the text of a shard read."""
+        question = text_question_from_json(body)
+        async with _deadline("no text"):
+            return text_to_json(await self._recognising.read(question.shard, question.revision))
+
+    async def _answer(self, body: bytes) -> bytes:
         """Get the shard and decode its pictures in a thread; the models are asked from here."""
+        question = question_from_json(body)
         loop = asyncio.get_running_loop()
 
         def read(pictures: Sequence[Picture], tasks: Sequence[Task]) -> list[list[Answer]]:
@@ -127,7 +140,7 @@ class Graph:
         model = await self._known(question.revision)
 
         def answer() -> bytes:
-            shard = self._shard(question.shard)
+            shard = shard_of(self._objects, question.shard)
             return answers_to_json(shard_answers(shard, question.tasks, read, model))
 
         return await loop.run_in_executor(self._threads, answer)
@@ -136,29 +149,24 @@ class Graph:
         self, parts: Sequence[Pack], tasks: Sequence[Task], revision: str
     ) -> list[list[Answer]]:
         reading = [self._reading.read(one, tasks, revision) for one in parts]
-        try:
-            async with asyncio.timeout(_DEADLINE_S):
-                read = await asyncio.gather(*reading)
-        except TimeoutError as error:
-            message = f"no answers within {_DEADLINE_S:g} s"
-            raise TransientError("graph_failed", message) from error
+        async with _deadline("no answers"):
+            read = await asyncio.gather(*reading)
         return [answers for part in read for answers in part]
 
-    def _shard(self, name: str) -> Shard:
-        """Get a shard from the lake.
 
-        Raises:
-            InputError: `not_found` or `corrupt`.
-        """
-        data = self._objects.get(name) if _SHARD.fullmatch(name) else None
-        if data is None:
-            message = f"{name!r}: the lake has no such shard"
-            raise InputError("not_found", message)
-        try:
-            return Shard.from_ipc(data)
-        except ValueError as error:
-            message = f"{name!r}: cannot be read ({error})"
-            raise InputError("corrupt", message) from error
+@asynccontextmanager
+async def _deadline(missing: str) -> AsyncIterator[None]:
+    """Bound the time of one shard.
+
+    Raises:
+        TransientError: `graph_failed`.
+    """
+    try:
+        async with asyncio.timeout(_DEADLINE_S):
+            yield
+    except TimeoutError as error:
+        message = f"{missing} within {_DEADLINE_S:g} s"
+        raise TransientError("graph_failed", message) from error
 
 
 def _running() -> dict[str, int]:

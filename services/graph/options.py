@@ -32,6 +32,7 @@ class GraphOptions:
     Attributes:
         encoder: the vision half; not used if colocated.
         decoder: the language half; both halves if colocated.
+        recogniser: reads text in pictures, on processors.
         colocate: run both halves in one replica: for few and small pictures a split does not pay.
         ingresses: processes that read shards; more where decoding pictures takes a whole core.
         admitted: shards that one of them works on at a time; the next one is told to come again.
@@ -40,6 +41,7 @@ class GraphOptions:
 
     encoder: StageOptions = field(default_factory=StageOptions)
     decoder: StageOptions = field(default_factory=StageOptions)
+    recogniser: StageOptions = field(default_factory=StageOptions)
     colocate: bool = False
     ingresses: int = 1
     admitted: int = 16
@@ -53,11 +55,14 @@ class GraphOptions:
             SetupError: `usage`, for an unknown key or a value that cannot be.
         """
         options = read_options(cls, given, "args")
-        for name, stage in (("encoder", options.encoder), ("decoder", options.decoder)):
+        for name in ("encoder", "decoder", "recogniser"):
+            stage = getattr(options, name)
             if not 0 <= stage.min_replicas <= stage.max_replicas or stage.max_replicas < 1:
                 _refuse(f"args.{name}: max_replicas is at least 1 and at least min_replicas")
             if stage.gpus < 0 or stage.cpus < 0:
                 _refuse(f"args.{name}: gpus and cpus are not negative")
+        if options.recogniser.gpus:
+            _refuse("args.recogniser: runs on processors; leave its gpus out")
         if options.ingresses < 1 or options.admitted < 1 or options.grace_s < 0:
             _refuse("args: ingresses and admitted are at least 1, and grace_s is not negative")
         return options
@@ -65,7 +70,8 @@ class GraphOptions:
     @property
     def stages(self) -> tuple[StageOptions, ...]:
         """Those that run."""
-        return (self.decoder,) if self.colocate else (self.encoder, self.decoder)
+        halves = (self.decoder,) if self.colocate else (self.encoder, self.decoder)
+        return (*halves, self.recogniser)
 
 
 def _refuse(message: str) -> None:

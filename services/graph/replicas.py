@@ -32,10 +32,22 @@ class FeaturesLostError(Exception):
     """The replica that held the features is gone; the pictures must be encoded again."""
 
 
-class Replica:
-    """What Serve asks of a process with a queue before its model."""
+class Queued:
+    """What Serve asks of a process with a queue before what it runs."""
 
     queue: Batches[Any, Any]
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """The signal that the stage is scaled by."""
+        return {SIGNAL: self.queue.waiting}
+
+    def check_health(self) -> None:
+        """Raise if the replica should be replaced."""
+        self.queue.check()
+
+
+class Replica(Queued):
+    """A process with a model, or half of one."""
 
     def __init__(self, directory: Path, threads: int) -> None:
         from services.model.reader import model_facts, set_threads
@@ -60,14 +72,6 @@ class Replica:
                 f"{self._facts.name}, revision {self._facts.revision}; read the model anew"
             )
             raise TransientError("model_changed", message)
-
-    def record_autoscaling_stats(self) -> dict[str, float]:
-        """The signal that the stage is scaled by."""
-        return {SIGNAL: self.queue.waiting}
-
-    def check_health(self) -> None:
-        """Raise if the replica should be replaced."""
-        self.queue.check()
 
 
 class EncoderReplica(Replica):

@@ -1,8 +1,8 @@
-"""Scaling: how many replicas a stage of the graph needs, by the tokens that wait for it."""
+"""Scaling: how many replicas a stage of the graph needs, by what waits for it."""
 
 from typing import Any, Final, Protocol
 
-SIGNAL: Final = "tokens_waiting"
+SIGNAL: Final = "waiting"
 """What a replica reports: cost of all that is queued or running in it."""
 
 
@@ -25,23 +25,23 @@ class Situation(Protocol):
         """What the replicas reported, by name and replica."""
 
 
-class TokensWaiting:
-    """As many replicas as it takes for each to have no more than its share of tokens waiting.
+class Waiting:
+    """As many replicas as it takes for each to have no more than its share waiting.
 
     Serve keeps the number within its bounds and waits out its delays; from none to one replica
     it goes by itself.
     """
 
-    def __init__(self, tokens_per_replica: int) -> None:
-        self._share = tokens_per_replica
+    def __init__(self, share: int) -> None:
+        self._share = share
 
     def __call__(self, situation: Situation) -> tuple[float, dict[str, Any]]:
         """Number of replicas, and no state."""
         reported = (situation.aggregated_metrics or {}).get(SIGNAL, {})
         if not reported:
             return situation.target_num_replicas, {}
-        tokens = sum(reported.values())
+        cost = sum(reported.values())
         running = situation.total_running_requests
         if running:  # what waits outside the replicas is taken to be like what is inside
-            tokens *= 1 + situation.total_queued_requests / running
-        return tokens / self._share, {}
+            cost *= 1 + situation.total_queued_requests / running
+        return cost / self._share, {}

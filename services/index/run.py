@@ -34,6 +34,7 @@ from services.ingest.compose import Jobs, Lake, compose
 from services.ingest.recipe import Recipe, parse_sampling
 from services.ingest.sources import Sources
 from services.model.in_process import InProcess
+from services.model.text import TextInProcess
 from services.settings import Settings
 
 _LINGER_S: Final = 1.0
@@ -98,9 +99,8 @@ def index(request: Request, settings: Settings, console: Console) -> Summary:
         watch = RunWatch(files, progress, summary)
         jobs = Jobs(GROUP, TOPIC, board, files, files.send, lambda *_: 0, lambda _: summary.run_id)
         lake = Lake(place, tables, _LINGER_S, watch.landed)
-        worker = compose(
-            jobs, lake, files, model, settings.slots, watch, reader=Recogniser(settings.threads)
-        )
+        reader = TextInProcess(Recogniser(settings.threads))
+        worker = compose(jobs, lake, files, model, settings.slots, watch, reader)
         with live(progress, console, quiet=request.quiet):
             worker.run()
         summary.check()

@@ -17,9 +17,10 @@ from services.ingest.board import Board
 from services.ingest.compose import Jobs, Lake, compose
 from services.ingest.patience import patiently
 from services.ingest.sources import Sources
-from services.ingest.subject import Answerer, Decode
+from services.ingest.subject import Answerer, Decode, LineReader
 from services.ingest.topic_log import TopicLog
 from services.ingest.worker import Worker
+from services.model.text import TextInProcess, TextServed
 from services.settings import Settings
 from services.storage.places import open_place, probe
 from services.topic.record import Record
@@ -41,8 +42,8 @@ def build(settings: Settings) -> Worker:
     if place.is_folder:
         patiently(lambda: share(Path(place.uri)))
     make = _served if settings.graph else _in_process
-    answerer, tables = patiently(lambda: make(settings, place))
-    return patiently(lambda: of_topic(settings, place, answerer, tables))
+    answerer, tables, reader = patiently(lambda: make(settings, place))
+    return patiently(lambda: of_topic(settings, place, answerer, tables, reader=reader))
 
 
 def of_topic(
@@ -51,8 +52,9 @@ def of_topic(
     answerer: Answerer,
     tables: Tables,
     decode: Decode = sandboxed,
+    reader: LineReader | None = None,
 ) -> Worker:
-    """A worker on the topic that the settings name.
+    """A worker on the topic that the settings name; by default it reads text itself.
 
     Raises:
         TransientError, SetupError: what the lake raises.
@@ -70,8 +72,8 @@ def of_topic(
         answerer,
         settings.slots,
         watch,
+        reader or TextInProcess(Recogniser(settings.threads)),
         decode,
-        Recogniser(settings.threads),
     )
 
 
@@ -106,17 +108,18 @@ class Outcomes:
             said("job %s: %s %s", job.id if job else record.mark, part.outcome, why)
 
 
-def _served(settings: Settings, _: Place) -> tuple[Answerer, Tables]:
+def _served(settings: Settings, _: Place) -> tuple[Answerer, Tables, LineReader | None]:
     from services.lander.client import LanderClient
     from services.model.client import GraphClient
     from services.model.served import Served
 
     where = (settings.graph, settings.secret)
-    return Served(GraphClient(*where)), LanderClient(*where)
+    client = GraphClient(*where)
+    return Served(client), LanderClient(*where), TextServed(client)
 
 
-def _in_process(settings: Settings, place: Place) -> tuple[Answerer, Tables]:
+def _in_process(settings: Settings, place: Place) -> tuple[Answerer, Tables, LineReader | None]:
     from services.model.in_process import InProcess  # torch is loaded where it is used alone
 
     model = InProcess(settings.model_directory(None), settings.device, settings.threads)
-    return model, GroupCommitter(place)
+    return model, GroupCommitter(place), None

@@ -13,14 +13,13 @@ from pipeline.land.perform import Performer
 from pipeline.land.place import Objects, Place
 from pipeline.land.protocol import Batch, Markers, Protocol
 from pipeline.land.records import markers_of
-from pipeline.recognise import Recogniser, TextReader
 from schemas.errors import SetupError
 from schemas.jobs import Job
 from services.ingest.board import Board
 from services.ingest.landing import LandingThread
 from services.ingest.settle import settle
 from services.ingest.slots import Hands, Slots, Watch
-from services.ingest.subject import Answerer, Decode, Tools
+from services.ingest.subject import Answerer, Decode, LineReader, Tools
 from services.ingest.work import Source, Work
 from services.ingest.worker import Log, Worker
 from services.topic.record import Record
@@ -75,8 +74,8 @@ def compose(
     answerer: Answerer,
     slots: int,
     watch: Watch,
+    reader: LineReader,
     decode: Decode = sandboxed,
-    reader: TextReader | None = None,
 ) -> Worker:
     """A worker, ready to run; what others had decided to land is landed first.
 
@@ -88,7 +87,6 @@ def compose(
     protocol = Protocol(join_ranges, pa.table({}))
     group = f"{jobs.group}/{jobs.topic}"
     settle(objects, performer, protocol, group)
-    reader = reader or Recogniser()
     tools = Tools(objects, lambda name: _markers(objects, name), answerer, decode, reader)
     hands = Hands(
         topic=jobs.topic,

@@ -164,7 +164,8 @@ class JobParts:
             pictures = shard.rows.num_rows
         if tasks := columns.tasks(shard.part):
             tally.stage = "generate"
-            asked = asked_rows(subject, self._tools, info, shard, tasks)
+            asked, warnings = asked_rows(subject, self._tools, info, shard, tasks)
+            tally.warnings |= dict.fromkeys(warnings)
             rows |= {
                 table: [row for row in some if row["unit_no"] not in columns.absent]
                 for table, some in asked.items()

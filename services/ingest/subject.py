@@ -1,7 +1,7 @@
 """Subject: what a job is about, its medium at hand, and what the work on it goes through."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -10,7 +10,7 @@ from pipeline.decode import DecodePlan
 from pipeline.land.place import Objects
 from pipeline.land.rows import Answer, Medium
 from pipeline.land.store import ShardStore
-from pipeline.recognise import Recogniser, TextReader
+from pipeline.recognise import ShardText
 from schemas.jobs import Job, Task
 from schemas.shards import Decoded, Shard
 from services.ingest.columns import WHOLE, Columns, ReadMarkers, look_up, look_up_pages
@@ -51,6 +51,22 @@ class Answerer(Protocol):
         """
 
 
+class LineReader(Protocol):
+    """Whoever reads the text of a shard: this process, or Ray Serve."""
+
+    def text(self, name: str, shard: Shard) -> ShardText:
+        """All text of a shard.
+
+        Args:
+            name: of the shard's object.
+            shard: the same shard.
+
+        Raises:
+            TransientError: a later attempt may succeed.
+            InputError: none will.
+        """
+
+
 @dataclass(frozen=True)
 class Tools:
     """What the work goes through.
@@ -60,14 +76,14 @@ class Tools:
         markers: reads the markers of an object.
         answerer: asks the model.
         decode: media.
-        reader: reads lines of text.
+        reader: reads text.
     """
 
     objects: Objects
     markers: ReadMarkers
     answerer: Answerer
     decode: Decode
-    reader: TextReader = field(default_factory=Recogniser)
+    reader: LineReader
 
 
 @dataclass(frozen=True)

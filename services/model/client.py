@@ -12,10 +12,20 @@ from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from pipeline.land.rows import Answer
+from pipeline.recognise import ShardText
 from schemas.errors import InputError, ReelpageError, SetupError, TransientError
 from schemas.jobs import Task
 from services.calls.replies import credentials, error_of, from_json
-from services.model.wire import ServedModel, answers_from_json, model_from_json, question_to_json
+from services.model.wire import (
+    SHARDS,
+    TEXT,
+    ServedModel,
+    answers_from_json,
+    model_from_json,
+    question_to_json,
+    text_from_json,
+    text_question_to_json,
+)
 
 T = TypeVar("T")
 
@@ -81,9 +91,19 @@ class GraphClient:
             SetupError: `unauthorized` or `version_mismatch`.
         """
         question = question_to_json(shard, tasks, revision)
-        return self._ask(
-            "POST", "/v1/shards", question, lambda reply: answers_from_json(reply, tasks)
-        )
+        return self._ask("POST", SHARDS, question, lambda reply: answers_from_json(reply, tasks))
+
+    def text(self, shard: str, revision: str) -> ShardText:
+        """All text of a shard that is in the lake.
+
+        Args:
+            shard: name of its object.
+            revision: of the recogniser that has to read it.
+
+        Raises:
+            TransientError, InputError, SetupError: as `answers`.
+        """
+        return self._ask("POST", TEXT, text_question_to_json(shard, revision), text_from_json)
 
     def _ask(self, method: str, path: str, body: bytes, read: Callable[[bytes], T]) -> T:
         give_up = time.monotonic() + self._deadline_s

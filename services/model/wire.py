@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from pipeline.land.rows import Answer
+from pipeline.recognise import Line, ShardText
 from schemas.contract import read
 from schemas.errors import InputError
 from schemas.jobs import NAME, TASKS, Task, is_askable
@@ -13,6 +14,11 @@ from services.calls.replies import from_json, to_json
 
 _HALF: Final = re.compile("[\ud800-\udfff]")  # of a character: no tokenizer takes it
 _QUESTION: Final = frozenset({"shard", "revision", "tasks"})
+_TEXT_QUESTION: Final = frozenset({"shard", "revision"})
+SHARDS: Final = "/v1/shards"
+"""Where questions to the model are posted ..."""
+TEXT: Final = "/v1/text"
+"""... and those for the text of a shard."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,19 @@ class Question:
     shard: str
     revision: str
     tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True)
+class TextQuestion:
+    """Whose text the graph is asked for.
+
+    Attributes:
+        shard: name of its object in the lake.
+        revision: of the recogniser that has to read it.
+    """
+
+    shard: str
+    revision: str
 
 
 def model_to_json(model: ServedModel) -> bytes:
@@ -80,16 +99,11 @@ def question_from_json(body: bytes) -> Question:
         InputError: `bad_job`, for the first thing that is none of a question.
         SetupError: `version_mismatch`.
     """
-    try:
-        value = from_json(body)
-    except ValueError as error:
-        raise _no_question(str(error)) from error
-    _check(set(value) == _QUESTION, f"its fields are {', '.join(sorted(_QUESTION))}")
-    shard, revision, tasks = value["shard"], value["revision"], value["tasks"]
-    _check(_is_text(shard, NAME) and _is_text(revision, NAME), "shard and revision are names")
+    value = _fields(body, _QUESTION)
+    tasks = value["tasks"]
     good = isinstance(tasks, list) and 1 <= len(tasks) <= TASKS
     _check(good, f"it has 1 to {TASKS} tasks")
-    return Question(shard, revision, tuple(_task(one) for one in tasks))
+    return Question(value["shard"], value["revision"], tuple(_task(one) for one in tasks))
 
 
 def answers_to_json(answers: Sequence[Sequence[Answer]]) -> bytes:
@@ -112,6 +126,64 @@ def answers_from_json(body: bytes, tasks: Sequence[Task]) -> list[list[Answer]]:
     except (TypeError, KeyError) as error:
         message = f"no answers: {error!r}"
         raise ValueError(message) from error
+
+
+def text_question_to_json(shard: str, revision: str) -> bytes:
+    """The body of `POST /v1/text`: equal bytes for equal questions."""
+    return to_json({"shard": shard, "revision": revision})
+
+
+def text_question_from_json(body: bytes) -> TextQuestion:
+    """What `text_question_to_json` was given.
+
+    Raises:
+        InputError: `bad_job`, for the first thing that is none of a question.
+        SetupError: `version_mismatch`.
+    """
+    value = _fields(body, _TEXT_QUESTION)
+    return TextQuestion(value["shard"], value["revision"])
+
+
+def text_to_json(text: ShardText) -> bytes:
+    """The reply to `POST /v1/text`."""
+    return to_json(asdict(text))
+
+
+def text_from_json(body: bytes) -> ShardText:
+    """What `text_to_json` was given.
+
+    Raises:
+        ValueError: the body is no such reply.
+        SetupError: `version_mismatch`.
+    """
+    value = from_json(body)
+    try:
+        return ShardText([_line(one) for one in value["lines"]], value["unread"])
+    except (TypeError, KeyError) as error:
+        message = f"no text: {error!r}"
+        raise ValueError(message) from error
+
+
+def _line(value: dict[str, Any]) -> Line:
+    box = value.pop("box")
+    return Line(**value, box=None if box is None else tuple(box))
+
+
+def _fields(body: bytes, names: frozenset[str]) -> dict[str, Any]:
+    """The fields of a question, of which shard and revision are names.
+
+    Raises:
+        InputError: `bad_job`.
+        SetupError: `version_mismatch`.
+    """
+    try:
+        value = from_json(body)
+    except ValueError as error:
+        raise _no_question(str(error)) from error
+    _check(set(value) == names, f"its fields are {', '.join(sorted(names))}")
+    named = all(_is_text(value[one], NAME) for one in ("shard", "revision"))
+    _check(named, "shard and revision are names")
+    return value
 
 
 def _task(value: Any) -> Task:  # noqa: ANN401 - JSON of anybody

@@ -5,13 +5,19 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import cache
 from urllib.parse import urlsplit
 
 import pytest
 import urllib3
 
+from pipeline.decode import pixels
+from pipeline.recognise import Line, Recogniser, ShardText, shard_text
+from pipeline.recognise import revision as recognised_by
 from schemas.errors import InputError, SetupError, TransientError
 from schemas.jobs import Task
+from schemas.shards import Shard
 from services.calls.replies import credentials
 from services.lander.client import LanderClient
 from services.model.client import GraphClient
@@ -34,6 +40,20 @@ def post(url: str, path: str, body: bytes) -> tuple[int, str | None]:
         connection.close()
 
 
+@cache
+def local_reader() -> Recogniser:
+    return Recogniser(1)
+
+
+def local_text(shard: Shard) -> ShardText:
+    return shard_text(shard, pixels, local_reader())
+
+
+def places(text: ShardText) -> tuple[list[Line], int]:
+    """Text without the digits of confidence that threads change."""
+    return [replace(line, confidence=None) for line in text.lines], text.unread
+
+
 def test_the_graph_serves_the_model_of_the_lake(graph: Graph) -> None:
     served, facts = graph.client.model(), graph.lake.facts
     assert (served.name, served.revision) == (facts.name, facts.revision)
@@ -47,6 +67,37 @@ def test_answers_are_those_of_the_local_reader(graph: Graph) -> None:
         assert given == graph.lake.expected(name)
         reasons |= {answer.finish_reason for row in given for answer in row}
     assert "blank" in reasons  # the report has an empty page
+
+
+def test_text_is_that_of_the_local_recogniser(graph: Graph) -> None:
+    there = 0
+    for name, shard in graph.lake.shards.items():
+        assert places(graph.client.text(name, recognised_by())) == places(local_text(shard))
+        there += len(local_text(shard).lines)
+    assert there > 20
+
+
+def test_text_survives_the_death_of_its_reader(graph: Graph) -> None:
+    names = list(graph.lake.shards)
+    with ThreadPoolExecutor(6) as pool:
+        running = [pool.submit(graph.client.text, name, recognised_by()) for name in names]
+        while not any(one.done() for one in running):
+            time.sleep(0.05)
+        dead = replica("Recogniser", graph.pid)
+        os.kill(dead, signal.SIGKILL)
+        texts = [places(one.result()) for one in running]
+    assert dead != replica("Recogniser", graph.pid)
+    assert texts == [places(local_text(graph.lake.shards[name])) for name in names]
+
+
+def test_text_is_of_the_recogniser_that_was_asked_for(graph: Graph) -> None:
+    name = next(iter(graph.lake.shards))
+    with pytest.raises(TransientError, match="the same rapidocr") as caught:
+        graph.client.text(name, "another")
+    assert caught.value.code == "model_changed"
+    with pytest.raises(InputError) as missing:
+        graph.client.text("shards/00/0/0/000000.arrow", recognised_by())
+    assert missing.value.code == "not_found"
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from services.graph.batches import Batches
 from services.graph.cluster import check_config, deployment_options
 from services.graph.options import GraphOptions
 from services.graph.packs import PACK_TOKENS, packs, visual_tokens
-from services.graph.scaling import SIGNAL, TokensWaiting
+from services.graph.scaling import SIGNAL, Waiting
 from services.graph.stages import DecodeStage, EncodeStage, ReadStage
 from services.model.asking import Picture
 from services.model.client import GraphClient
@@ -218,7 +218,7 @@ class Situation:
 
 
 def test_replicas_follow_the_tokens_that_wait() -> None:
-    policy = TokensWaiting(1000)
+    policy = Waiting(1000)
     assert policy(Situation())[0] == 2  # nothing is known yet
     reported = {SIGNAL: {"a": 3000.0, "b": 500.0}}
     assert policy(Situation(aggregated_metrics=reported))[0] == 3.5

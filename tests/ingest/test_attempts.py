@@ -11,6 +11,7 @@ from schemas.jobs import Job
 from services.ingest.columns import WHOLE, Columns, look_up, markers_name
 from services.ingest.failing import failure
 from services.ingest.subject import Delivery, Subject, Tools
+from tests.composed import TEXT_HERE
 from tests.ingest.test_columns import AGAIN, JOB, NAME, RECIPE
 from tests.soak.stub import Stub
 
@@ -40,7 +41,7 @@ def test_its_failure_is_one_of_that_attempt(tmp_path: Path) -> None:
     error = InputError("corrupt", "broken")
     source, delivery = failed_input("u", error), Delivery(JOB, "t", 0, 0, "k", "r")
     markers: dict[str, Markers] = {}
-    tools = Tools(Folder(tmp_path), lambda name: markers.get(name, {}), Stub(), decode)
+    tools = Tools(Folder(tmp_path), lambda name: markers.get(name, {}), Stub(), decode, TEXT_HERE)
     fresh = Subject.of(delivery, source, tools)
     name = markers_name(fresh.media_id, fresh.recipe, WHOLE)
     column = fresh.columns.missing[0].name

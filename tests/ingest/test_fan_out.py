@@ -16,6 +16,7 @@ from services.ingest.subject import Delivery, Tools
 from services.ingest.work import Work
 from services.settings import Settings
 from services.topic.log import open_log
+from tests.composed import TEXT_HERE
 from tests.conftest import rows, run
 from tests.ingest.conftest import StubStream
 from tests.videos import video
@@ -47,7 +48,7 @@ def test_failed_ranges_are_failures_of_their_own(tmp_path: Path) -> None:
     path = video(tmp_path / "a.mp4", 4)
     settings = Settings(roots=(tmp_path,))
     objects = local_place(tmp_path / "lake").objects
-    tools = Tools(objects, lambda _: {}, Stub(0), decode)
+    tools = Tools(objects, lambda _: {}, Stub(0), decode, TEXT_HERE)
     spans = (PartRange(0, 30), PartRange(30, 60))
     failed = []
     for span in spans:

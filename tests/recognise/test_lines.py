@@ -11,8 +11,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from pipeline.decode import DecodePlan, Sampling, decode, pixels
-from pipeline.recognise import Line, Read, Recogniser, TextReader, script_of, shard_lines
-from samples.typefaces import NOTO_SANS, NOTO_SANS_CHINESE, NOTO_SANS_JAPANESE, Typeface
+from pipeline.recognise import Line, Read, Recogniser, TextReader, script_of, shard_text
+from samples.typefaces import (
+    NOTO_SANS,
+    NOTO_SANS_ARABIC,
+    NOTO_SANS_CHINESE,
+    NOTO_SANS_JAPANESE,
+    Typeface,
+)
 from schemas.errors import InputError
 from schemas.shards import Shard
 
@@ -50,7 +56,7 @@ def drawn(
 
 def lines_of(path: Path, reader: TextReader) -> list[Line]:
     shards = [one for one in decode(path, PLAN) if isinstance(one, Shard)]
-    return [line for shard in shards for line in shard_lines(shard, pixels, reader)]
+    return [line for shard in shards for line in shard_text(shard, pixels, reader).lines]
 
 
 def test_a_page_is_read(tmp_path: Path, recogniser: Recogniser) -> None:
@@ -170,3 +176,15 @@ def test_a_picture_that_is_none_is_a_failure_of_its_own(recogniser: Recogniser) 
     with pytest.raises(InputError) as caught:
         recogniser.read(np.zeros((4, 4), np.uint8))  # type: ignore[arg-type]
     assert caught.value.code == "recognise_failed"
+
+
+def test_what_cannot_be_read_is_counted(tmp_path: Path, recogniser: Recogniser) -> None:
+    drawn([(40, 40, "مطار القاهرة")], NOTO_SANS_ARABIC).save(tmp_path / "a.png")
+    drawn([(40, 40, "Gate 17")]).save(tmp_path / "b.png")
+    texts = [
+        shard_text(shard, pixels, recogniser)
+        for name in ("a.png", "b.png")
+        for shard in decode(tmp_path / name, PLAN)
+        if isinstance(shard, Shard)
+    ]
+    assert [(len(text.lines), text.unread) for text in texts] == [(0, 1), (1, 0)]

@@ -21,6 +21,7 @@ from services.ingest.slots import Hands, Slots, Watch
 from services.ingest.subject import Delivery, Tools
 from services.ingest.work import Source
 from services.topic.record import Record
+from tests.composed import TEXT_HERE
 from tests.simulation.controls import protocol_of
 from tests.simulation.fiber import Process, fiber, sleep
 from tests.simulation.lander import LanderTables, OwnTables
@@ -88,7 +89,7 @@ class Worker:
         group = f"{jobs.group}/{jobs.topic}"
         settle(self._store, self._performer, self._protocol, group)
         answerer = Answerer(self._clock, self._world, library, is_own=self._is_alone)
-        tools = Tools(self._store, self._markers, answerer, library.decode)
+        tools = Tools(self._store, self._markers, answerer, library.decode, TEXT_HERE)
 
         def begin(delivery: Delivery) -> PlainWork:
             return PlainWork(delivery, source, tools)
