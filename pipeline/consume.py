@@ -4,25 +4,30 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 from schemas.errors import InputError, ReelpageError
 
-_SUFFIXES: Final = """
+_VIDEOS: Final = """
     .mp4 .m4v .mov .mkv .webm .ts .m2ts .mts .mpg .mpeg .vob .avi .ogv .ogg .flv .3gp .wmv .asf
     .mxf .dv .h264 .264 .h265 .hevc .265 .y4m
+"""
+_STILLS: Final = """
     .pdf .png .jpg .jpeg .tif .tiff .webp .bmp .gif .apng
     .heic .heif .avif .jp2 .j2k .pbm .pgm .ppm .pnm .ico
 """
-MEDIA_SUFFIXES: Final = frozenset(_SUFFIXES.split())
+MEDIA_SUFFIXES: Final = frozenset((_VIDEOS + _STILLS).split())
 """File names looked for in folders. A file named on the command line is taken whatever its name:
 the decoder goes by content."""
 
 ARCHIVES: Final = frozenset((".zip", ".tar"))
 """Names of files whose members are looked for."""
+
+_SUBTITLES: Final = frozenset((".srt", ".vtt", ".ass", ".ssa"))
 
 _BLOCK: Final = 1 << 20
 _NO_BYTE: Final = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # surrogates that no byte became
@@ -47,6 +52,7 @@ class Input:
         size: bytes.
         error: why the input cannot be read, or None.
         is_temporary: whether the file was downloaded for this run alone.
+        subtitles: texts of the subtitle files that go with a video; empty where one has none.
     """
 
     uri: str
@@ -55,6 +61,7 @@ class Input:
     size: int
     error: ReelpageError | None = None
     is_temporary: bool = False
+    subtitles: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -70,6 +77,57 @@ class Input:
 def failed_input(uri: str, error: ReelpageError) -> Input:
     """An input of which nothing could be read; its identity is that of its address."""
     return Input(uri, Path(uri), hashlib.sha256(uri.encode(errors="replace")).hexdigest(), 0, error)
+
+
+def with_subtitles(source: Input, texts: Sequence[str]) -> Input:
+    """A video with the subtitle files that go with it, which its identity is of too."""
+    if source.error is not None or not texts:
+        return source
+    parts = [source.input_id, *(hashlib.sha256(text.encode()).hexdigest() for text in texts)]
+    identity = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    return replace(source, input_id=identity, subtitles=tuple(texts))
+
+
+def attached(names: Iterable[str]) -> dict[str, list[str]]:
+    """Subtitle files of a folder by the video that they go with, as players find them.
+
+    `talk.srt` and `talk.en.srt` go with `talk.mp4`.
+
+    Args:
+        names: of all files in the folder.
+    """
+    videos: dict[str, list[str]] = {}
+    subtitles = []
+    for name in sorted(names):
+        path = Path(name)
+        if path.suffix.lower() in _SUBTITLES:
+            subtitles.append(path)
+        elif path.suffix.lower() in _VIDEOS.split():
+            videos.setdefault(path.stem, []).append(name)
+    found: dict[str, list[str]] = {}
+    for path in subtitles:
+        for stem in (path.stem, Path(path.stem).stem):
+            for video in videos.get(stem, ()):
+                found.setdefault(video, []).append(path.name)
+            if stem in videos:
+                break
+    return found
+
+
+def subtitles_beside(path: Path) -> list[Path]:
+    """Subtitle files that lie beside a video and go with it."""
+    if path.suffix.lower() not in _VIDEOS.split():
+        return []
+    folder = path.absolute().parent
+    return [folder / name for name in _attached_in(folder).get(path.name, ())]
+
+
+@lru_cache(maxsize=1)  # callers go through folder by folder
+def _attached_in(folder: Path) -> dict[str, list[str]]:
+    try:
+        return attached(path.name for path in folder.iterdir())
+    except OSError:
+        return {}
 
 
 def find_files(
@@ -102,7 +160,8 @@ def _walk(folder: Path, ignored: Counter[str]) -> Iterator[Path | Input]:
     found = False
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
+        taken = {one for some in attached(names).values() for one in some}
+        for name in sorted(set(names) - taken):
             suffix = Path(name).suffix.lower()
             if suffix in MEDIA_SUFFIXES | ARCHIVES and not name.startswith("."):
                 found = True

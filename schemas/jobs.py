@@ -34,6 +34,7 @@ _LATEST_US: Final = 1 << 53  # in the year 2255
 _LAST_PAGE: Final = (1 << 31) - 1  # what the tables count to
 _ATTEMPTS: Final = 1_000_000
 _MESSAGE: Final = 1_000
+_SUBTITLES: Final = 64
 _TEXT: Final = 1 << 16  # characters of an address, a name or a prompt
 
 
@@ -48,6 +49,7 @@ class MediaReference:
         etag: version of the object, or None if unknown.
         member: name within the archive at `uri`; with a length, the bytes are the range alone, and
             without one they are unpacked.
+        subtitles: addresses of subtitle files that go with it.
     """
 
     uri: str
@@ -55,6 +57,7 @@ class MediaReference:
     length: int | None = None
     etag: str | None = None
     member: str | None = None
+    subtitles: tuple[str, ...] = ()
 
     @property
     def address(self) -> str:
@@ -179,11 +182,13 @@ class Job:
 def _problems(job: Job) -> Iterator[str]:
     """What no type says: bounds, and what fits together."""
     texts = [job.id, job.media.uri, job.sample, job.trace or "", job.media.etag or ""]
-    texts.append(job.media.member or "")
+    texts += [job.media.member or "", *job.media.subtitles]
     if not job.id or not job.media.uri or any(len(text) > _TEXT for text in texts):
         yield f"id and address have 1 to {_TEXT} characters, and no text has more"
     if job.media.offset < 0 or (job.media.length or 0) < 0:
         yield "offset and length of the medium are not negative"
+    if len(job.media.subtitles) > _SUBTITLES:
+        yield f"a medium has at most {_SUBTITLES} subtitle files"
     if len(job.tasks) > TASKS or not all(map(is_askable, job.tasks)):
         yield (
             f"there are at most {TASKS} tasks, each with a name of 1 to {NAME} characters, "

@@ -36,6 +36,7 @@ class DecodePlan:
         pages_per_part: pages in a document's part.
         first_part: parts before this one are left out.
         stop_part: this part and those behind it are left out; None leaves out none.
+        subtitles: texts of the subtitle files that go with a video.
     """
 
     sampling: Sampling
@@ -45,6 +46,7 @@ class DecodePlan:
     pages_per_part: int = 8
     first_part: int = 0
     stop_part: int | None = None
+    subtitles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
-"""Subtitles: the embedded text tracks of a container."""
+"""Subtitles: the text tracks of a container, and the files beside it."""
 
 import re
 from collections.abc import Generator
 from fractions import Fraction
 from html import unescape
+from io import BytesIO
 from typing import Any, Final
 
 import av
@@ -11,9 +12,11 @@ from av.container import InputContainer
 
 from pipeline.decode.container import TEXT_CODECS
 from pipeline.decode.reading import Reading
-from pipeline.decode.segments import Cues
 from pipeline.decode.source import microseconds
 
+Cue = tuple[int, int, str]
+"""Start, end and text, microseconds on the clock."""
+_HEAD: Final = 1024  # characters
 _MAX_CUES: Final = 100_000
 _MAX_CHARACTERS: Final = 1 << 22
 _OVERRIDE: Final = re.compile(r"\{\\[^}]*\}")
@@ -35,7 +38,7 @@ def text_tracks(container: InputContainer) -> list[Any]:
     ]
 
 
-def read_cues(reading: Reading, start: int, *, follows: bool) -> Generator[int, None, Cues]:
+def read_cues(reading: Reading, start: int, *, follows: bool) -> Generator[int, None, list[Cue]]:
     """All cues of all text tracks, by demuxing them alone: decoding pictures may seek.
 
     Args:
@@ -46,7 +49,7 @@ def read_cues(reading: Reading, start: int, *, follows: bool) -> Generator[int, 
     Yields:
         0, as a sign of progress.
     """
-    found: list[tuple[int, int, int, str]] = []
+    found: list[Cue] = []
     tracks = text_tracks(reading.container)
     chosen = [*tracks, reading.stream] if tracks and follows else tracks
     room = _MAX_CHARACTERS
@@ -63,12 +66,30 @@ def read_cues(reading: Reading, start: int, *, follows: bool) -> Generator[int, 
             at = microseconds(packet.pts * Fraction(packet.time_base) - zero)
             if text := _text(packet):
                 length = microseconds((packet.duration or 0) * Fraction(packet.time_base))
-                found.append((max(at, 0), packet.stream_index, at + length, text))
+                found.append((max(at, 0), at + length, text))
                 room -= len(text)
     except av.FFmpegError:
         pass  # a damaged caption track takes no picture away
-    found.sort(key=lambda cue: cue[:2])
-    return Cues([(at, end, text) for at, _, end, text in found])
+    return found
+
+
+def cues_beside(text: str) -> list[Cue]:
+    """Cues of a SubRip, WebVTT or SubStation Alpha file; none of what is no such file."""
+    found: list[Cue] = []
+    head = text[:_HEAD]
+    kind = "webvtt" if "WEBVTT" in head else "ass" if "[Script Info]" in head else "srt"
+    try:
+        with av.open(BytesIO(text.encode()), "r", format=kind) as container:
+            for packet in container.demux(container.streams.subtitles[0]):
+                if packet.pts is None or len(found) >= _MAX_CUES:
+                    continue
+                base = Fraction(packet.time_base)
+                start, length = packet.pts * base, (packet.duration or 0) * base
+                if words := _text(packet):
+                    found.append((microseconds(start), microseconds(start + length), words))
+    except (av.FFmpegError, IndexError):
+        pass  # it is said that it has no cue
+    return found
 
 
 def _text(packet: Any) -> str:  # noqa: ANN401 - PyAV leaves the kind of packet open

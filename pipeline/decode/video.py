@@ -13,9 +13,9 @@ from pipeline.decode.crop import Crop, crops_of
 from pipeline.decode.display import Display
 from pipeline.decode.plan import DecodePlan, Limits
 from pipeline.decode.reading import Reading, Timed, VideoPacket
-from pipeline.decode.segments import cut_segments
+from pipeline.decode.segments import Cues, cut_segments
 from pipeline.decode.source import MICRO, Presented, microseconds
-from pipeline.decode.subtitles import read_cues, text_tracks
+from pipeline.decode.subtitles import cues_beside, read_cues, text_tracks
 from pipeline.decode.tail import tail_of
 from pipeline.decode.upright import Upright
 from schemas.errors import InputError
@@ -109,7 +109,12 @@ class Video:
         yield from self._oddities()
         self._reopen()
         cues = yield from read_cues(self._reading, self._start, follows=bool(self._jumps))
-        yield from cut_segments(self, plan, self._limits, cues)
+        for text in plan.subtitles:
+            beside = cues_beside(text)
+            if not beside:
+                yield MediaWarning("not_read", "a subtitle file beside it holds no cue")
+            cues += beside
+        yield from cut_segments(self, plan, self._limits, Cues(sorted(set(cues))))
         if self._dropped:
             parts = f"segments from {plan.first_part} on"
             detail = f"{self._dropped} frames of {parts} have no time of their own"

@@ -5,12 +5,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.consume import Input, failed_input, find_files, is_archive, open_input
+from pipeline.consume import (
+    Input,
+    failed_input,
+    find_files,
+    is_archive,
+    open_input,
+    with_subtitles,
+)
 from schemas.errors import ReelpageError
 from schemas.jobs import Job, MediaReference
 from services.ingest.archives import members
 from services.ingest.fetch import is_url
-from services.ingest.sources import Sources, address
+from services.ingest.sources import Sources, address, referred
 
 Given = tuple[Job, Input]
 """A job and its medium, which may be its error."""
@@ -35,13 +42,15 @@ def found(arguments: Iterable[str], ignored: Counter[str]) -> Iterator[MediaRefe
             elif is_archive(one):
                 yield from members(one, address(one), ignored)
             else:
-                yield MediaReference(address(one))
+                yield referred(one)
 
 
 def opened(job: Job, sources: Sources, target: Path) -> Input:
     """The medium of a job; never raises for one that cannot be had."""
     try:
         path = sources.local(job, target)
+        texts = sources.subtitles(job, target.with_suffix(".subtitles"))
     except ReelpageError as error:
         return failed_input(job.media.address, error)
-    return replace(open_input(path, job.media.address), is_temporary=path == target)
+    source = replace(open_input(path, job.media.address), is_temporary=path == target)
+    return with_subtitles(source, texts)

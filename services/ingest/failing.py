@@ -103,7 +103,8 @@ def _letter(
     first = None if job.range is None else job.range.start
     name = letter_name(subject.media_id, subject.recipe.id, job.attempt, page_no, first)
     columns = [(one.name, one.column) for one in markers]
-    job = replace(job, media=replace(job.media, uri=masked(job.media.uri)))
+    media, beside = job.media, tuple(map(masked, job.media.subtitles))
+    job = replace(job, media=replace(media, uri=masked(media.uri), subtitles=beside))
     facts = {
         "media_id": subject.media_id,
         "uri": subject.medium.uri,

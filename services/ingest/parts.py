@@ -120,8 +120,9 @@ class JobParts:
             for part in range(first, stop):
                 yield read_shard(self._tools.objects, store.name(part))
             return
-        plan = replace(self._subject.recipe.plan_from(first), stop_part=columns.span.stop)
-        for item in self._tools.decode(self._subject.source.path, plan):
+        source, plan = self._subject.source, self._subject.recipe.plan_from(first)
+        plan = replace(plan, stop_part=columns.span.stop, subtitles=source.subtitles)
+        for item in self._tools.decode(source.path, plan):
             if isinstance(item, Shard):
                 yield from self._kept(item)
             else:

@@ -11,11 +11,19 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
-from pipeline.consume import Input, failed_input, open_input, quoted
+from pipeline.consume import (
+    Input,
+    failed_input,
+    open_input,
+    quoted,
+    subtitles_beside,
+    with_subtitles,
+)
 from schemas.errors import InputError, ReelpageError, TransientError
 from schemas.jobs import Job, MediaReference
 from services.ingest.archives import extract
 from services.ingest.fetch import fetch
+from services.ingest.texts import read_text
 from services.settings import Settings
 from services.storage.objects import download
 
@@ -43,12 +51,35 @@ class Sources:
         with tempfile.TemporaryDirectory(prefix="reelpage-") as folder:
             try:
                 path = self.local(job, Path(folder) / "medium")
+                texts = self.subtitles(job, Path(folder) / "subtitles")
             except TransientError:
                 raise
             except ReelpageError as error:
                 yield failed_input(job.media.address, error)
                 return
-            yield open_input(path, job.media.address)
+            yield with_subtitles(open_input(path, job.media.address), texts)
+
+    def subtitles(self, job: Job, target: Path) -> list[str]:
+        """Texts of the subtitle files that go with the medium; empty of one that cannot be had.
+
+        Args:
+            job: names them.
+            target: file that those which are downloaded pass through.
+
+        Raises:
+            TransientError: the network or the store failed.
+        """
+        texts = []
+        for uri in job.media.subtitles:
+            try:
+                path = self.local(replace(job, media=MediaReference(uri), payload=None), target)
+                texts.append(read_text(path))
+            except TransientError:
+                raise
+            except (ReelpageError, OSError):
+                texts.append("")
+            target.unlink(missing_ok=True)
+        return texts
 
     def local(self, job: Job, target: Path) -> Path:
         """Where the medium's bytes are: its own file, or `target` once they have been copied there.
@@ -115,6 +146,11 @@ def address(path: Path) -> str:
     except UnicodeEncodeError:
         return _FILE + quote(os.fsencode(text))
     return text
+
+
+def referred(path: Path) -> MediaReference:
+    """A file as a job refers to it, with the subtitle files that lie beside it."""
+    return MediaReference(address(path), subtitles=tuple(map(address, subtitles_beside(path))))
 
 
 def _decoded(job: Job) -> bytes:

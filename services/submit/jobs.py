@@ -10,14 +10,24 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from pipeline.consume import MEDIA_SUFFIXES, Input, find_files, is_archive, kind_of, open_input
+from pipeline.consume import (
+    MEDIA_SUFFIXES,
+    Input,
+    find_files,
+    is_archive,
+    kind_of,
+    open_input,
+    subtitles_beside,
+    with_subtitles,
+)
 from pipeline.decode import DecodePlan, decode
 from schemas.errors import InputError, ReelpageError, SetupError
 from schemas.jobs import Job, MediaReference, StreamChunk, Task
 from schemas.shards import MediaInfo
 from services.ingest.archives import members
 from services.ingest.recipe import parse_sampling
-from services.ingest.sources import address
+from services.ingest.sources import address, referred
+from services.ingest.texts import texts_of
 from services.settings import Settings
 from services.storage.objects import listing
 from services.submit.sent import Sent
@@ -201,11 +211,15 @@ def _files(path: Path, question: Question, ignored: Counter[str]) -> Iterator[Ma
         if not isinstance(found, Input) and is_archive(found):
             yield from _members(found, question, ignored)
             continue
-        source = found if isinstance(found, Input) else open_input(found)
+        if isinstance(found, Input):
+            source, media = found, MediaReference(found.uri)
+        else:
+            media, texts = referred(found), texts_of(subtitles_beside(found))
+            source = with_subtitles(open_input(found), texts)
         if source.error is not None and source.error.code == "empty_directory":
             yield source.error
         else:  # also what cannot be read here: a worker elsewhere may, or records the failure
-            yield source.input_id, question.job(source.input_id, MediaReference(source.uri))
+            yield source.input_id, question.job(source.input_id, media)
 
 
 def _members(path: Path, question: Question, ignored: Counter[str]) -> Iterator[Made]:

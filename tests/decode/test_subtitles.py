@@ -1,5 +1,6 @@
 """Subtitles keep what people read, and are in every segment in which they are shown."""
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ import pytest
 from av.packet import Packet
 
 from pipeline.decode import DecodePlan, Sampling, decode
+from pipeline.decode.subtitles import cues_beside
 from schemas.shards import Shard
+from services.ingest.texts import read_text
 
 PLAN = DecodePlan(Sampling("rate", 1.0))
 SECONDS = 35
@@ -83,3 +86,49 @@ def test_a_cue_is_in_every_segment_in_which_it_is_shown(tmp_path: Path) -> None:
     cues = [(1.0, 27.0, b"long"), (5.0, 5.0, b"first"), (30.0, 1.0, b"last")]
     found = segments(tmp_path / "a.mkv", "srt", cues)
     assert found == ["long\nfirst", "long", "long", "last"]
+
+
+BESIDE = {
+    "srt": "1\n00:00:01,000 --> 00:00:02,500\n<i>One</i> {two}\n\n"
+    "2\n0:00:03,0 --> 0:00:04,0\nMore\n",
+    "vtt": "WEBVTT\n\n00:01.000 --> 00:02.500\n<v Ann>One</v> {two}\n\n"
+    "00:03.000 --> 00:04.000\nMore\n",
+    "ass": "[Script Info]\n\n[Events]\nFormat: Layer, Start, End, Style, Name, MarginL, MarginR, "
+    "MarginV, Effect, Text\nDialogue: 0,0:00:01.00,0:00:02.50,D,,0,0,0,,{\\i1}One\\h\\{two\\}\n"
+    "Dialogue: 0,0:00:03.00,0:00:04.00,D,,0,0,0,,More\n",
+}
+
+
+@pytest.mark.parametrize("kind", ["srt", "vtt"])
+def test_files_beside_a_video(kind: str) -> None:
+    assert cues_beside(BESIDE[kind]) == [
+        (1_000_000, 2_500_000, "One {two}"),
+        (3_000_000, 4_000_000, "More"),
+    ]
+
+
+def test_substation_alpha_beside_a_video() -> None:
+    assert [(at, end) for at, end, _ in cues_beside(BESIDE["ass"])] == [
+        (1_000_000, 2_500_000),
+        (3_000_000, 4_000_000),
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "nothing", "WEBVTT", "[Script Info]", "1\n2\n3\n", "\0" * 99])
+def test_a_file_without_cues_has_none(text: str) -> None:
+    assert cues_beside(text) == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_encodings_of_files_beside(tmp_path: Path, encoding: str) -> None:
+    text = "Größere Verspätungen auf fünf Strecken über Köln"
+    (tmp_path / "a.srt").write_bytes(text.encode(encoding))
+    assert read_text(tmp_path / "a.srt") == text
+
+
+def test_cues_of_a_file_and_of_a_track_are_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    segments(path, "srt", [(1, 1.5, b"One {two}")])
+    plan = replace(PLAN, subtitles=(BESIDE["srt"],))
+    first = next(one for one in decode(path, plan) if isinstance(one, Shard))
+    assert first.subtitles == "One {two}\nMore"
