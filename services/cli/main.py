@@ -18,11 +18,13 @@ from schemas.errors import InputError, ReelpageError, SetupError, TransientError
 from services.cli import care, demo, models, operate, stacks, stream, submit
 from services.cli.shared import (
     Ask,
+    Dpi,
     Inputs,
     Json,
     LakeArgument,
     Sample,
     Tasks,
+    Width,
     err,
     ignored_line,
     lines,
@@ -58,6 +60,8 @@ def index(
     tasks: Tasks = "text,caption",
     ask: Ask = None,
     sample: Sample = "1fps",
+    width: Width = None,
+    dpi: Dpi = None,
     model: ModelDir = None,
     plan: Plan = False,
     as_json: Json = False,
@@ -70,9 +74,10 @@ def index(
 
     folder = local_folder(to)
     from services.index import run as indexing
-    from services.ingest.recipe import parse_sampling, parse_tasks
+    from services.ingest.recipe import parse_plan, parse_tasks, sized
 
-    parse_sampling(sample)
+    sample = sized(sample, width, dpi)
+    parse_plan(sample)
     request = indexing.Request(
         folder,
         _command(),

@@ -34,6 +34,10 @@ _KINDS: Final = 8
 
 Tasks = Annotated[str, typer.Option(help="Of each frame and page: text (its lines), caption, ocr.")]
 Ask = Annotated[list[str] | None, typer.Option("--ask", help="A question of your own; repeatable.")]
+Width = Annotated[
+    int | None, typer.Option(help="Of kept frames and stills at the most, pixels; default 1920.")
+]
+Dpi = Annotated[int | None, typer.Option(help="Of kept pages, pixels an inch; default 150.")]
 Sample = Annotated[str, typer.Option(help='Frames: "1fps", "16frames" or "scene".')]
 
 

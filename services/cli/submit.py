@@ -14,10 +14,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from schemas.errors import SetupError
 from services.cli.shared import (
     Ask,
+    Dpi,
     Inputs,
     Json,
     Sample,
     Tasks,
+    Width,
     each_line,
     err,
     ignored_line,
@@ -49,6 +51,8 @@ def submit(
     tasks: Tasks = "text,caption",
     ask: Ask = None,
     sample: Sample = "1fps",
+    width: Width = None,
+    dpi: Dpi = None,
     stream: Stream = "",
     first: First = 0,
     recorded: Recorded = "",
@@ -60,12 +64,13 @@ def submit(
 
     What is sent twice is indexed once: the same command again goes on where it was cut.
     """
-    from services.ingest.recipe import parse_sampling, parse_tasks
+    from services.ingest.recipe import parse_plan, parse_tasks, sized
     from services.submit import jobs as work
     from services.topic.broker import PARTITIONS, make_topic
 
     found = stream_settings()
-    parse_sampling(sample)
+    sample = sized(sample, width, dpi)
+    parse_plan(sample)
     question = work.Question(parse_tasks(tasks, tuple(ask or ())), sample, deadline)
     if wait and not found.lake:
         message = "--wait looks into the lake: set REELPAGE_LAKE=s3://bucket/prefix"

@@ -82,9 +82,10 @@ def _add(total: Estimate, info: MediaInfo, recipe: Recipe, model: ServedModel) -
 
 def _seconds_per_token(recipe: Recipe, model: InProcess) -> float:
     """Time the whole model on a batch of noise at the budget's size."""
-    facts, read, prompts = model.model(), model.loaded.read, prompts_of(recipe.tasks)
+    facts, prompts = model.model(), prompts_of(recipe.tasks)
     if not prompts:
         return 0.0
+    read = model.loaded.read
     rows, columns = smart_resize(
         720, 1280, min_pixels=facts.min_pixels, max_pixels=facts.max_pixels
     )

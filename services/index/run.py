@@ -13,7 +13,6 @@ import pyarrow as pa
 from rich.console import Console
 
 from pipeline.consume import Input
-from pipeline.decode import DecodePlan
 from pipeline.land.batch import join_ranges
 from pipeline.land.commit import GroupCommitter, Tables
 from pipeline.land.lake import open_lake
@@ -22,7 +21,7 @@ from pipeline.land.place import Place
 from pipeline.land.protocol import Protocol
 from pipeline.land.rows import Row, to_table
 from pipeline.recognise import Recogniser
-from schemas.jobs import Job, MediaReference, Task
+from schemas.jobs import Job, MediaReference, Task, prompts_of
 from services.index.estimate import Estimate, estimate
 from services.index.file_log import GROUP, TOPIC, FileLog
 from services.index.files import Given, found, opened
@@ -31,7 +30,7 @@ from services.index.summary import Summary, run_row
 from services.index.watch import RunWatch
 from services.ingest.board import Board
 from services.ingest.compose import Jobs, Lake, compose
-from services.ingest.recipe import Recipe, parse_sampling
+from services.ingest.recipe import Recipe, parse_plan
 from services.ingest.sources import Sources
 from services.model.in_process import InProcess
 from services.model.text import TextInProcess
@@ -109,8 +108,13 @@ def index(request: Request, settings: Settings, console: Console) -> Summary:
 
 
 def _model(request: Request, settings: Settings) -> InProcess:
+    """The model, loaded at once where it will be asked: what is wrong with it ends the run here."""
     directory = settings.model_directory(request.model)
-    return InProcess(directory, settings.device, settings.threads)
+    model = InProcess(directory, settings.device, settings.threads)
+    asked = [task for job in request.again for task in job.tasks] or request.tasks
+    if prompts_of(asked):
+        assert model.loaded
+    return model
 
 
 def _recipe(request: Request, model: InProcess) -> Recipe:
@@ -119,7 +123,7 @@ def _recipe(request: Request, model: InProcess) -> Recipe:
     sample, tasks = request.sample, request.tasks
     if request.again:
         sample, tasks = request.again[0].sample, request.again[0].tasks
-    return Recipe(DecodePlan(parse_sampling(sample)), tasks, facts.name, facts.revision)
+    return Recipe(parse_plan(sample), tasks, facts.name, facts.revision)
 
 
 def _jobs(request: Request, summary: Summary) -> list[tuple[Job, Input | None]]:

@@ -122,4 +122,5 @@ def _in_process(settings: Settings, place: Place) -> tuple[Answerer, Tables, Lin
     from services.model.in_process import InProcess  # torch is loaded where it is used alone
 
     model = InProcess(settings.model_directory(None), settings.device, settings.threads)
+    assert model.loaded  # what is wrong with it ends the worker before it takes a job
     return model, GroupCommitter(place), None

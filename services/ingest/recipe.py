@@ -23,6 +23,8 @@ _SAMPLE: Final = re.compile(
 _SLOWEST: Final = 1e-4  # frames a second
 _FASTEST: Final = 1e4
 _FRAMES: Final = 10_000_000
+_SIZES: Final = {"width": (64, 7680), "dpi": (36, 600)}
+"""Bounds of the pixels of a frame's width, and of an inch of a page."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,33 @@ def parse_tasks(names: str, questions: Sequence[str]) -> tuple[Task, ...]:
         tasks.append(STANDARD_TASKS[name])
     tasks += [Task("ask", question.strip(), 128) for question in questions if question.strip()]
     return tuple(dict.fromkeys(tasks))
+
+
+def sized(sample: str, width: int | None, dpi: int | None) -> str:
+    """A sampling with the size at which pictures are kept, as jobs carry it."""
+    sizes = (("width", width), ("dpi", dpi))
+    return " ".join([sample, *(f"{name}={value}" for name, value in sizes if value is not None)])
+
+
+def parse_plan(text: str) -> DecodePlan:
+    """Plan from what a job is sampled by: "1fps", "16frames width=1280", "scene dpi=200".
+
+    Raises:
+        SetupError: `usage`.
+    """
+    sample, *words = text.split(" ")
+    sizes: dict[str, int] = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        low, high = _SIZES.get(name, (1, 0))
+        if not (value.isascii() and value.isdecimal() and low <= int(value[:9]) <= high):
+            bounds = ", ".join(f"--{name} {low} to {high}" for name, (low, high) in _SIZES.items())
+            message = f"--sample {text}: {word!r} is no size of pictures; give {bounds}"
+            raise SetupError("usage", message)
+        sizes[name] = int(value)
+    plan = DecodePlan(parse_sampling(sample))
+    width, dpi = sizes.get("width", plan.width), sizes.get("dpi", plan.dpi)
+    return replace(plan, width=width, dpi=dpi)
 
 
 def parse_sampling(text: str) -> Sampling:

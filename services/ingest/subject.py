@@ -15,7 +15,7 @@ from schemas.jobs import Job, Task
 from schemas.shards import Decoded, Shard
 from services.ingest.columns import WHOLE, Columns, ReadMarkers, look_up, look_up_pages
 from services.ingest.keys import identity
-from services.ingest.recipe import Recipe, parse_sampling
+from services.ingest.recipe import Recipe, parse_plan
 from services.model.wire import ServedModel
 
 Decode = Callable[[Path, DecodePlan], Iterator[Decoded]]
@@ -146,8 +146,7 @@ class Subject:
         """The same without a look at the markers: it has no columns, so that none is written."""
         job, model = delivery.job, tools.answerer.model()
         media_id = identity(job, source.input_id)
-        plan = DecodePlan(parse_sampling(job.sample))
-        recipe = Recipe(plan, job.tasks, model.name, model.revision)
+        recipe = Recipe(parse_plan(job.sample), job.tasks, model.name, model.revision)
         source = replace(source, input_id=media_id, uri=masked(source.uri))
         return cls(
             delivery,

@@ -13,7 +13,7 @@ from services.ingest.failing import failure, lost_pages
 from services.ingest.keys import FanOut, key_of
 from services.ingest.mending import PageParts
 from services.ingest.parts import JobParts
-from services.ingest.recipe import parse_sampling
+from services.ingest.recipe import parse_plan
 from services.ingest.subject import Delivery, Subject, Tools
 
 
@@ -36,7 +36,7 @@ def read_job(value: bytes) -> Job:
     """
     job = Job.from_json(value)
     try:
-        parse_sampling(job.sample)
+        parse_plan(job.sample)
     except SetupError as error:
         raise InputError("bad_job", error.message) from error
     return job

@@ -11,7 +11,7 @@ from pipeline.query.sql import query
 from schemas.errors import InputError
 from schemas.jobs import Job
 from services.ingest.keys import identity
-from services.ingest.recipe import parse_sampling
+from services.ingest.recipe import parse_plan
 from services.ingest.work import read_job
 from services.topic.record import Record
 
@@ -105,7 +105,7 @@ _RANGES = """
 
 def how(job: Job) -> str:
     """The first word of a job's sampling."""
-    sampling = parse_sampling(job.sample)
+    sampling = parse_plan(job.sample).sampling
     return f"{sampling.mode}={sampling.value:g}"
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 from pipeline.land.rows import Answer
@@ -16,16 +17,25 @@ class InProcess:
     """Both halves of a checkpoint behind a lock; see `services.ingest.subject.Answerer`."""
 
     def __init__(self, directory: Path, device: str, threads: int) -> None:
-        """Load the model.
+        """Read which model it is; it is loaded once something is asked.
 
         Raises:
             SetupError: `model_missing` or `model_unsupported`.
         """
-        facts = model_facts(directory)
+        facts = self._facts = model_facts(directory)
         set_threads(threads)
-        self.loaded = Model(facts, device)
+        self._device = device
         self._model = ServedModel(facts.name, facts.revision, facts.min_pixels, facts.max_pixels)
         self._lock = threading.Lock()
+
+    @cached_property
+    def loaded(self) -> Model:
+        """Both halves.
+
+        Raises:
+            SetupError: `device_missing`, `model_missing` or `model_unsupported`.
+        """
+        return Model(self._facts, self._device)
 
     def model(self) -> ServedModel:
         """The model; it is the same for as long as the process lives."""
