@@ -18,7 +18,7 @@ _VIDEOS: Final = """
 """
 _STILLS: Final = """
     .pdf .png .jpg .jpeg .tif .tiff .webp .bmp .gif .apng
-    .heic .heif .avif .jp2 .j2k .pbm .pgm .ppm .pnm .ico
+    .heic .heif .avif .jp2 .j2k .pbm .pgm .ppm .pnm .ico .tga
 """
 MEDIA_SUFFIXES: Final = frozenset((_VIDEOS + _STILLS).split())
 """File names looked for in folders. A file named on the command line is taken whatever its name:

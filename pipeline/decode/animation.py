@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from pipeline.decode.colour import on_white
+from pipeline.decode.colour import Colours
+from pipeline.decode.picture import TURNED, orientation, upright
 from pipeline.decode.pillow import image_errors
 from pipeline.decode.plan import DecodePlan, Limits
 from pipeline.decode.segments import Cues, cut_segments
@@ -45,6 +46,8 @@ class Animation:
     def info(self) -> MediaInfo:
         """Facts of the medium."""
         width, height = self._image.size
+        if orientation(self._image) in TURNED:
+            width, height = height, width
         name = str(self._image.format).lower()
         return MediaInfo("video", name, name, width, height)
 
@@ -71,11 +74,18 @@ class Animation:
                 raise InputError("too_large", message)
             with image_errors(self._limits):
                 self._image.seek(index)
-                picture = on_white(self._image)
+                picture = self._picture()
                 duration = int(self._image.info.get("duration") or 0)
             self.end = tick + (duration if duration > _SHORTEST_MS else _INSTEAD_MS)
             yield _presented(tick, index == self._begins, picture)
             tick = self.end
+
+    def _picture(self) -> Image.Image:
+        """The frame at hand, as a still would be shown: upright, in sRGB, and nothing vanishes."""
+        image = self._image
+        image.load()
+        colours = Colours(image)
+        return upright(colours.managed(colours.flat(image), image.mode), orientation(image))
 
     def ticks(self) -> Generator[None, None, list[int]]:
         """Times of all frames."""

@@ -11,6 +11,8 @@ from PIL import Image, ImageCms
 _SAMPLED: Final = 1 << 22  # pixels that the choice of a background looks at
 _SPACES: Final = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 _FAINT: Final = 1 / 16  # numbers below it are none of an image whose white is 1
+_STEPS: Final = 256
+_NARROW: Final = 1 / 16  # share of all values that a measured range takes at the most
 _LIGHT, _DARK, _SEEN = 223, 64, 32  # of 255; of the grey value, and of alpha
 _SRGB: Final = ImageCms.createProfile("sRGB")
 
@@ -71,7 +73,9 @@ def _is_deep(image: Image.Image) -> bool:
 def _scale(image: Image.Image, inverted: bool) -> Callable[[Values], NDArray[np.uint8]]:
     """How deep values become 8 bits: by the bits that the whole image uses, or by its range.
 
-    Cameras store 10 to 14 bits in 16; heights and measurements have a range of their own.
+    Cameras store 10 to 14 bits in 16; heights and measurements have a range of their own, as the
+    temperatures of a room have, which would be one grey; what differs by less than a step of 8 bits
+    is noise.
     """
     low, high = _extremes(image)
     base, top = low, high
@@ -79,7 +83,9 @@ def _scale(image: Image.Image, inverted: bool) -> Callable[[Values], NDArray[np.
     if low >= 0 and _FAINT < high <= 1 and is_float:
         base, top = 0.0, 1.0
     elif low >= 0 and high < 1 << 16 and (not is_float or high > 1):
-        base, top = 0.0, float((1 << max(8, int(high).bit_length())) - 1)
+        white = float((1 << max(8, int(high).bit_length())) - 1)
+        if not 1 / _STEPS < (high - low) / white < _NARROW:
+            base, top = 0.0, white
     factor = 255.0 / ((top - base) or 1.0)
 
     def scale(values: Values) -> NDArray[np.uint8]:

@@ -4,12 +4,14 @@ from collections.abc import Collection, Iterator
 from math import isqrt
 from typing import BinaryIO, Final, cast
 
-from PIL import ExifTags, Image, ImageFile
+from PIL import Image, ImageFile
 
 from pipeline.decode.animation import Animation
 from pipeline.decode.colour import Colours
+from pipeline.decode.deep import by_its_bits, is_deep
 from pipeline.decode.pages import Row, cut_pages
-from pipeline.decode.picture import picture_row, rgb_within, upright
+from pipeline.decode.picture import TURNED, picture_row, rgb_within, upright
+from pipeline.decode.picture import orientation as exif_orientation
 from pipeline.decode.pillow import image_errors
 from pipeline.decode.plan import DecodePlan, Limits
 from pipeline.decode.tiff import frames_of, is_white_zero, pages_of
@@ -19,11 +21,10 @@ from schemas.shards import MediaInfo, MediaWarning, PageFailure, Shard
 
 _FORMATS: Final = (
     *("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"),  # a phone's MPO is read as JPEG
-    *("AVIF", "HEIF", "JPEG2000", "PPM", "ICO"),
+    *("AVIF", "HEIF", "JPEG2000", "PPM", "ICO", "TGA"),
 )
 _ANIMATED: Final = ("GIF", "PNG", "WEBP", "AVIF")
 _MOST_OBLONG: Final = 4  # sides of a pixel
-_TURNED: Final = range(5, 9)  # orientations that change width and height
 _DEGREES: Final = {3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}
 
 
@@ -44,25 +45,29 @@ def open_picture(
         image = Image.open(file, formats=_FORMATS)
         if image.format in _ANIMATED and getattr(image, "n_frames", 1) > 1:
             return Animation(image, limits)
-        return Picture(image, limits, skip)
+        return Picture(file, image, limits, skip)
 
 
 class Picture:
     """An open image file of one or more still pictures."""
 
-    def __init__(self, image: ImageFile.ImageFile, limits: Limits, skip: Collection[int]) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        image: ImageFile.ImageFile,
+        limits: Limits,
+        skip: Collection[int],
+    ) -> None:
         """Count the pictures.
 
         Raises:
             InputError: `too_large`.
         """
-        self._image, self._limits, self._skip = image, limits, skip
+        self._file, self._image, self._limits, self._skip = file, image, limits, skip
         # A phone's MPO holds a second view of the same picture, not a second page.
-        self._pages = pages_of(image) if image.format == "TIFF" else [0]
+        self._pages = pages_of(image, limits.pages) if image.format == "TIFF" else [0]
         self._count = len(self._pages)
-        if self._count > limits.pages:
-            message = f"{self._count} pictures are more than {limits.pages}; split the file"
-            raise InputError("too_large", message)
+        self._is_deep = self._count == 1 and is_deep(image)
 
     def info(self) -> MediaInfo:
         """Facts of the medium."""
@@ -101,7 +106,8 @@ class Picture:
             inverted = is_white_zero(image)
             _shrink_while_reading(image, plan.width**2)
             image.load()
-            made = rgb_within(image, plan.width**2, Colours(image, inverted=inverted))
+            loaded = by_its_bits(image, self._file) if self._is_deep else image
+            made = rgb_within(loaded, plan.width**2, Colours(loaded, inverted=inverted))
             if image.format != "TIFF":  # Pillow turns those by itself
                 made = upright(made, orientation)
         row = picture_row(
@@ -118,13 +124,13 @@ class Picture:
         if self._image.format == "TIFF":
             return tiff_orientation(self._image)
         with image_errors(self._limits):
-            return int(self._image.getexif().get(ExifTags.Base.Orientation, 1))
+            return exif_orientation(self._image)
 
     def _shown(self, orientation: int) -> tuple[int, int]:
         """Width and height as displayed: upright, in square pixels; those of a fax are oblong."""
         across, down = _density(self._image)
         width, height = self._image.size
-        if orientation in _TURNED:
+        if orientation in TURNED:
             across, down = down, across
             if self._image.format != "TIFF":  # whose size is that of the turned picture already
                 width, height = height, width

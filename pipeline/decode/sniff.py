@@ -1,5 +1,6 @@
 """Sniff: what a file is, by its bytes and never by its name."""
 
+import struct
 from typing import Final, Literal
 
 from schemas.errors import InputError
@@ -25,6 +26,7 @@ _MORE_VIDEOS: Final = (
 BOXES: Final = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"styp", b"moof", b"pnot")
 _PACKETS: Final = (188, 192, 204)  # plain, with a time before, with parity behind
 _SYNC: Final = 0x47
+_TARGA: Final = struct.Struct("<xBBHHB4xHHBB")
 _STILL_BRANDS: Final = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1")
 _TEXT_IMAGES: Final = (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6")
 
@@ -53,7 +55,17 @@ def _is_image(head: bytes) -> bool:
         return True
     if head.startswith(_TEXT_IMAGES) and head[2:3].isspace():  # netpbm
         return True
-    return head[4:8] == b"ftyp" and head[8:12] in _STILL_BRANDS
+    return (head[4:8] == b"ftyp" and head[8:12] in _STILL_BRANDS) or _is_targa(head)
+
+
+def _is_targa(head: bytes) -> bool:
+    """Whether all fields of a header are those of a TGA, which has no mark (Truevision, 2.0)."""
+    if len(head) < _TARGA.size:
+        return False
+    mapped, kind, *map_spec, width, height, depth, described = _TARGA.unpack_from(head)
+    fits = kind in ((1, 9) if mapped == 1 else (2, 3, 10, 11)) and depth in (8, 15, 16, 24, 32)
+    plain = mapped == 1 or (mapped == 0 and not any(map_spec))
+    return fits and plain and width > 0 and height > 0 and described & 0xC0 == 0
 
 
 def _is_video(head: bytes) -> bool:

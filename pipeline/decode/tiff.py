@@ -1,8 +1,9 @@
 """TIFF: which of the pictures in a file are its pages, and what their tags say of the values."""
 
-from typing import Any, Final
+import struct
+from typing import IO, Any, Final, cast
 
-from PIL import Image, TiffImagePlugin
+from PIL import Image, ImageFile, TiffImagePlugin
 
 from schemas.errors import InputError
 
@@ -12,25 +13,73 @@ _PHOTOMETRIC: Final = 262  # 0: WhiteIsZero
 _ORIENTATION: Final = 274
 _SUB_IFDS: Final = 330
 _DNG_VERSION: Final = 50706
+_WIDTH, _HEIGHT = 256, 257
+_HEADER: Final = 8
+_MOST_BELOW: Final = 16
+_CANON_AT, _CANON = 8, b"CR\2"
 
 
-def pages_of(image: Image.Image) -> list[int]:
+def pages_of(image: ImageFile.ImageFile, most: int) -> list[int]:
     """Numbers, from 0, of the pictures that are pages: no smaller versions of others, no masks.
 
+    Args:
+        image: open.
+        most: pictures that a file may have.
+
     Raises:
-        InputError: `unsupported_format`, for a camera's raw file: its first picture is a preview.
+        InputError: `unsupported_format`, for a camera's raw file: its first picture is a preview;
+            `too_large`.
     """
-    kinds = []
-    for number in range(frames_of(image)):
-        image.seek(number)
-        kinds.append(_is_page(image))
+    kinds = _kinds(image, most)
     image.seek(0)
     tags = _tags(image)
-    if not kinds[0] and (_SUB_IFDS in tags or _DNG_VERSION in tags):
+    is_small = not kinds[0] and (_SUB_IFDS in tags or _DNG_VERSION in tags)
+    if is_small or _is_canon(image) or _has_larger(image):
         size = f"{image.width}x{image.height}"
         message = f"a camera's raw file; it holds a preview of {size}: export it as TIFF or JPEG"
         raise InputError("unsupported_format", message)
     return [number for number, is_page in enumerate(kinds) if is_page] or [0]
+
+
+def _kinds(image: ImageFile.ImageFile, most: int) -> list[bool]:
+    """Of each picture whether it is a page."""
+    kinds: list[bool] = []
+    while len(kinds) <= most:
+        try:
+            image.seek(len(kinds))
+        except EOFError:
+            return kinds
+        kinds.append(_is_page(image))
+    message = f"it has more than {most} pictures; split the file"
+    raise InputError("too_large", message)
+
+
+def _is_canon(image: ImageFile.ImageFile) -> bool:
+    """Whether it is a CR2, whose previews are not marked as such."""
+    file: Any = image.fp
+    file.seek(_CANON_AT)
+    return bool(file.read(len(_CANON)) == _CANON)
+
+
+def _has_larger(image: ImageFile.ImageFile) -> bool:
+    """Whether a picture hangs below the first one and is larger, as a sensor's values do."""
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return False
+    file = cast("IO[bytes]", image.fp)
+    file.seek(0)
+    header = file.read(_HEADER)
+    offsets = image.tag_v2.get(_SUB_IFDS, ())
+    for offset in (offsets if isinstance(offsets, tuple) else (offsets,))[:_MOST_BELOW]:
+        below = TiffImagePlugin.ImageFileDirectory_v2(header)
+        try:
+            file.seek(offset)
+            below.load(file)
+            sides = int(below.get(_WIDTH, 0)), int(below.get(_HEIGHT, 0))
+        except (OSError, TypeError, ValueError, struct.error, SyntaxError):
+            continue
+        if sides[0] * sides[1] > image.width * image.height:
+            return True
+    return False
 
 
 def frames_of(image: Image.Image) -> int:

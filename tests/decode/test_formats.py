@@ -83,6 +83,8 @@ COLOURS[:, :40], COLOURS[:, 40:] = (200, 40, 40), (40, 40, 200)
         ("a.j2k", "JPEG2000", {"no_jp2": True}),
         ("a.ppm", "PPM", {}),
         ("a.ico", "ICO", {"sizes": [(80, 60)]}),
+        ("a.tga", "TGA", {}),
+        ("b.tga", "TGA", {"compression": "tga_rle"}),
     ],
 )
 def test_an_image(tmp_path: Path, name: str, form: str, options: dict[str, Any]) -> None:
