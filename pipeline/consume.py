@@ -17,7 +17,8 @@ _VIDEOS: Final = """
     .mxf .dv .h264 .264 .h265 .hevc .265 .y4m
 """
 _STILLS: Final = """
-    .pdf .png .jpg .jpeg .tif .tiff .webp .bmp .gif .apng
+    .pdf .docx .pptx .xlsx .doc .ppt .xls .odt .odp .ods
+    .png .jpg .jpeg .tif .tiff .webp .bmp .gif .apng
     .heic .heif .avif .jp2 .j2k .pbm .pgm .ppm .pnm .ico .tga
 """
 MEDIA_SUFFIXES: Final = frozenset((_VIDEOS + _STILLS).split())

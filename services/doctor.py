@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pipeline.decode import Confinement, confinement
+from pipeline.decode import Confinement, confinement, office_program
 from pipeline.recognise import MODEL as RECOGNISER
 from pipeline.recognise import fetched
 from pipeline.recognise import revision as recognised_by
@@ -70,6 +70,7 @@ def examine(settings: Settings) -> Iterator[Check]:
         _pdfium,
         lambda: _model(settings),
         _recogniser,
+        _office,
         lambda: _device(settings),
         _memory,
         _disk,
@@ -144,6 +145,11 @@ def _recogniser() -> Check:
         return Check("recogniser", True, f"{RECOGNISER}{more}, revision {recognised_by()}")
     except ReelpageError as error:
         return Check("recogniser", False, error.message)
+
+
+def _office() -> Check:
+    found = office_program()
+    return Check("office", True, found or "no LibreOffice: its documents are failures, not pages")
 
 
 def _device(settings: Settings) -> Check:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 # The zygote finds packages where its parent does, whatever its own environment would say.
-_START: Final = (
+START: Final = (
     "import sys; sys.path[:] = sys.argv.pop().split(chr(10)); "
     "from importlib import import_module; import_module(sys.argv.pop()).main()"
 )
@@ -48,7 +48,7 @@ class Zygote:
         search = [str(Path(place).absolute()) for place in sys.path]
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-B", "-c", _START, module, "\n".join(search)],
+                [sys.executable, "-I", "-B", "-c", START, module, "\n".join(search)],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

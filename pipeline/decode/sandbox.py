@@ -18,6 +18,7 @@ from pipeline.decode.confine import Confinement
 from pipeline.decode.launch import zygote
 from pipeline.decode.listen import Child, DiedError, LostError, named
 from pipeline.decode.messages import Message
+from pipeline.decode.office import as_pdf
 from pipeline.decode.plan import DecodePlan, Limits, Sampling
 from schemas.errors import InputError
 from schemas.shards import Decoded, MediaInfo, MediaWarning, PageFailure, Shard
@@ -31,7 +32,10 @@ def probe(path: Path, limits: Limits | None = None) -> MediaInfo:
     Raises:
         InputError: naming the file and the remedy.
     """
-    with closing(_Work(path, _PROBE, limits or Limits(), probe=True).messages()) as messages:
+    with (
+        as_pdf(path) as given,
+        closing(_Work(given, _PROBE, limits or Limits(), probe=True).messages()) as messages,
+    ):
         for message in messages:
             if isinstance(message, MediaInfo):
                 return message
@@ -49,7 +53,8 @@ def decode(
     Raises:
         InputError: naming the file and the remedy; parts that came before stay valid.
     """
-    yield from _Work(path, plan, limits or Limits()).messages()
+    with as_pdf(path) as given:
+        yield from _Work(given, plan, limits or Limits()).messages()
 
 
 def confinement() -> Confinement:
