@@ -2,7 +2,7 @@
 
 import subprocess
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -68,14 +68,13 @@ def sheet(path: Path, text: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def office() -> Iterator[None]:
+def office() -> None:
     """LibreOffice, from Debian."""
     if office_program() is None:
         names = ["libreoffice-writer-nogui", "libreoffice-calc-nogui"]
         install = ["apt-get", "install", "--yes", "--no-install-recommends", *names]
         subprocess.run(["apt-get", "update"], check=True, capture_output=True)
         subprocess.run(install, check=True, capture_output=True)
-    yield
 
 
 def pages(path: Path) -> list[str]:
@@ -98,7 +97,7 @@ def test_a_damaged_document_is_a_failure_of_its_own(office: None, tmp_path: Path
     whole = letter(tmp_path / "a.docx", "Annual letter 40718").read_bytes()
     damaged = tmp_path / "b.docx"
     damaged.write_bytes(whole.replace(b"word/document.xml", b"word/d\0cument.xml"))
-    with pytest.raises(InputError, match="b.docx") as caught:
+    with pytest.raises(InputError, match="LibreOffice cannot read it") as caught:
         pages(damaged)
     assert caught.value.code == "corrupt"
 
