@@ -127,6 +127,10 @@ class Video:
         if more := len(moving_pictures(self._reading.container)) - 1:
             tracks = "1 more video track" if more == 1 else f"{more} more video tracks"
             yield MediaWarning("not_read", f"{tracks}; the main one is read")
+        container = self._reading.container
+        if others := len(container.streams.subtitles) - len(text_tracks(container)):
+            tracks = "1 subtitle track" if others == 1 else f"{others} subtitle tracks"
+            yield MediaWarning("not_read", f"{tracks} of pictures or of a kind that is not read")
         if self._jumps:
             detail = f"its clock begins anew {self._jumps} times; times go on from there"
             yield MediaWarning("clock_jumped", detail)
