@@ -5,6 +5,7 @@ one that a zip compresses is taken out alone, up to a bound.
 """
 
 import lzma
+import os
 import struct
 import tarfile
 import zipfile
@@ -12,7 +13,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import BinaryIO, Final
 
 from pipeline.consume import MEDIA_SUFFIXES, Input, failed_input, kind_of, quoted
 from schemas.errors import InputError
@@ -27,21 +28,30 @@ _METHODS: Final = frozenset(
 
 
 def members(path: Path, uri: str, ignored: Counter[str]) -> Iterator[MediaReference | Input]:
+    """Media in an archive that is a file; see `members_of`."""
+    try:
+        with path.open("rb") as file:
+            yield from members_of(file, uri, ignored)
+    except OSError as error:
+        yield _unread(uri, error)
+
+
+def members_of(file: BinaryIO, uri: str, ignored: Counter[str]) -> Iterator[MediaReference | Input]:
     """Media in an archive, in its order; what is wrong with one, or with the rest, as its error.
 
     Args:
-        path: the archive.
+        file: the archive.
         uri: what names it in jobs.
         ignored: counts members that are no media, by suffix.
     """
     try:
-        if zipfile.is_zipfile(path):
-            yield from _of_zip(path, uri, ignored)
+        if zipfile.is_zipfile(file):
+            yield from _of_zip(file, uri, ignored)
         else:
-            yield from _of_tar(path, uri, ignored)
+            file.seek(0)
+            yield from _of_tar(file, uri, ignored)
     except (tarfile.TarError, zipfile.BadZipFile, OSError, ValueError, EOFError) as error:
-        message = f"{quoted(path)}: the archive cannot be read ({error}); fetch or pack it again"
-        yield failed_input(uri, InputError("corrupt", message))
+        yield _unread(uri, error)
 
 
 def extract(path: Path, reference: MediaReference, target: Path, most: int) -> None:
@@ -71,8 +81,8 @@ def extract(path: Path, reference: MediaReference, target: Path, most: int) -> N
         raise InputError("corrupt", message) from error
 
 
-def _of_zip(path: Path, uri: str, ignored: Counter[str]) -> Iterator[MediaReference | Input]:
-    with zipfile.ZipFile(path) as archive, path.open("rb") as file:
+def _of_zip(file: BinaryIO, uri: str, ignored: Counter[str]) -> Iterator[MediaReference | Input]:
+    with zipfile.ZipFile(file) as archive:
         for one in archive.infolist():
             if one.is_dir() or not _is_medium(one.filename, ignored):
                 continue
@@ -92,9 +102,10 @@ def _of_zip(path: Path, uri: str, ignored: Counter[str]) -> Iterator[MediaRefere
                 yield reference
 
 
-def _of_tar(path: Path, uri: str, ignored: Counter[str]) -> Iterator[MediaReference | Input]:
-    length = path.stat().st_size
-    with tarfile.open(path, "r:") as archive:
+def _of_tar(file: BinaryIO, uri: str, ignored: Counter[str]) -> Iterator[MediaReference | Input]:
+    length = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    with tarfile.open(fileobj=file, mode="r:") as archive:
         for one in archive:
             if not one.isreg() or not _is_medium(one.name, ignored):
                 continue
@@ -109,6 +120,11 @@ def _of_tar(path: Path, uri: str, ignored: Counter[str]) -> Iterator[MediaRefere
                 yield _failed(reference, "is sparse; pack it as an ordinary file")
             else:
                 yield reference
+
+
+def _unread(uri: str, error: Exception) -> Input:
+    message = f"{quoted(uri)}: the archive cannot be read ({error}); fetch or pack it again"
+    return failed_input(uri, InputError("corrupt", message))
 
 
 def _is_medium(name: str, ignored: Counter[str]) -> bool:

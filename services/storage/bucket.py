@@ -146,10 +146,27 @@ class Bucket:
         condition = {"If-Match": version} if version else {"If-None-Match": "*"}
         return self._put_if(name, data, condition)
 
-    def etags(self, prefix: str) -> Iterator[tuple[str, str]]:
-        """Names and versions of the objects whose names begin with a prefix, in order."""
+    def listed(self, prefix: str) -> Iterator[tuple[str, str, int]]:
+        """Names, versions and sizes of the objects whose names begin with a prefix, in order."""
         for entry in self._entries(prefix):
-            yield str(entry.object_name).removeprefix(self._prefix), str(entry.etag or "")
+            name = str(entry.object_name).removeprefix(self._prefix)
+            yield name, str(entry.etag or ""), entry.size or 0
+
+    def part(self, name: str, offset: int, length: int, etag: str) -> bytes:
+        """A range of an object's bytes, of one version of it; what refuses it is a SetupError."""
+
+        def attempt() -> bytes:
+            with self._client.get_object(
+                self._bucket,
+                self._prefix + name,
+                offset=offset,
+                length=length,
+                request_headers={"If-Match": etag},
+            ) as reply:
+                data: bytes = reply.read()
+                return data
+
+        return self._try(attempt)
 
     def download(
         self,

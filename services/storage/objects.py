@@ -6,6 +6,7 @@ the store says of it is about that one medium.
 
 from collections.abc import Iterator
 from http import HTTPStatus
+from io import BufferedReader
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ from schemas.jobs import MediaReference
 from services.settings import Settings
 from services.storage.bucket import Bucket, refusal
 from services.storage.places import open_place
+from services.storage.ranged import ranged
 
 _CREDENTIALS: Final = frozenset(
     (
@@ -61,8 +63,8 @@ def check_allowed(settings: Settings, uri: str) -> None:
         raise InputError("url_refused", message)
 
 
-def listing(settings: Settings, uri: str) -> Iterator[tuple[str, str]]:
-    """Addresses and etags of the objects at or below an s3:// address, in order.
+def listing(settings: Settings, uri: str) -> Iterator[tuple[str, str, int]]:
+    """Addresses, etags and sizes of the objects at or below an s3:// address, in order.
 
     Raises:
         InputError: `url_refused`.
@@ -71,8 +73,27 @@ def listing(settings: Settings, uri: str) -> Iterator[tuple[str, str]]:
     """
     check_allowed(settings, uri)
     bucket, prefix = _split(uri)
-    for name, etag in _open(bucket, settings).etags(prefix):
-        yield f"s3://{bucket}/{name}", etag
+    for name, etag, size in _open(bucket, settings).listed(prefix):
+        yield f"s3://{bucket}/{name}", etag, size
+
+
+def opened(settings: Settings, uri: str, etag: str, size: int) -> BufferedReader:
+    """An object of a size, in one version, as a file of which only what is looked at is read.
+
+    Reading raises:
+        InputError: `not_found`, `not_readable` or `media_changed`.
+        TransientError: `store_failed`.
+    """
+    bucket, name = _split(uri)
+    store = _open(bucket, settings)
+
+    def part(offset: int, length: int) -> bytes:
+        try:
+            return store.part(name, offset, length, etag)
+        except SetupError as error:
+            raise _meaning(uri, error) from error
+
+    return ranged(part, size)
 
 
 def download(settings: Settings, reference: MediaReference, target: Path) -> None:

@@ -5,12 +5,13 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from pipeline.consume import (
+    ARCHIVES,
     MEDIA_SUFFIXES,
     Input,
     find_files,
@@ -24,12 +25,12 @@ from pipeline.decode import DecodePlan, decode
 from schemas.errors import InputError, ReelpageError, SetupError
 from schemas.jobs import Job, MediaReference, StreamChunk, Task
 from schemas.shards import MediaInfo
-from services.ingest.archives import members
+from services.ingest.archives import members, members_of
 from services.ingest.recipe import parse_sampling
 from services.ingest.sources import address, referred
 from services.ingest.texts import texts_of
 from services.settings import Settings
-from services.storage.objects import listing
+from services.storage.objects import listing, opened
 from services.submit.sent import Sent
 from services.topic.broker import Sender
 
@@ -223,14 +224,21 @@ def _files(path: Path, question: Question, ignored: Counter[str]) -> Iterator[Ma
 
 
 def _members(path: Path, question: Question, ignored: Counter[str]) -> Iterator[Made]:
+    found = members(path, address(path), ignored)
+    yield from _from_archive(found, str(path.stat().st_mtime_ns), question, etag=None)
+
+
+def _from_archive(
+    found: Iterable[MediaReference | Input], version: str, question: Question, etag: str | None
+) -> Iterator[Made]:
     """A job for each medium in an archive; its worker finds out what is in it."""
-    for one in members(path, address(path), ignored):
+    for one in found:
         if isinstance(one, Input):
             assert one.error is not None
             yield one.error
         else:
-            key = _digest(f"{one.address}\0{path.stat().st_mtime_ns}")
-            yield key, question.job(key, one)
+            key = _digest(f"{one.address}\0{version}")
+            yield key, question.job(key, replace(one, etag=etag))
 
 
 def _objects(
@@ -238,8 +246,11 @@ def _objects(
 ) -> Iterator[Made]:
     found = False
     try:
-        for name, etag in listing(settings, uri):
-            if Path(name).suffix.lower() in MEDIA_SUFFIXES:
+        for name, etag, size in listing(settings, uri):
+            if Path(name).suffix.lower() in ARCHIVES:
+                found = True
+                yield from _in_object(name, etag, size, question, settings, ignored)
+            elif Path(name).suffix.lower() in MEDIA_SUFFIXES:
                 found = True
                 key = _digest(f"{name}\0{etag}")
                 yield key, question.job(key, MediaReference(name, etag=etag))
@@ -251,6 +262,17 @@ def _objects(
     if not found:
         message = f"{uri}: there are no media below it; check bucket and prefix"
         yield InputError("empty_directory", message)
+
+
+def _in_object(
+    uri: str, etag: str, size: int, question: Question, settings: Settings, ignored: Counter[str]
+) -> Iterator[Made]:
+    """A job for each medium in an archive in a store, of which only what names them is read."""
+    try:
+        with opened(settings, uri, etag, size) as archive:
+            yield from _from_archive(members_of(archive, uri, ignored), etag, question, etag)
+    except InputError as error:  # the other objects are none the worse for it
+        yield error
 
 
 def _digest(text: str) -> str:

@@ -83,7 +83,7 @@ def test_objects_and_their_versions(s3: S3Server, bucket: str) -> None:
     )
     client, uri = s3.client(), f"s3://{bucket}/a.bin"
     client.put_object(bucket, "a.bin", io.BytesIO(DATA), len(DATA))
-    ((_, etag),) = listing(settings, f"s3://{bucket}/")
+    ((_, etag, _),) = listing(settings, f"s3://{bucket}/")
     assert opened(settings, job(uri, etag=etag)) == DATA
     assert opened(settings, job(uri, offset=2, length=3, etag=etag)) == b"234"
     assert opened(settings, job(f"s3://{bucket}/absent")) == "not_found"

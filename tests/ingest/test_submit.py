@@ -4,15 +4,22 @@ import io
 import json
 import signal
 import subprocess
+import tarfile
 import time
+import zipfile
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from schemas.errors import InputError, ReelpageError
 from schemas.jobs import Job, MediaReference, StreamChunk
+from services.ingest.archives import members_of
 from services.ingest.recipe import parse_tasks
+from services.ingest.sources import Sources
 from services.stack.servers import S3Server
+from services.storage.ranged import ranged
 from services.submit.jobs import Question, chunk_job, chunk_jobs, jobs
 from services.submit.sent import Sent
 from services.topic.log import open_log
@@ -84,6 +91,63 @@ def test_objects_below_a_prefix(topic: Stream, s3: S3Server, bucket: str) -> Non
     (nothing,) = jobs([f"s3://{bucket}/none/"], QUESTION, topic.settings)
     assert isinstance(nothing, InputError)
     assert nothing.code == "empty_directory"
+
+
+def test_members_of_archives_below_a_prefix(
+    topic: Stream, s3: S3Server, bucket: str, tmp_path: Path
+) -> None:
+    """As a WebDataset lies in a bucket; members of a zip, plain and packed, too."""
+    settings = replace(topic.settings, sources=(f"s3://{bucket}",))
+    data = {f"{n}.png": bytes([n]) * 300_000 for n in range(1, 4)} | {"1.json": b"{}"}
+    archives = {}
+    with tarfile.open(fileobj=archives.setdefault("a.tar", io.BytesIO()), mode="w") as archive:
+        for name, content in data.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    for name, how in (("b.zip", zipfile.ZIP_STORED), ("c.zip", zipfile.ZIP_DEFLATED)):
+        with zipfile.ZipFile(archives.setdefault(name, io.BytesIO()), "w", how) as packed:
+            for member, content in data.items():
+                packed.writestr(member, content)
+    archives["d.tar"] = io.BytesIO(b"no archive" * 99)
+    for name, file in archives.items():
+        s3.client().put_object(bucket, f"sets/{name}", file, file.seek(0, 2) - file.seek(0))
+    ignored: Counter[str] = Counter()
+    found = list(jobs([f"s3://{bucket}/sets/"], QUESTION, settings, ignored))
+    (broken,) = (one for one in found if isinstance(one, ReelpageError))
+    assert (broken.code, "d.tar" in broken.message, ignored) == ("corrupt", True, {".json": 3})
+    sources, seen = Sources(settings), {}
+    for one in found:
+        if not isinstance(one, ReelpageError):
+            with sources.open(one[1]) as source:
+                seen[one[1].media.address.rpartition("/")[2]] = source.path.read_bytes()
+    pictures = {name: content for name, content in data.items() if name.endswith(".png")}
+    assert seen == {
+        f"{archive}!{name}": content
+        for archive in ("a.tar", "b.zip", "c.zip")
+        for name, content in pictures.items()
+    }
+
+
+def test_of_a_large_archive_only_what_names_its_members_is_read() -> None:
+    file, asked = io.BytesIO(), 0
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        for number in range(20):
+            info = tarfile.TarInfo(f"{number}.mp4")
+            info.size = 4 << 20
+            archive.addfile(info, io.BytesIO(bytes(info.size)))
+
+    def read(offset: int, length: int) -> bytes:
+        nonlocal asked
+        asked += 1
+        return file.getvalue()[offset : offset + length]
+
+    size = len(file.getvalue())
+    found = list(members_of(ranged(read, size), "s3://a/b.tar", Counter()))
+    assert [one.member for one in found if isinstance(one, MediaReference)] == [
+        f"{number}.mp4" for number in range(20)
+    ]
+    assert asked <= 2 * 20
 
 
 def test_an_argument_that_cannot_be_read_costs_no_other(topic: Stream, bucket: str) -> None:
