@@ -12,6 +12,8 @@ import numpy as np
 import pypdfium2.raw as raw
 from numpy.typing import NDArray
 
+from pipeline.decode.pdfobjects import bounds, objects
+
 _MAX_TEXT: Final = 1 << 20
 _MAX_LAYERS: Final = 64  # of a page that are looked at
 _LAYER_PIXELS: Final = 512  # of the longer side, to see whether a layer shows
@@ -35,7 +37,8 @@ def page_text(page: Any) -> str:  # noqa: ANN401 - pypdfium2 is untyped
         the text layer.
     """
     for one in _hidden(page):
-        page.remove_obj(one)
+        if raw.FPDFPage_RemoveObject(page.raw, one):
+            raw.FPDFPageObj_Destroy(one)
     textpage = page.get_textpage()
     try:
         crop = page.get_cropbox()
@@ -53,7 +56,7 @@ def missing_fonts(page: Any, seen: NDArray[np.uint8]) -> set[str]:  # noqa: ANN4
         page: a `pypdfium2.PdfPage`.
         seen: its picture, `uint8 (height, width, 3)`.
     """
-    texts = page.get_objects([raw.FPDF_PAGEOBJ_TEXT], max_depth=3)
+    texts = objects(page, raw.FPDF_PAGEOBJ_TEXT, depth=3)
     absent = [(one, font) for one in texts if (font := _absent_font(one)) is not None]
     if not absent:
         return set()
@@ -66,7 +69,7 @@ def missing_fonts(page: Any, seen: NDArray[np.uint8]) -> set[str]:  # noqa: ANN4
 
 def _absent_font(one: Any) -> Any:  # noqa: ANN401
     """The font of a text, unless the document holds it."""
-    font = raw.FPDFTextObj_GetFont(one.raw)
+    font = raw.FPDFTextObj_GetFont(one)
     return font if raw.FPDFFont_GetIsEmbedded(font) == 0 else None
 
 
@@ -79,10 +82,10 @@ def _name(font: Any) -> str:  # noqa: ANN401
 
 def _is_unseen(page: Any, textpage: Any, one: Any, seen: NDArray[np.uint8]) -> bool:  # noqa: ANN401
     """Whether text beyond ASCII has one tone in all of its place."""
-    text = _wide_string(raw.FPDFTextObj_GetText, one.raw, textpage.raw)
+    text = _wide_string(raw.FPDFTextObj_GetText, one, textpage.raw)
     if text.strip().isascii() or page.get_rotation():
         return False
-    left, bottom, right, top = one.get_bounds()
+    left, bottom, right, top = bounds(one)
     x0, y0, x1, y1 = page.get_cropbox()
     high, wide = seen.shape[:2]
     columns = [round((x - x0) / (x1 - x0) * wide) for x in (left, right)]
@@ -94,24 +97,24 @@ def _is_unseen(page: Any, textpage: Any, one: Any, seen: NDArray[np.uint8]) -> b
 def _hidden(page: Any) -> list[Any]:  # noqa: ANN401
     """Text of optional content that is off: the page looks the same without it."""
     layers: dict[bytes, list[Any]] = defaultdict(list)
-    for one in page.get_objects([raw.FPDF_PAGEOBJ_TEXT], max_depth=1):
+    for one in objects(page, raw.FPDF_PAGEOBJ_TEXT, depth=1):
         if (layer := _layer(one)) is not None:
             layers[layer].append(one)
     if not layers or len(layers) > _MAX_LAYERS:
         return []
     before, hidden = _small(page), []
-    for objects in layers.values():
-        _activate(objects, False)
+    for inside in layers.values():
+        _activate(inside, False)
         if np.array_equal(before, _small(page)):
-            hidden += objects
-        _activate(objects, True)
+            hidden += inside
+        _activate(inside, True)
     return hidden
 
 
 def _layer(one: Any) -> bytes | None:  # noqa: ANN401
     """What tells the layer of an object from others; None if it is in none."""
-    for number in range(raw.FPDFPageObj_CountMarks(one.raw)):
-        mark = raw.FPDFPageObj_GetMark(one.raw, number)
+    for number in range(raw.FPDFPageObj_CountMarks(one)):
+        mark = raw.FPDFPageObj_GetMark(one, number)
         size = c_ulong()
         buffer = create_string_buffer(512)
         raw.FPDFPageObjMark_GetName(mark, _wide(buffer), 512, size)
@@ -121,9 +124,9 @@ def _layer(one: Any) -> bytes | None:  # noqa: ANN401
     return None
 
 
-def _activate(objects: list[Any], active: bool) -> None:
-    for one in objects:
-        raw.FPDFPageObj_SetIsActive(one.raw, active)
+def _activate(some: list[Any], active: bool) -> None:
+    for one in some:
+        raw.FPDFPageObj_SetIsActive(one, active)
 
 
 def _small(page: Any) -> NDArray[np.uint8]:  # noqa: ANN401
