@@ -25,6 +25,18 @@ SCRIPTS: Final = (
     ("Korean", "korean", "모든 페이지는 표의 한 줄이 됩니다."),
     ("Arabic", "arabic", "كل صفحة تصبح صفا في الجدول."),
 )
+FIRST_PAGE: Final = (
+    (
+        "Station report",
+        "Trains, delays and passengers of four stations in one ordinary week.",
+    ),
+    (
+        "Summary",
+        "The airport has the most trains and the most delays. Invoice number: 40718.",
+    ),
+)
+"""Headings, and what stands below each."""
+TABLE_HEADING: Final = "Stations"
 TABLE: Final = (
     ("Station", "Trains", "Late", "Passengers"),
     ("North", "184", "12", "20,150"),
@@ -64,15 +76,14 @@ def _body(pdf: FPDF, text: str) -> None:
 
 def _title_page(pdf: FPDF) -> None:
     pdf.add_page()
-    _heading(pdf, "Station report")
-    _body(pdf, "Trains, delays and passengers of four stations in one ordinary week.")
-    _heading(pdf, "Summary")
-    _body(pdf, "The airport has the most trains and the most delays. Invoice number: 40718.")
+    for heading, body in FIRST_PAGE:
+        _heading(pdf, heading)
+        _body(pdf, body)
 
 
 def _table_page(pdf: FPDF) -> None:
     pdf.add_page()
-    _heading(pdf, "Stations")
+    _heading(pdf, TABLE_HEADING)
     pdf.set_font("latin", size=12)
     with pdf.table() as table:
         for cells in TABLE:

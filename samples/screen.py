@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw
 from samples.typefaces import DEJAVU_SANS
 
 SIZE: Final = (360, 1560)
+TITLE: Final = "Settings"
 ROWS: Final = ("Account", "Wi-Fi", "Bluetooth", "Display", "Sound", "Storage", "Battery", "About")
 BUTTONS: Final = (("Save", (46, 125, 50)), ("Cancel", (198, 40, 40)))
 
@@ -18,7 +19,7 @@ def make_screen(path: Path) -> None:
     draw = ImageDraw.Draw(image)
     title, text = DEJAVU_SANS.at(28), DEJAVU_SANS.at(22)
     draw.rectangle((0, 0, SIZE[0], 96), fill=(25, 60, 120))
-    draw.text((24, 48), "Settings", "white", title, anchor="lm")
+    draw.text((24, 48), TITLE, "white", title, anchor="lm")
     for index, row in enumerate(ROWS):
         top = 120 + index * 140
         draw.rounded_rectangle((16, top, SIZE[0] - 16, top + 116), 16, "white", (210, 214, 220))

@@ -68,6 +68,7 @@ def _noto(language: str, file: str, style: str = "") -> Typeface:
 
 DEJAVU_SANS: Final = _dejavu("DejaVuSans")
 DEJAVU_SANS_BOLD: Final = _dejavu("DejaVuSans-Bold")
+DEJAVU_SANS_MONO: Final = _dejavu("DejaVuSansMono")
 DEJAVU_SERIF: Final = _dejavu("DejaVuSerif")
 ARIMO: Final = _family("arimo", "Arimo[wght]")
 ARIMO_BOLD: Final = _family("arimo", "Arimo[wght]", "Bold")

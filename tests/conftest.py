@@ -34,6 +34,8 @@ hypothesis.settings.load_profile("any machine")
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "samples"
+FEW = tuple(SAMPLES / name for name in ("phone.png", "report.pdf", "scenes.mkv", "signs.pdf"))
+"""The samples that are quickly read and asked about; the talk alone has more frames than they."""
 MEDIA = ROOT.parent / "shared" / "media"
 COMMAND = Path(sys.executable).with_name("reelpage")
 CHANGING = {"run_id", "indexed_at", "failed_at", "latency_us"}

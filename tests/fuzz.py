@@ -75,7 +75,7 @@ def grown(before: int) -> int:
 def whole_media() -> list[Path]:
     """Media that are small enough to be decoded many times."""
     folders = [SAMPLES, *([MEDIA] if MEDIA.is_dir() else [])]
-    kinds = (".pdf", ".mkv", ".mp4", ".webm", ".ogv", ".png")
+    kinds = (".pdf", ".mkv", ".mp4", ".webm", ".ogv", ".png", ".jpg")
     return [path for folder in folders for path in folder.iterdir() if path.suffix in kinds]
 
 

@@ -34,7 +34,7 @@ def test_doctor_finds_this_installation_well() -> None:
 def test_plan_counts_before_anything_runs(tmp_path: Path) -> None:
     lake = tmp_path / "lake"
     plan = run("index", SAMPLES, "--to", lake, "--plan", "--json").json
-    assert (plan["files"], plan["frames"], plan["pages"]) == (4, 40, 14)
+    assert (plan["files"], plan["frames"], plan["pages"]) == (7, 92, 16)
     assert plan["visual_tokens"] > 0
     assert plan["seconds"] > 0
     assert not lake.exists()

@@ -9,19 +9,21 @@ from pipeline.query.sql import connect, query_errors
 from pipeline.query.words import Snippet, Words
 
 _TEXTS: Final = """
-    select t.*, m.name from (
-        select media_id, sampling, uri, 'page' source, page_no, null::bigint t_us, text from pages
+    select t.* exclude (line_no), m.name from (
+        select media_id, sampling, uri, 'page' source, page_no, null::bigint t_us, 0 line_no, text
+        from pages
         union all
-        select media_id, sampling, uri, 'subtitle', null, start_us, subtitles from segments
+        select media_id, sampling, uri, 'subtitle', null, start_us, 0, subtitles from segments
         union all
-        select media_id, sampling, uri, 'line', if(unit = 'page', unit_no, null), start_us, text
+        select media_id, sampling, uri, 'line', if(unit = 'page', unit_no, null), start_us, line_no,
+            text
         from lines where source = 'recognised'
         union all
-        select media_id, sampling, uri, task, if(unit = 'page', unit_no, null), t_us, answer
+        select media_id, sampling, uri, task, if(unit = 'page', unit_no, null), t_us, 0, answer
         from answers
     ) t left join media m using (media_id, sampling)
     where t.text <> ''
-    order by t.uri, t.sampling, t.page_no, t.t_us, t.source
+    order by t.uri, t.sampling, t.page_no, t.t_us, t.source, t.line_no
 """
 _AT_ONCE: Final = 4096  # rows
 

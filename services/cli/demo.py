@@ -2,31 +2,50 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from services.cli.shared import Json, err, out, place_of, say, settings
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from pipeline.query.find import Hit
+
 SAMPLES: Final = Path(__file__).parent / "samples"
 """Links to the folder of that name in a clone, files in a wheel."""
-_READ: Final = """
-    select m.name as medium,
-           if(unit = 'page', 'page ' || unit_no, l.start_us // 1000000 || ' s') as 'where', text
+_SHAPES: Final = "scenes.mkv"
+"""What the toy model was made for; about other media it has nothing to say, and is not asked."""
+_ON_PAGES: Final = """
+    select m.name as medium, unit_no as page, if(source = 'pdf', 'PDF', 'picture') as 'read in',
+           string_agg(text, ' · ' order by line_no) as lines
     from lines l join media m using (media_id, sampling)
-    where unit = 'segment' and source = 'recognised' and length(text) > 1
-       or m.name in ('signs.pdf', 'phone.png') or m.name = 'report.pdf' and unit_no <= 2
-    qualify row_number() over (partition by m.name order by unit_no, line_no) <= 6
-    order by m.name, unit_no, line_no"""
-"""The first lines of each medium."""
+    where list_contains(?, m.name) and unit = 'page' and (m.name <> 'report.pdf' or unit_no <= 2)
+    group by m.name, unit_no, source
+    order by m.name, unit_no"""
+"""The lines of each page and picture, in the text of a PDF itself or in what is to be seen."""
+_ON_SCREEN: Final = """
+    with shown as (
+        select m.name as medium, l.*
+        from lines_joined l join media m using (media_id, sampling)
+        where list_contains(?, m.name) and source = 'recognised')
+    select medium, start_us // 1000000 || ' s - ' || end_us // 1000000 || ' s' as 'stands',
+           string_agg(text, ' · ' order by y0) as lines
+    from shown
+    group by medium, start_us, end_us
+    order by medium, start_us"""
+"""The lines of videos; those that come and go together stand together."""
 _TOY: Final = """
-    select m.name as medium, t_us // 1000000 || ' s' as 'where', answer as 'the toy says'
+    select m.name as medium,
+           min(t_us) // 1000000 || ' s - ' || max(t_us) // 1000000 || ' s' as 'in frames of',
+           answer as 'the toy says'
     from answers a join media m using (media_id, sampling)
-    where a.kind = 'video' and task = 'caption' and answer <> 'text'
-    qualify row_number() over (partition by answer order by t_us) = 1
-    order by t_us"""
-"""What the checkpoint that ships was made for: shapes and their colours."""
-_WORD: Final = "gate"
+    where list_contains(?, m.name) and task = 'caption' and answer <> 'text'
+    group by medium, answer
+    order by min(t_us)"""
+_WORDS: Final = ("ridership", "harbour")
+"""One stands in the talk alone, the other in most media."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -41,28 +60,55 @@ def demo(
     """Index the samples that ship with reelpage, and show what was read in them."""
     from pipeline.query.find import find
     from pipeline.query.sql import query
-    from services.cli.render import hit_line, to_rich
+
+    exit_code = _indexed(to, quiet=as_json)
+    place = place_of(to)
+    texts: list[object] = [[path.name for path in _texts()]]  # the lake may hold other media too
+    pages, screen = query(place, _ON_PAGES, texts), query(place, _ON_SCREEN, texts)
+    toy = query(place, _TOY, [[_SHAPES]])
+    hits = {word: list(find(place, word)) for word in _WORDS}
+    if as_json:
+        found = {word: [asdict(hit) for hit in some] for word, some in hits.items()}
+        value = {"pages": pages.to_pylist(), "screen": screen.to_pylist()}
+        say(value | {"found": found, "toy": toy.to_pylist()}, "", True)
+    else:
+        _show(to, pages, screen, toy, hits)
+    raise typer.Exit(exit_code)
+
+
+def _texts() -> list[Path]:
+    return [path for path in sorted(SAMPLES.iterdir()) if path.name != _SHAPES]
+
+
+def _indexed(to: str, *, quiet: bool) -> int:
+    """Read the text of all samples but one, and ask the toy about that; how it ended."""
     from services.index.run import Request, index
     from services.ingest.recipe import parse_tasks
     from services.storage.places import local_folder
 
-    inputs = tuple(str(path) for path in sorted(SAMPLES.iterdir()))
-    tasks = parse_tasks("text,caption", ())
-    request = Request(local_folder(to), "demo", inputs, tasks=tasks, quiet=as_json)
-    summary = index(request, settings(), err)
-    place = place_of(to)
-    read, toy, hits = query(place, _READ), query(place, _TOY), list(find(place, _WORD))
-    if as_json:
-        found = [asdict(hit) for hit in hits]
-        value = {"read": read.to_pylist(), "found": found, "toy": toy.to_pylist()}
-        say(value, "", True)
-    else:
-        out.print("Lines of text, read in pages and in a video:")
-        out.print(to_rich(read))
-        out.print(f'\nreelpage find {to} "{_WORD}"')
-        for hit in hits:
+    codes = []
+    for paths, task in ((_texts(), "text"), ([SAMPLES / _SHAPES], "caption")):
+        inputs, tasks = tuple(map(str, paths)), parse_tasks(task, ())
+        request = Request(local_folder(to), "demo", inputs, tasks=tasks, quiet=quiet)
+        codes.append(index(request, settings(), err).exit_code)
+    return max(codes)
+
+
+def _show(
+    to: str, pages: "pa.Table", screen: "pa.Table", toy: "pa.Table", hits: "dict[str, list[Hit]]"
+) -> None:
+    from services.cli.render import hit_line, to_rich
+
+    out.print("Lines of pages and pictures, from a PDF's own text or read in the picture:")
+    out.print(to_rich(pages))
+    out.print("\nLines of a talk, from the second they appear to the second they are gone:")
+    out.print(to_rich(screen))
+    for word, found in hits.items():
+        out.print(f"\n$ reelpage find {to} {word}", highlight=False)
+        for hit in found:
             out.print(hit_line(hit), soft_wrap=True)
-        out.print("\nCaptions by the toy model that ships, which knows a few coloured shapes:")
-        out.print(to_rich(toy))
-        out.print(f'\nNext: reelpage query {to} "from lines"; reelpage index FOLDER --to {to}')
-    raise typer.Exit(summary.exit_code)
+    out.print("\nCaptions by the toy model that ships, which knows a few coloured shapes:")
+    out.print(to_rich(toy))
+    out.print("\nNext:", highlight=False)
+    out.print(f'  reelpage query {to} "from lines"', highlight=False, soft_wrap=True)
+    out.print(f"  reelpage index FOLDER --to {to}", highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""An indexed lake of the samples, made once in every execution mode."""
+"""An indexed lake of a few samples, made once in every execution mode."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -10,7 +10,7 @@ import pytest
 from pipeline.land.place import Place
 from pipeline.land.store import local_place
 from services.stack.ports import Ports
-from tests.conftest import SAMPLES, Result, run
+from tests.conftest import FEW, Result, run
 from tests.streams import Stream, StreamFactory
 
 MODES = ("local", "kafka", pytest.param("ray", marks=pytest.mark.ci))
@@ -22,7 +22,7 @@ ASKED = ("--tasks", "text,caption,ocr")
 
 @dataclass(frozen=True)
 class Indexed:
-    """A lake of the samples.
+    """A lake of a few samples.
 
     Attributes:
         mode: how it was made.
@@ -49,7 +49,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Indexed:
     lake = tmp_path_factory.mktemp("local") / "lake"
 
     def index(*options: str) -> Result:
-        return run("index", SAMPLES, "--to", lake, *ASKED, *options)
+        return run("index", *FEW, "--to", lake, *ASKED, *options)
 
     return Indexed("local", str(lake), local_place(lake), index, index())
 
@@ -81,7 +81,7 @@ def ray(streams: StreamFactory) -> Indexed:
 
 def _streamed(mode: str, stream: Stream) -> Indexed:
     def index(*options: str) -> Result:
-        result = stream.run("submit", SAMPLES, *ASKED, *options)
+        result = stream.run("submit", *FEW, *ASKED, *options)
         stream.wait()
         return result
 

@@ -12,7 +12,7 @@ from deltalake import DeltaTable
 from pipeline.land.place import Place
 from pipeline.query.sql import query
 from schemas.tables import TABLES
-from tests.conftest import SAMPLES, rows, run, tables
+from tests.conftest import FEW, SAMPLES, rows, run, tables
 from tests.e2e.conftest import Indexed
 
 TRUTH = json.loads((SAMPLES / "contents.json").read_text())
@@ -176,7 +176,7 @@ def copy(local: Indexed, tmp_path: Path) -> Path:
 def test_a_new_question_lands_answers_alone(copy: Path) -> None:
     before = tables(copy)
     question = "What colour is the shape?"
-    done = run("index", SAMPLES, "--to", copy, "--ask", question, "--json").json
+    done = run("index", *FEW, "--to", copy, "--ask", question, "--json").json
     assert done["indexed"] == 4
     after = tables(copy)
     for table in ("media", "segments", "frames", "pages"):

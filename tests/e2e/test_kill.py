@@ -9,7 +9,7 @@ from subprocess import TimeoutExpired
 
 import pytest
 
-from tests.conftest import SAMPLES, run, start, tables
+from tests.conftest import FEW, run, start, tables
 
 KILLS = 20
 TASKS = ("--tasks", "caption,ocr")
@@ -18,7 +18,7 @@ TASKS = ("--tasks", "caption,ocr")
 @pytest.mark.ci
 def test_killed_runs_lose_and_double_nothing(tmp_path: Path) -> None:
     random_ = random.Random(4)
-    inputs = [SAMPLES, tmp_path / "absent.mp4"]  # a failure's row too lands once
+    inputs = [*FEW, tmp_path / "absent.mp4"]  # a failure's row too lands once
     began = time.monotonic()
     assert run("index", *inputs, "--to", tmp_path / "calm", *TASKS).code == 1
     length = time.monotonic() - began

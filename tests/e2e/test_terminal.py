@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.conftest import COMMAND, SAMPLES, environment, run
+from tests.conftest import COMMAND, FEW, environment, run
 
 STAGES = ("consume", "decode", "encode", "generate", "land")
 WAIT_S = 120
@@ -45,7 +45,7 @@ def read_until(screen: int, words: bytes = b"") -> str:
 
 
 def test_the_stage_table_counts_to_the_end(tmp_path: Path) -> None:
-    process, screen = on_terminal("index", SAMPLES, "--to", tmp_path / "lake", "--tasks", "caption")
+    process, screen = on_terminal("index", *FEW, "--to", tmp_path / "lake", "--tasks", "caption")
     shown = read_until(screen)
     assert process.wait(WAIT_S) == 0, shown
     os.close(screen)
@@ -59,7 +59,7 @@ def test_the_stage_table_counts_to_the_end(tmp_path: Path) -> None:
 
 def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(tmp_path: Path) -> None:
     lake = tmp_path / "lake"
-    process, screen = on_terminal("index", SAMPLES, "--to", lake, "--tasks", "caption")
+    process, screen = on_terminal("index", *FEW, "--to", lake, "--tasks", "caption")
     shown = read_until(screen, b"generate")
     os.killpg(process.pid, signal.SIGINT)
     shown += read_until(screen)
@@ -67,6 +67,6 @@ def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(tmp_path: Path) -> No
     os.close(screen)
     assert "Traceback" not in shown
     assert "same command" in shown
-    again = run("index", SAMPLES, "--to", lake, "--tasks", "caption", "--json")
+    again = run("index", *FEW, "--to", lake, "--tasks", "caption", "--json")
     assert again.code == 0
     assert run("verify", lake).code == 0

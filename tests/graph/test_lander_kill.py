@@ -12,13 +12,11 @@ from pipeline.land.positions import positions
 from services.inspect.lag import app_of
 from services.machine import HOST
 from services.stack.ports import Ports
-from tests.conftest import SAMPLES, run, tables
+from tests.conftest import FEW, run, tables
 from tests.graph.processes import replica
 from tests.streams import Stream, StreamFactory
 
 pytestmark = pytest.mark.ci
-
-INPUTS = [SAMPLES / name for name in ("phone.png", "report.pdf", "scenes.mkv", "signs.pdf")]
 
 
 def landed(stream: Stream) -> int:
@@ -51,7 +49,7 @@ def kill_as_it_lands(stream: Stream, path: Path, killed: int | None) -> int:
 def test_landers_that_are_killed_lose_and_double_nothing(
     streams: StreamFactory, tmp_path: Path
 ) -> None:
-    assert run("index", *INPUTS, "--to", tmp_path / "calm").code == 0
+    assert run("index", *FEW, "--to", tmp_path / "calm").code == 0
     with closing(Ports()) as ports:
         (port,) = ports.choose(1)
     url = f"http://{HOST}:{port}"
@@ -60,7 +58,7 @@ def test_landers_that_are_killed_lose_and_double_nothing(
     stream.wait_for_graph(url)
     stream.start("worker", "worker")
     killed = None
-    for path in INPUTS:
+    for path in FEW:
         killed = kill_as_it_lands(stream, path, killed)
     stream.wait()
     assert tables(stream.place) == tables(tmp_path / "calm")

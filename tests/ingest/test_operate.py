@@ -15,16 +15,16 @@ from schemas.jobs import Job, MediaReference
 from services.inspect.failures import retries
 from services.inspect.proof import prove
 from services.topic.broker import Sender
-from tests.conftest import SAMPLES, rows
+from tests.conftest import FEW, SAMPLES, rows
 from tests.ingest.conftest import StubStream
 from tests.videos import video
 
 
 @pytest.fixture(scope="module")
 def filled(stream: StubStream) -> StubStream:
-    """The samples and one file that is no medium."""
+    """A few samples and one file that is no medium."""
     (stream.logs / "bad.mp4").write_bytes(b"no video")
-    assert stream.submit(SAMPLES, stream.logs / "bad.mp4")["sent"] == 5
+    assert stream.submit(*FEW, stream.logs / "bad.mp4")["sent"] == 5
     stream.wait()
     return stream
 
@@ -54,10 +54,10 @@ def test_waiting_counts_what_failed_before(filled: StubStream) -> None:
     """A copy of what is no medium fails as the first one did, without a row of its own."""
     copy = filled.logs / "copy.mp4"
     copy.write_bytes((filled.logs / "bad.mp4").read_bytes())
-    result = filled.run("submit", SAMPLES, copy, "--wait", "--json")
+    result = filled.run("submit", *FEW, copy, "--wait", "--json")
     assert result.code == 1
     assert result.json["landed"] == {"indexed": 4, "failed": 1}
-    good = filled.run("submit", SAMPLES, "--wait")
+    good = filled.run("submit", *FEW, "--wait")
     assert (good.code, good.out.splitlines()[0]) == (
         0,
         "4 jobs sent, 0 inputs refused; 4 indexed, 0 failed",
@@ -134,7 +134,7 @@ def test_members_of_an_archive_are_jobs(filled: StubStream) -> None:
 def test_a_new_question_lands_answers_alone(filled: StubStream) -> None:
     before = {table: rows(filled.place, table) for table in ("media", "frames", "pages")}
     count = len(rows(filled.place, "answers"))
-    filled.submit(SAMPLES, "--tasks", "", "--ask", "What colour?")
+    filled.submit(*FEW, "--tasks", "", "--ask", "What colour?")
     filled.wait()
     assert {table: rows(filled.place, table) for table in before} == before
     new = [row for row in rows(filled.place, "answers") if row["prompt"] == "What colour?"]

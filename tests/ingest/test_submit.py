@@ -45,7 +45,7 @@ def made(arguments: list[str], stream: Stream) -> list[tuple[str, Job]]:
 def test_the_same_work_has_the_same_id(topic: Stream) -> None:
     first, again = made([str(SAMPLES)], topic), made([str(SAMPLES)], topic)
     assert first == again
-    assert len({job.id for _, job in first}) == 4
+    assert len({job.id for _, job in first}) == 7
     other = Question(parse_tasks("ocr", ()))
     assert {job.id for _, job in first}.isdisjoint(
         job.id

@@ -10,7 +10,7 @@ from pipeline.land.store import local_place
 from pipeline.query.find import find
 from pipeline.query.words import Words
 from schemas.errors import SetupError
-from schemas.tables import ANSWERS, MEDIA, PAGES, SEGMENTS
+from schemas.tables import ANSWERS, LINES, MEDIA, PAGES, SEGMENTS
 from tests.conftest import run
 from tests.tables import append
 
@@ -86,8 +86,13 @@ def lake(tmp_path: Path) -> Path:
             | {"unit": "frame", "unit_no": 7, "t_us": 12_000_000, "task": "ocr", "answer": "EXIT"},
             one | {"unit": "page", "unit_no": 3, "task": "caption", "answer": "an exit sign"},
         ],
+        "lines": [
+            two | {"unit": "page", "unit_no": 9, "source": "recognised", "line_no": n, "text": t}
+            for n, t in [(11, "stairs up"), (2, "stairs"), (7, "no stairs")]
+        ],
     }
     schemas = {"media": MEDIA, "pages": PAGES, "segments": SEGMENTS, "answers": ANSWERS}
+    schemas["lines"] = LINES
     with open_lake(tmp_path / "lake") as place:
         for name, some in rows.items():
             known = [{k: v for k, v in row.items() if k in schemas[name].names} for row in some]
@@ -103,6 +108,11 @@ def test_a_hit_says_where_it_stands(lake: Path) -> None:
         ("b.mp4", "subtitle", None, 10_000_000),
         ("b.mp4", "ocr", None, 12_000_000),
     ]
+
+
+def test_lines_of_a_page_come_in_reading_order(lake: Path) -> None:
+    hits = find(local_place(lake), "stairs")
+    assert [hit.snippet.text for hit in hits] == ["stairs", "no stairs", "stairs up"]
 
 
 def test_the_command(lake: Path) -> None:
