@@ -33,7 +33,7 @@ _MIB: Final = 1024  # KiB
 _STILL_S: Final = 5.0
 
 
-class _Children:
+class Children:
     """The highest resident size of the decoding children of this process, KiB.
 
     What a child shares with its zygote is in it.
@@ -57,8 +57,9 @@ def _status(process: str, key: str) -> list[int]:
 
 
 @contextmanager
-def _watched() -> Iterator[_Children]:
-    children, done = _Children(), threading.Event()
+def watched() -> Iterator[Children]:
+    """Look at the children while a block runs."""
+    children, done = Children(), threading.Event()
 
     def look() -> None:
         while not done.wait(0.1):
@@ -98,7 +99,7 @@ def measure(kind: str, path: Path, rate: float) -> Report:
 
     `ru_maxrss` would not do: it starts from the memory of whoever started the process.
     """
-    with _watched() as children, watch() as taken:
+    with watched() as children, watch() as taken:
         frames = _RUNS[kind](path, rate)
     return {
         "frames": frames,

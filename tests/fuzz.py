@@ -3,7 +3,6 @@
 import argparse
 import json
 import random
-import resource
 import sys
 import tempfile
 import time
@@ -11,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from benchmarks.decode_memory import watched
 from pipeline.decode import DecodePlan, Limits, Sampling, decode
 from schemas.errors import InputError
 from services.machine import peak_memory
@@ -19,6 +19,7 @@ from tests.conftest import MEDIA, SAMPLES
 PLAN = DecodePlan(Sampling("rate", 0.5), stop_part=2)
 LIMITS = Limits(silence_s=20.0, cpu_s=10, restarts=2)
 _GROWTH = 256 << 20  # bytes that the parent may grow by, whatever its children are given
+_CHILD = 2 << 30  # bytes that no child may take: its limit, and what it shares with its zygote
 _EDGES = (0, 1, 0x7F, 0x80, 0xFF)
 
 
@@ -86,14 +87,15 @@ def main() -> int:
     parser.add_argument("media", nargs="*", type=Path, help="files to damage, else those of tests")
     args = parser.parse_args()
     began, before, ends = time.monotonic(), peak_memory(), Counter[str]()
-    for name, end in fuzz(args.media or whole_media(), args.count, args.seed):
-        ends[end] += 1
-        sys.stderr.write(f"{name}: {end}\n")
-    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss << 10
-    report = {"count": args.count, "seed": args.seed, "ends": ends, "largest_child": children}
+    with watched() as children:
+        for name, end in fuzz(args.media or whole_media(), args.count, args.seed):
+            ends[end] += 1
+            sys.stderr.write(f"{name}: {end}\n")
+    largest = children.peak << 10
+    report = {"count": args.count, "seed": args.seed, "ends": ends, "largest_child": largest}
     report |= {"seconds": round(time.monotonic() - began, 1), "grown_bytes": grown(before)}
     sys.stdout.write(json.dumps(report, indent=1) + "\n")
-    return 1 if grown(before) else 0
+    return 1 if grown(before) or largest > _CHILD or not largest else 0
 
 
 if __name__ == "__main__":

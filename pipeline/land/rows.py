@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from pipeline.recognise import Line, script_of
+from pipeline.recognise import Line, language_of, script_of
 from schemas.errors import ReelpageError
 from schemas.jobs import StreamChunk, Task
 from schemas.shards import MediaInfo, MediaWarning, Shard
@@ -139,6 +139,7 @@ def line_rows(
         | {
             "kind": info.kind,
             "script": script_of(line.text),
+            "language": language_of(line.text),
             "model": model[0],
             "model_revision": model[1],
         }

@@ -3,7 +3,7 @@
 from pipeline.recognise.engine import Recogniser
 from pipeline.recognise.lines import Line, Read, ShardText, TextReader, is_readable, shard_text
 from pipeline.recognise.models import MODEL, Listed, fetched, further, revision
-from pipeline.recognise.script import script_of
+from pipeline.recognise.script import language_of, script_of
 
 __all__ = [
     "MODEL",
@@ -16,6 +16,7 @@ __all__ = [
     "fetched",
     "further",
     "is_readable",
+    "language_of",
     "revision",
     "script_of",
     "shard_text",

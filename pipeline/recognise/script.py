@@ -19,6 +19,14 @@ _CODES: Final = {
 }
 
 
+_LANGUAGES: Final = {"Jpan": "ja", "Kore": "ko", "Thai": "th", "Grek": "el", "Hebr": "he"}
+
+
+def language_of(text: str) -> str | None:
+    """The language (ISO 639-1) where the script says it; None of a script that several use."""
+    return _LANGUAGES.get(script_of(text) or "")
+
+
 def script_of(text: str) -> str | None:
     """The code of ISO 15924; None without a letter of a script that is known here.
 
