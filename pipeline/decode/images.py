@@ -4,12 +4,13 @@ from collections.abc import Collection, Iterator
 from math import isqrt
 from typing import BinaryIO, Final, cast
 
-from PIL import ExifTags, Image, ImageFile
+from PIL import Image, ImageFile
 
 from pipeline.decode.animation import Animation
 from pipeline.decode.colour import Colours
+from pipeline.decode.orientation import DEGREES, TURNED, exif_orientation, upright
 from pipeline.decode.pages import Row, cut_pages
-from pipeline.decode.picture import picture_row, rgb_within, upright
+from pipeline.decode.picture import picture_row, rgb_within
 from pipeline.decode.pillow import image_errors
 from pipeline.decode.plan import DecodePlan, Limits
 from pipeline.decode.tiff import frames_of, is_white_zero, pages_of
@@ -23,8 +24,6 @@ _FORMATS: Final = (
 )
 _ANIMATED: Final = ("GIF", "PNG", "WEBP", "AVIF")
 _MOST_OBLONG: Final = 4  # sides of a pixel
-_TURNED: Final = range(5, 9)  # orientations that change width and height
-_DEGREES: Final = {3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}
 
 
 def open_picture(
@@ -69,7 +68,7 @@ class Picture:
         orientation = self._orientation()
         width, height = self._shown(orientation)
         name = str(self._image.format).lower()
-        rotation = _DEGREES.get(orientation, 0)
+        rotation = DEGREES.get(orientation, 0)
         mode = self._image.mode
         return MediaInfo("image", name, mode, width, height, rotation, pages=self._count)
 
@@ -110,7 +109,7 @@ class Picture:
             lossless=True,
             shown=shown,
         )
-        rotation = _DEGREES.get(orientation, 0)
+        rotation = DEGREES.get(orientation, 0)
         facts = {"page_no": number, "width_pt": None, "height_pt": None, "rotation": rotation}
         return {**facts, "text": "", "lines": [], **row}
 
@@ -118,13 +117,13 @@ class Picture:
         if self._image.format == "TIFF":
             return tiff_orientation(self._image)
         with image_errors(self._limits):
-            return int(self._image.getexif().get(ExifTags.Base.Orientation, 1))
+            return exif_orientation(self._image)
 
     def _shown(self, orientation: int) -> tuple[int, int]:
         """Width and height as displayed: upright, in square pixels; those of a fax are oblong."""
         across, down = _density(self._image)
         width, height = self._image.size
-        if orientation in _TURNED:
+        if orientation in TURNED:
             across, down = down, across
             if self._image.format != "TIFF":  # whose size is that of the turned picture already
                 width, height = height, width

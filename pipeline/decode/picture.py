@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from pipeline.decode.colour import Colours
 from pipeline.vlm.preprocess import check_aspect, resize, smart_resize
@@ -98,12 +98,6 @@ def pixels(encoded: bytes) -> NDArray[np.uint8]:
     """Decode a shard's picture, `uint8 (height, width, 3)`. Ours, so no sandbox is needed."""
     with Image.open(BytesIO(encoded), formats=("PNG", "JPEG")) as image:
         return np.asarray(image.convert("RGB"))
-
-
-def upright(image: Image.Image, orientation: int) -> Image.Image:
-    """Apply an EXIF orientation, 1 to 8."""
-    image.getexif()[0x0112] = orientation
-    return ImageOps.exif_transpose(image)
 
 
 def rgb_within(image: Image.Image, pixels: int, colours: Colours) -> Image.Image:
