@@ -8,6 +8,7 @@ from PIL import Image, ImageFile
 
 from pipeline.decode.animation import Animation
 from pipeline.decode.colour import Colours
+from pipeline.decode.deep import spread
 from pipeline.decode.orientation import DEGREES, TURNED, exif_orientation, upright
 from pipeline.decode.pages import Row, cut_pages
 from pipeline.decode.picture import picture_row, rgb_within
@@ -43,19 +44,21 @@ def open_picture(
         image = Image.open(file, formats=_FORMATS)
         if image.format in _ANIMATED and getattr(image, "n_frames", 1) > 1:
             return Animation(image, limits)
-        return Picture(image, limits, skip)
+        return Picture(image, file, limits, skip)
 
 
 class Picture:
     """An open image file of one or more still pictures."""
 
-    def __init__(self, image: ImageFile.ImageFile, limits: Limits, skip: Collection[int]) -> None:
+    def __init__(
+        self, image: ImageFile.ImageFile, file: BinaryIO, limits: Limits, skip: Collection[int]
+    ) -> None:
         """Count the pictures.
 
         Raises:
             InputError: `too_large`.
         """
-        self._image, self._limits, self._skip = image, limits, skip
+        self._image, self._file, self._limits, self._skip = image, file, limits, skip
         # A phone's MPO holds a second view of the same picture, not a second page.
         self._pages = pages_of(image) if image.format == "TIFF" else [0]
         self._count = len(self._pages)
@@ -100,6 +103,7 @@ class Picture:
             inverted = is_white_zero(image)
             _shrink_while_reading(image, plan.width**2)
             image.load()
+            spread(image, lambda: self._again(number))
             made = rgb_within(image, plan.width**2, Colours(image, inverted=inverted))
             if image.format != "TIFF":  # Pillow turns those by itself
                 made = upright(made, orientation)
@@ -112,6 +116,13 @@ class Picture:
         rotation = DEGREES.get(orientation, 0)
         facts = {"page_no": number, "width_pt": None, "height_pt": None, "rotation": rotation}
         return {**facts, "text": "", "lines": [], **row}
+
+    def _again(self, number: int) -> ImageFile.ImageFile:
+        """A picture of the file, opened once more."""
+        self._file.seek(0)
+        image = Image.open(self._file, formats=(str(self._image.format),))
+        image.seek(self._pages[number - 1])
+        return image
 
     def _orientation(self) -> int:
         if self._image.format == "TIFF":

@@ -1,12 +1,16 @@
 """Stills come out with the shape, the colours and the number of pictures that they really have."""
 
 import struct
+from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zlib import compress, crc32
 
 import numpy as np
 import pytest
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageDraw
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
@@ -82,6 +86,69 @@ def test_deep_grey_is_judged_by_the_bits_that_it_uses(tmp_path: Path, form: str,
     _, (row,), picture = read(tmp_path / f"a.{form}")
     assert not row["is_blank"]
     assert near(picture[64, [4, picture.shape[1] // 2, -4], 0], [4, 128, 251], 6)
+
+
+def png_of_16_bits(values: NDArray[np.uint16]) -> bytes:
+    """Grey with alpha, RGB or RGBA; nothing here writes those with 16 bits but hands."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc32(kind + data))
+
+    height, width, bands = values.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    head = struct.pack(">IIBBBBB", width, height, 16, {2: 4, 3: 2, 4: 6}[bands], 0, 0, 0)
+    chunks = chunk(b"IHDR", head) + chunk(b"IDAT", compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+def tiff_of_16_bits(values: NDArray[np.uint16], way: str) -> bytes:
+    """By FFmpeg: RGB or RGBA, compressed in some way."""
+    codec = VideoCodecContext.create("tiff", "w")
+    codec.height, codec.width, bands = values.shape
+    codec.pix_fmt = "rgb48le" if bands == 3 else "rgba64le"
+    codec.time_base, codec.options = Fraction(1, 25), {"compression_algo": way}
+    frame = VideoFrame.from_ndarray(values, format=codec.pix_fmt)
+    return b"".join(bytes(packet) for packet in [*codec.encode(frame), *codec.encode(None)])
+
+
+def coloured(top: int, bands: int) -> NDArray[np.uint16]:
+    """A ramp of each channel up to a value, each channel its own way; alpha is all there."""
+    ramp = np.tile(np.linspace(0, top, 256).round().astype(np.uint16), (128, 1))
+    values = np.dstack([ramp, ramp[:, ::-1], np.full_like(ramp, top // 2)])
+    values = values[..., :1] if bands == 2 else values
+    return np.dstack([values, np.full_like(ramp, 65535)]) if bands in (2, 4) else values
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize(
+    "form", ["png 2", "png 3", "png 4", "raw 3", "lzw 3", "lzw 4", "deflate 3"]
+)
+def test_deep_colours_are_judged_by_the_bits_that_they_use(
+    tmp_path: Path, form: str, bits: int
+) -> None:
+    way, bands = form.split()
+    values = coloured((1 << bits) - 1, int(bands))
+    whole = png_of_16_bits(values) if way == "png" else tiff_of_16_bits(values, way)
+    (tmp_path / "a").write_bytes(whole)
+    _, (row,), picture = read(tmp_path / "a")
+    assert not row["is_blank"]
+    left, right = ([4, 251, 127], [251, 4, 127]) if bands != "2" else ([4] * 3, [251] * 3)
+    assert near(picture[64, 4], left, 3)
+    assert near(picture[64, 251], right, 3)
+
+
+def test_a_dark_photograph_of_16_bits_stays_dark(tmp_path: Path) -> None:
+    """No camera writes 15 bits: what is below half of white is so because it is dark."""
+    (tmp_path / "a.png").write_bytes(png_of_16_bits(coloured(30_000, 3)))
+    assert near(read(tmp_path / "a.png")[2][64, 251], [115, 2, 58], 3)
+
+
+@pytest.mark.parametrize(("step", "is_blank"), [(3, True), (4000, False)])
+def test_a_full_stop_of_12_bits_is_no_noise(tmp_path: Path, step: int, is_blank: bool) -> None:
+    values = np.full((120, 160, 3), 4095, np.uint16)
+    values[60:62, 80:82] -= step
+    (tmp_path / "a.png").write_bytes(png_of_16_bits(values))
+    assert read(tmp_path / "a.png")[1][0]["is_blank"] == is_blank
 
 
 @pytest.mark.parametrize(
