@@ -14,7 +14,7 @@ from pipeline.decode.pages import Row, cut_pages
 from pipeline.decode.picture import picture_row, rgb_within
 from pipeline.decode.pillow import image_errors
 from pipeline.decode.plan import DecodePlan, Limits
-from pipeline.decode.tiff import frames_of, is_white_zero, pages_of
+from pipeline.decode.tiff import TIFF, is_white_zero, pages_of
 from pipeline.decode.tiff import orientation as tiff_orientation
 from schemas.errors import InputError
 from schemas.shards import MediaInfo, MediaWarning, PageFailure, Shard
@@ -41,30 +41,39 @@ def open_picture(
         InputError: `truncated`, `corrupt` or `too_large`.
     """
     with image_errors(limits):
+        # Pillow opens no TIFF whose first picture is raw, and would not say so.
+        pages = pages_of(file, limits) if _is_tiff(file) else ([0], 1)
+        file.seek(0)
         image = Image.open(file, formats=_FORMATS)
         if image.format in _ANIMATED and getattr(image, "n_frames", 1) > 1:
             return Animation(image, limits)
-        return Picture(image, file, limits, skip)
+        return Picture(image, file, pages, limits, skip)
 
 
 class Picture:
     """An open image file of one or more still pictures."""
 
     def __init__(
-        self, image: ImageFile.ImageFile, file: BinaryIO, limits: Limits, skip: Collection[int]
+        self,
+        image: ImageFile.ImageFile,
+        file: BinaryIO,
+        pages: tuple[list[int], int],
+        limits: Limits,
+        skip: Collection[int],
     ) -> None:
-        """Count the pictures.
+        """Take an image that is open.
 
-        Raises:
-            InputError: `too_large`.
+        Args:
+            image: of whatever format.
+            file: that it is in.
+            pages: numbers of the pictures that are pages, and how many pictures there are. A
+                phone's MPO holds a second view of the same picture, not a second page.
+            limits: pixels and bytes.
+            skip: numbers of pictures that have failed before.
         """
         self._image, self._file, self._limits, self._skip = image, file, limits, skip
-        # A phone's MPO holds a second view of the same picture, not a second page.
-        self._pages = pages_of(image) if image.format == "TIFF" else [0]
+        self._pages, self._pictures = pages
         self._count = len(self._pages)
-        if self._count > limits.pages:
-            message = f"{self._count} pictures are more than {limits.pages}; split the file"
-            raise InputError("too_large", message)
 
     def info(self) -> MediaInfo:
         """Facts of the medium."""
@@ -89,7 +98,7 @@ class Picture:
 
     def _left_out(self) -> Iterator[MediaWarning]:
         """Pictures in the file that are no pages."""
-        if self._image.format == "TIFF" and (more := frames_of(self._image) - self._count):
+        if more := self._pictures - self._count:
             yield MediaWarning("not_read", f"{more} smaller versions or masks of its pictures")
         if "mpoffset" in self._image.info:
             yield MediaWarning("not_read", "a second view of the picture, or its map of gains")
@@ -141,6 +150,11 @@ class Picture:
         if across > down:
             return width, round(height * across / down)
         return round(width * down / across), height
+
+
+def _is_tiff(file: BinaryIO) -> bool:
+    file.seek(0)
+    return file.read(4) in TIFF
 
 
 def _density(image: Image.Image) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from typing import Final, Literal
 
 from schemas.errors import InputError
 
+RAW_FILE: Final = "a camera's raw file, which is not read; export it as TIFF or JPEG"
 Content = Literal["video", "document", "image"]
 HEAD_BYTES: Final = 4096
 _IMAGES: Final = (
@@ -25,6 +26,11 @@ _MORE_VIDEOS: Final = (
 BOXES: Final = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"styp", b"moof", b"pnot")
 _PACKETS: Final = (188, 192, 204)  # plain, with a time before, with parity behind
 _SYNC: Final = 0x47
+_RAW: Final = (
+    *(b"IIRO", b"IIRS", b"MMOR", b"IIU\0"),  # Olympus, Panasonic; others are TIFF, see `tiff`
+    *(b"FUJIFILMCCD-RAW", b"\0MRM", b"FOVb"),  # Fuji, Minolta, Sigma
+)
+_RAW_BRAND: Final = b"ftypcrx "  # Canon
 _STILL_BRANDS: Final = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1")
 _TEXT_IMAGES: Final = (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6")
 
@@ -40,6 +46,8 @@ def sniff(head: bytes) -> Content:
     """
     if b"%PDF-" in head[:1024]:
         return "document"
+    if head.startswith(_RAW) or head[4:12] == _RAW_BRAND:
+        raise InputError("unsupported_format", RAW_FILE)
     if _is_image(head):
         return "image"
     if _is_video(head):

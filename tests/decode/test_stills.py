@@ -227,15 +227,6 @@ def test_a_big_tiff(tmp_path: Path) -> None:
     assert near(corners(read(tmp_path / "a.tiff")[2])["left"], CORNERS["left"])
 
 
-def test_the_preview_of_a_raw_file_is_not_the_photograph(tmp_path: Path) -> None:
-    made = tags(_254=1)
-    made[50706] = b"\1\4\0\0"
-    four(160, 120).save(tmp_path / "a.dng", format="TIFF", tiffinfo=made)
-    with pytest.raises(InputError, match="raw file; it holds a preview of 160x120") as caught:
-        read(tmp_path / "a.dng")
-    assert caught.value.code == "unsupported_format"
-
-
 @pytest.mark.parametrize("text", ["white", "black", "#c02020"])
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
 def test_what_stands_on_transparency_is_seen(tmp_path: Path, text: str, mode: str) -> None:
