@@ -14,6 +14,8 @@ from pipeline.decode.pages import Row, cut_pages
 from pipeline.decode.picture import picture_row, rgb_within
 from pipeline.decode.pillow import image_errors
 from pipeline.decode.plan import DecodePlan, Limits
+from pipeline.decode.sniff import HEAD_BYTES
+from pipeline.decode.tga import has_alpha, is_tga
 from pipeline.decode.tiff import TIFF, is_white_zero, pages_of
 from pipeline.decode.tiff import orientation as tiff_orientation
 from schemas.errors import InputError
@@ -41,10 +43,13 @@ def open_picture(
         InputError: `truncated`, `corrupt` or `too_large`.
     """
     with image_errors(limits):
-        # Pillow opens no TIFF whose first picture is raw, and would not say so.
-        pages = pages_of(file, limits) if _is_tiff(file) else ([0], 1)
         file.seek(0)
-        image = Image.open(file, formats=_FORMATS)
+        head = file.read(HEAD_BYTES)
+        # Pillow opens no TIFF whose first picture is raw, and would not say so.
+        pages = pages_of(file, limits) if head.startswith(TIFF) else ([0], 1)
+        file.seek(0)
+        # Pillow would take much for a TGA.
+        image = Image.open(file, formats=("TGA",) if is_tga(head) else _FORMATS)
         if image.format in _ANIMATED and getattr(image, "n_frames", 1) > 1:
             return Animation(image, limits)
         return Picture(image, file, pages, limits, skip)
@@ -112,6 +117,7 @@ class Picture:
             inverted = is_white_zero(image)
             _shrink_while_reading(image, plan.width**2)
             image.load()
+            self._drop_what_is_no_alpha()
             spread(image, lambda: self._again(number))
             made = rgb_within(image, plan.width**2, Colours(image, inverted=inverted))
             if image.format != "TIFF":  # Pillow turns those by itself
@@ -125,6 +131,12 @@ class Picture:
         rotation = DEGREES.get(orientation, 0)
         facts = {"page_no": number, "width_pt": None, "height_pt": None, "rotation": rotation}
         return {**facts, "text": "", "lines": [], **row}
+
+    def _drop_what_is_no_alpha(self) -> None:
+        if self._image.format == "TGA" and self._image.mode in ("RGBA", "LA"):
+            self._file.seek(0)
+            if not has_alpha(self._file.read(HEAD_BYTES)):
+                self._image.putalpha(255)
 
     def _again(self, number: int) -> ImageFile.ImageFile:
         """A picture of the file, opened once more."""
@@ -150,11 +162,6 @@ class Picture:
         if across > down:
             return width, round(height * across / down)
         return round(width * down / across), height
-
-
-def _is_tiff(file: BinaryIO) -> bool:
-    file.seek(0)
-    return file.read(4) in TIFF
 
 
 def _density(image: Image.Image) -> tuple[float, float]:

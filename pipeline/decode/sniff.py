@@ -2,6 +2,7 @@
 
 from typing import Final, Literal
 
+from pipeline.decode.tga import is_tga
 from schemas.errors import InputError
 
 RAW_FILE: Final = "a camera's raw file, which is not read; export it as TIFF or JPEG"
@@ -52,6 +53,8 @@ def sniff(head: bytes) -> Content:
         return "image"
     if _is_video(head):
         return "video"
+    if is_tga(head):
+        return "image"
     message = "its content is no video, PDF or image that reelpage reads; convert or remove it"
     raise InputError("unsupported_format", message)
 
