@@ -14,7 +14,8 @@ from schemas.errors import InputError, ReelpageError
 _SUFFIXES: Final = """
     .mp4 .m4v .mov .mkv .webm .ts .m2ts .mts .mpg .mpeg .vob .avi .ogv .ogg .flv .3gp .wmv .asf
     .mxf .dv .h264 .264 .h265 .hevc .265 .y4m
-    .pdf .png .jpg .jpeg .tif .tiff .webp .bmp .gif .apng
+    .pdf .docx .xlsx .pptx .odt .ods .odp
+    .png .jpg .jpeg .tif .tiff .webp .bmp .gif .apng
     .heic .heif .avif .jp2 .j2k .pbm .pgm .ppm .pnm .ico .tga
 """
 MEDIA_SUFFIXES: Final = frozenset(_SUFFIXES.split())

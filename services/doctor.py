@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.decode import Confinement, confinement
+from pipeline.decode.office import libreoffice
 from pipeline.recognise import MODEL as RECOGNISER
 from pipeline.recognise import revision as recognised_by
 from schemas import __version__
@@ -67,6 +68,7 @@ def examine(settings: Settings) -> Iterator[Check]:
         _owners,
         _codecs,
         _pdfium,
+        _office,
         lambda: _model(settings),
         _recogniser,
         lambda: _device(settings),
@@ -127,6 +129,11 @@ def _has_decoder(codec: type, name: str) -> bool:
 
 def _pdfium() -> Check:
     return Check("pdfium", True, f"pypdfium2 {importlib.metadata.version('pypdfium2')}")
+
+
+def _office() -> Check:
+    lacking = "no LibreOffice here: Office documents fail, export them as PDF or install it"
+    return Check("office", True, libreoffice() or lacking)
 
 
 def _model(settings: Settings) -> Check:

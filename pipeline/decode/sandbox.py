@@ -18,6 +18,7 @@ from pipeline.decode.confine import Confinement
 from pipeline.decode.launch import zygote
 from pipeline.decode.listen import Child, DiedError, LostError, named
 from pipeline.decode.messages import Message
+from pipeline.decode.office import as_pdf
 from pipeline.decode.plan import DecodePlan, Limits, Sampling
 from schemas.errors import InputError
 from schemas.shards import Decoded, MediaInfo, MediaWarning, PageFailure, Shard
@@ -81,10 +82,14 @@ class _Work:
         self._skip: set[int] = set()
         self._warned: set[MediaWarning] = set()
         self._deaths, self._losses, self._told = 0, 0, False
+        self._office = ""
 
     def messages(self) -> Generator[Decoded, None, None]:
         """What children say; the next goes on where one has died."""
-        with _open(self._path) as medium:
+        with (
+            _open(self._path) as file,
+            as_pdf(self._path, file, self._limits) as (medium, self._office),
+        ):
             while True:
                 child = Child(self._path, medium, self._order(), self._limits, zygote())
                 try:
@@ -113,6 +118,8 @@ class _Work:
             elif not isinstance(message, MediaInfo) or self._told:
                 continue
             self._told = True
+            if isinstance(message, MediaInfo) and self._office:
+                message = replace(message, container=self._office)
             yield message
 
     def _try_again(self, lost: LostError) -> None:

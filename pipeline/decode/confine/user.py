@@ -8,7 +8,7 @@ from typing import Final
 
 from pipeline.decode.confine.kernel import call
 
-_OWN_USER: Final = 65533  # the last before `nobody`: no file and no other process is its
+OWN_USER: Final = 65533  # the last before `nobody`: no file and no other process is its
 _CAPABILITIES_V3: Final = 0x20080522
 
 
@@ -22,8 +22,8 @@ def become_own_user() -> bool:
         return False
     try:
         os.setgroups([])
-        os.setgid(_OWN_USER)
-        os.setuid(_OWN_USER)  # by root: real, effective and saved
+        os.setgid(OWN_USER)
+        os.setuid(OWN_USER)  # by root: real, effective and saved
     except OSError:
         return False
     return True
