@@ -27,10 +27,16 @@ _MORE_VIDEOS: Final = (
 BOXES: Final = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"styp", b"moof", b"pnot")
 _PACKETS: Final = (188, 192, 204)  # plain, with a time before, with parity behind
 _SYNC: Final = 0x47
-_RAW: Final = (
-    *(b"IIRO", b"IIRS", b"MMOR", b"IIU\0"),  # Olympus, Panasonic; others are TIFF, see `tiff`
-    *(b"FUJIFILMCCD-RAW", b"\0MRM", b"FOVb"),  # Fuji, Minolta, Sigma
-)
+_JPEG_XL: Final = "a JPEG XL image, which is not read; convert it, for example with djxl to PNG"
+_OLD_OFFICE: Final = "an Office file of before 2007, or one with a password; export it as PDF"
+_KNOWN: Final = {
+    # Olympus, Panasonic, Fuji, Minolta, Sigma; others are TIFF, see `tiff`
+    **dict.fromkeys((b"IIRO", b"IIRS", b"MMOR", b"IIU\0"), RAW_FILE),
+    **dict.fromkeys((b"FUJIFILMCCD-RAW", b"\0MRM", b"FOVb"), RAW_FILE),
+    **dict.fromkeys((b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"), _JPEG_XL),
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": _OLD_OFFICE,
+}
+"""What is not read, by how it begins, and what is said of it."""
 _RAW_BRAND: Final = b"ftypcrx "  # Canon
 _STILL_BRANDS: Final = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1")
 _TEXT_IMAGES: Final = (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6")
@@ -47,7 +53,7 @@ def sniff(head: bytes) -> Content:
     """
     if b"%PDF-" in head[:1024]:
         return "document"
-    if head.startswith(_RAW) or head[4:12] == _RAW_BRAND:
+    if head[4:12] == _RAW_BRAND:
         raise InputError("unsupported_format", RAW_FILE)
     if _is_image(head):
         return "image"
@@ -55,6 +61,9 @@ def sniff(head: bytes) -> Content:
         return "video"
     if is_tga(head):
         return "image"
+    for mark, why in _KNOWN.items():
+        if head.startswith(mark):
+            raise InputError("unsupported_format", why)
     message = "its content is no video, PDF or image that reelpage reads; convert or remove it"
     raise InputError("unsupported_format", message)
 

@@ -184,3 +184,20 @@ def test_what_could_be_a_tga_is_told_apart() -> None:
     for place in (12, 14):
         with pytest.raises(InputError):
             sniff(good[:place] + b"\0\0" + good[place + 2 :])
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (b"\xff\x0a", "JPEG XL image.*djxl to PNG"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL image.*djxl to PNG"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "before 2007, or one with a password.*as PDF"),
+    ],
+)
+def test_what_is_known_and_not_read_says_what_to_do(
+    tmp_path: Path, head: bytes, words: str
+) -> None:
+    (tmp_path / "a").write_bytes(head.ljust(5000, b"\0"))
+    with pytest.raises(InputError, match=words) as caught:
+        list(decode(tmp_path / "a", PLAN))
+    assert caught.value.code == "unsupported_format"
