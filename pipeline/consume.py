@@ -17,7 +17,7 @@ _VIDEOS: Final = """
     .mxf .dv .h264 .264 .h265 .hevc .265 .y4m
 """
 _STILLS: Final = """
-    .pdf .docx .pptx .xlsx .doc .ppt .xls .odt .odp .ods
+    .pdf .docx .pptx .xlsx .odt .odp .ods
     .png .jpg .jpeg .tif .tiff .webp .bmp .gif .apng
     .heic .heif .avif .jp2 .j2k .pbm .pgm .ppm .pnm .ico .tga
 """

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pipeline.decode import Confinement, confinement, office_program
+from pipeline.decode import Confinement, confinement
+from pipeline.decode.office import libreoffice
 from pipeline.recognise import MODEL as RECOGNISER
 from pipeline.recognise import fetched
 from pipeline.recognise import revision as recognised_by
@@ -148,8 +149,8 @@ def _recogniser() -> Check:
 
 
 def _office() -> Check:
-    found = office_program()
-    return Check("office", True, found or "no LibreOffice: its documents are failures, not pages")
+    lacking = "no LibreOffice here: Office documents fail, export them as PDF or install it"
+    return Check("office", True, libreoffice() or lacking)
 
 
 def _device(settings: Settings) -> Check:

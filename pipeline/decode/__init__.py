@@ -1,7 +1,6 @@
 """Decode: media files to shards of frames and pages, in a sandboxed child process."""
 
 from pipeline.decode.confine import Confinement
-from pipeline.decode.office import office_program
 from pipeline.decode.picture import model_picture, pixels
 from pipeline.decode.plan import DECODING, DecodePlan, Limits, Sampling
 from pipeline.decode.sandbox import confinement, decode, probe
@@ -15,7 +14,6 @@ __all__ = [
     "confinement",
     "decode",
     "model_picture",
-    "office_program",
     "pixels",
     "probe",
 ]

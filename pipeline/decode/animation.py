@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from pipeline.decode.colour import Colours
-from pipeline.decode.picture import TURNED, orientation, upright
+from pipeline.decode.orientation import DEGREES, TURNED, exif_orientation, upright
 from pipeline.decode.pillow import image_errors
 from pipeline.decode.plan import DecodePlan, Limits
 from pipeline.decode.segments import Cues, cut_segments
@@ -36,6 +36,7 @@ class Animation:
             InputError: `too_large`.
         """
         self._image, self._limits = image, limits
+        self._orientation = exif_orientation(image)
         self.end = 0
         # The first image of a PNG may be a substitute for who shows no animation.
         self._begins = int(bool(image.info.get("default_image")))
@@ -46,10 +47,11 @@ class Animation:
     def info(self) -> MediaInfo:
         """Facts of the medium."""
         width, height = self._image.size
-        if orientation(self._image) in TURNED:
+        if self._orientation in TURNED:
             width, height = height, width
         name = str(self._image.format).lower()
-        return MediaInfo("video", name, name, width, height)
+        rotation = DEGREES.get(self._orientation, 0)
+        return MediaInfo("video", name, name, width, height, rotation)
 
     def shards(self, plan: DecodePlan) -> Iterator[Shard | MediaWarning | int]:
         """Decode, sample and cut.
@@ -74,18 +76,18 @@ class Animation:
                 raise InputError("too_large", message)
             with image_errors(self._limits):
                 self._image.seek(index)
-                picture = self._picture()
+                picture = self._shown()
                 duration = int(self._image.info.get("duration") or 0)
             self.end = tick + (duration if duration > _SHORTEST_MS else _INSTEAD_MS)
             yield _presented(tick, index == self._begins, picture)
             tick = self.end
 
-    def _picture(self) -> Image.Image:
-        """The frame at hand, as a still would be shown: upright, in sRGB, and nothing vanishes."""
-        image = self._image
-        image.load()
-        colours = Colours(image)
-        return upright(colours.managed(colours.flat(image), image.mode), orientation(image))
+    def _shown(self) -> Image.Image:
+        """The present frame as a still would look; each chooses its own background to be seen."""
+        self._image.load()
+        colours = Colours(self._image)
+        flat = colours.managed(colours.flat(self._image), self._image.mode)
+        return upright(flat, self._orientation)
 
     def ticks(self) -> Generator[None, None, list[int]]:
         """Times of all frames."""

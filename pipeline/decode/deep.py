@@ -1,51 +1,76 @@
-"""Deep: colours of 16 bits that use only the lower ones, which Pillow would cut to near black.
+"""Deep: colours of 16 bits, of which Pillow gives the upper 8 alone, by the bits that they use.
 
-Cameras and microscopes store 10 to 14 bits in 16. FFmpeg reads all of them.
+Cameras and microscopes store 10 to 14 bits in 16, as they do of grey (see `colour`): the upper 8
+of those are near black.
 """
 
-from typing import BinaryIO, Final, cast
+import sys
+from collections.abc import Callable
+from typing import Any, Final
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from schemas.errors import InputError
+_FEW: Final = 1 << 6  # an upper byte below it belongs to a number of 14 bits or fewer
+_STRIP_PIXELS: Final = 1 << 22
+# How Pillow unpacks the upper bytes, and how it would unpack the lower ones.
+_SWAPPED: Final = {";16B": ";16L", ";16L": ";16B"}
+_SWAPPED_NATIVE: Final = ";16B" if sys.byteorder == "little" else ";16L"
+_LOWER: Final = {
+    kind + upper: kind + lower
+    for kind in ("RGB", "RGBA", "RGBX")
+    for upper, lower in {**_SWAPPED, ";16N": _SWAPPED_NATIVE}.items()
+} | {"LA;16B": "RGBA"}  # all four bytes of a pixel: the lower one of grey is the second
 
-_HALF: Final = 128  # of 255: where a picture reaches it, its values use all bits
 
+def spread(image: ImageFile.ImageFile, reopen: Callable[[], ImageFile.ImageFile]) -> None:
+    """Spread the colours of a loaded image over all 8 bits, where they use few of 16.
 
-def is_deep(image: ImageFile.ImageFile) -> bool:
-    """Whether a colour image, not loaded yet, has 16 bits a value."""
-    return image.mode in ("RGB", "RGBA") and any(";16" in str(tile[3]) for tile in image.tile)
-
-
-def by_its_bits(image: ImageFile.ImageFile, file: BinaryIO) -> Image.Image:
-    """A deep image that was loaded from a file, in 8 bits of those that it uses.
-
-    Raises:
-        InputError: `corrupt`.
+    Args:
+        image: loaded; it is changed.
+        reopen: gives the same picture once more, not loaded; called only for one that is dark.
     """
-    colours = image.convert("RGB")
-    if max(high for _, high in cast("tuple[tuple[int, int], ...]", colours.getextrema())) >= _HALF:
-        return image
-    values = _values(file, image.mode)
-    shift = max(int(values[:, :, :3].max()).bit_length() - 8, 0)
-    values[:, :, :3] >>= shift
-    values[:, :, 3:] >>= 8
-    made = Image.fromarray(values.astype(np.uint8))
-    made.info = dict(image.info)
-    return made
+    if image.format not in ("PNG", "TIFF") or image.mode not in ("RGB", "RGBA"):
+        return
+    most = max(int(high) for _, high in _extremes(image)[:3])
+    if most >= _FEW:
+        return
+    again = reopen()
+    kinds = {_kind(tile.args) for tile in again.tile}
+    if kinds and kinds <= _LOWER.keys():
+        again.tile = [tile._replace(args=_lower(tile.args)) for tile in again.tile]
+        again.load()
+        _write(image, again, 8 + most.bit_length(), is_grey="LA;16B" in kinds)
 
 
-def _values(file: BinaryIO, mode: str) -> NDArray[np.uint16]:
-    file.seek(0)
-    form = "rgba64le" if mode == "RGBA" else "rgb48le"
-    try:
-        with av.open(file, "r") as container:
-            frame = next(container.decode(video=0))
-            found = frame.reformat(format=form).to_ndarray()
-    except (av.FFmpegError, StopIteration) as error:
-        message = f"its values of 16 bits cannot be read ({error}); export it with 8 bits"
-        raise InputError("corrupt", message) from error
-    return found.astype(np.uint16)
+def _write(image: Image.Image, lower: Image.Image, bits: int, *, is_grey: bool) -> None:
+    """Write 8 of so many bits over the upper bytes; alpha stays."""
+    step = max(1, _STRIP_PIXELS // image.width)
+    for top in range(0, image.height, step):
+        box = (0, top, image.width, min(top + step, image.height))
+        upper, more = np.array(image.crop(box)), np.asarray(lower.crop(box))
+        more = more[..., 1:2] if is_grey else more[..., :3]
+        upper[..., :3] = _eight(upper[..., :3], more, bits)
+        image.paste(Image.fromarray(upper, image.mode), box)
+
+
+def _eight(upper: NDArray[np.uint8], lower: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
+    whole = (upper.astype(np.uint32) << 8) + lower
+    return (whole * 255 // ((1 << bits) - 1)).astype(np.uint8)
+
+
+def _extremes(image: Image.Image) -> tuple[tuple[float, float], ...]:
+    found: Any = image.getextrema()  # of one band it is a pair alone; these have three or four
+    return tuple(found)
+
+
+def _kind(arguments: Any) -> str:  # noqa: ANN401 - each codec has its own
+    """How pixels are unpacked: the first argument of a decoder, or the only one."""
+    return str(arguments[0] if isinstance(arguments, tuple) and arguments else arguments)
+
+
+def _lower(arguments: Any) -> Any:  # noqa: ANN401
+    if isinstance(arguments, tuple):
+        return (_LOWER[_kind(arguments)], *arguments[1:])
+    return _LOWER[arguments]

@@ -8,24 +8,25 @@ from PIL import Image, ImageFile
 
 from pipeline.decode.animation import Animation
 from pipeline.decode.colour import Colours
-from pipeline.decode.deep import by_its_bits, is_deep
+from pipeline.decode.deep import spread
+from pipeline.decode.orientation import DEGREES, TURNED, exif_orientation, upright
 from pipeline.decode.pages import Row, cut_pages
-from pipeline.decode.picture import TURNED, picture_row, rgb_within, upright
-from pipeline.decode.picture import orientation as exif_orientation
+from pipeline.decode.picture import picture_row, rgb_within
 from pipeline.decode.pillow import image_errors
 from pipeline.decode.plan import DecodePlan, Limits
-from pipeline.decode.tiff import frames_of, is_white_zero, pages_of
+from pipeline.decode.sniff import HEAD_BYTES
+from pipeline.decode.tga import has_alpha, is_tga
+from pipeline.decode.tiff import TIFF, is_white_zero, pages_of
 from pipeline.decode.tiff import orientation as tiff_orientation
 from schemas.errors import InputError
 from schemas.shards import MediaInfo, MediaWarning, PageFailure, Shard
 
 _FORMATS: Final = (
     *("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"),  # a phone's MPO is read as JPEG
-    *("AVIF", "HEIF", "JPEG2000", "PPM", "ICO", "TGA"),
+    *("AVIF", "HEIF", "JPEG2000", "PPM", "ICO"),
 )
 _ANIMATED: Final = ("GIF", "PNG", "WEBP", "AVIF")
 _MOST_OBLONG: Final = 4  # sides of a pixel
-_DEGREES: Final = {3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}
 
 
 def open_picture(
@@ -42,10 +43,16 @@ def open_picture(
         InputError: `truncated`, `corrupt` or `too_large`.
     """
     with image_errors(limits):
-        image = Image.open(file, formats=_FORMATS)
+        file.seek(0)
+        head = file.read(HEAD_BYTES)
+        # Pillow opens no TIFF whose first picture is raw, and would not say so.
+        pages = pages_of(file, limits) if head.startswith(TIFF) else ([0], 1)
+        file.seek(0)
+        # Pillow would take much for a TGA.
+        image = Image.open(file, formats=("TGA",) if is_tga(head) else _FORMATS)
         if image.format in _ANIMATED and getattr(image, "n_frames", 1) > 1:
             return Animation(image, limits)
-        return Picture(file, image, limits, skip)
+        return Picture(image, file, pages, limits, skip)
 
 
 class Picture:
@@ -53,28 +60,32 @@ class Picture:
 
     def __init__(
         self,
-        file: BinaryIO,
         image: ImageFile.ImageFile,
+        file: BinaryIO,
+        pages: tuple[list[int], int],
         limits: Limits,
         skip: Collection[int],
     ) -> None:
-        """Count the pictures.
+        """Take an image that is open.
 
-        Raises:
-            InputError: `too_large`.
+        Args:
+            image: of whatever format.
+            file: that it is in.
+            pages: numbers of the pictures that are pages, and how many pictures there are. A
+                phone's MPO holds a second view of the same picture, not a second page.
+            limits: pixels and bytes.
+            skip: numbers of pictures that have failed before.
         """
-        self._file, self._image, self._limits, self._skip = file, image, limits, skip
-        # A phone's MPO holds a second view of the same picture, not a second page.
-        self._pages = pages_of(image, limits.pages) if image.format == "TIFF" else [0]
+        self._image, self._file, self._limits, self._skip = image, file, limits, skip
+        self._pages, self._pictures = pages
         self._count = len(self._pages)
-        self._is_deep = self._count == 1 and is_deep(image)
 
     def info(self) -> MediaInfo:
         """Facts of the medium."""
         orientation = self._orientation()
         width, height = self._shown(orientation)
         name = str(self._image.format).lower()
-        rotation = _DEGREES.get(orientation, 0)
+        rotation = DEGREES.get(orientation, 0)
         mode = self._image.mode
         return MediaInfo("image", name, mode, width, height, rotation, pages=self._count)
 
@@ -92,7 +103,7 @@ class Picture:
 
     def _left_out(self) -> Iterator[MediaWarning]:
         """Pictures in the file that are no pages."""
-        if self._image.format == "TIFF" and (more := frames_of(self._image) - self._count):
+        if more := self._pictures - self._count:
             yield MediaWarning("not_read", f"{more} smaller versions or masks of its pictures")
         if "mpoffset" in self._image.info:
             yield MediaWarning("not_read", "a second view of the picture, or its map of gains")
@@ -106,8 +117,9 @@ class Picture:
             inverted = is_white_zero(image)
             _shrink_while_reading(image, plan.width**2)
             image.load()
-            loaded = by_its_bits(image, self._file) if self._is_deep else image
-            made = rgb_within(loaded, plan.width**2, Colours(loaded, inverted=inverted))
+            self._drop_what_is_no_alpha()
+            spread(image, lambda: self._again(number))
+            made = rgb_within(image, plan.width**2, Colours(image, inverted=inverted))
             if image.format != "TIFF":  # Pillow turns those by itself
                 made = upright(made, orientation)
         row = picture_row(
@@ -116,9 +128,22 @@ class Picture:
             lossless=True,
             shown=shown,
         )
-        rotation = _DEGREES.get(orientation, 0)
+        rotation = DEGREES.get(orientation, 0)
         facts = {"page_no": number, "width_pt": None, "height_pt": None, "rotation": rotation}
         return {**facts, "text": "", "lines": [], **row}
+
+    def _drop_what_is_no_alpha(self) -> None:
+        if self._image.format == "TGA" and self._image.mode in ("RGBA", "LA"):
+            self._file.seek(0)
+            if not has_alpha(self._file.read(HEAD_BYTES)):
+                self._image.putalpha(255)
+
+    def _again(self, number: int) -> ImageFile.ImageFile:
+        """A picture of the file, opened once more."""
+        self._file.seek(0)
+        image = Image.open(self._file, formats=(str(self._image.format),))
+        image.seek(self._pages[number - 1])
+        return image
 
     def _orientation(self) -> int:
         if self._image.format == "TIFF":

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any, Final
 
 # The zygote finds packages where its parent does, whatever its own environment would say.
-START: Final = (
+_START: Final = (
     "import sys; sys.path[:] = sys.argv.pop().split(chr(10)); "
     "from importlib import import_module; import_module(sys.argv.pop()).main()"
 )
-_ENVIRONMENT: Final = {
+ENVIRONMENT: Final = {
     "LC_ALL": "C.UTF-8",
     "PATH": "/usr/bin:/bin",
     "OPENBLAS_NUM_THREADS": "1",  # no library may have a second thread when children are forked
@@ -35,6 +35,12 @@ _ENVIRONMENT: Final = {
 }
 
 
+def command(module: str, *arguments: str) -> list[str]:
+    """How a new program is started that calls `main` of a module."""
+    search = [str(Path(place).absolute()) for place in sys.path]
+    return [sys.executable, "-I", "-B", "-c", _START, *arguments, module, "\n".join(search)]
+
+
 class Zygote:
     """A running zygote; any thread may use it."""
 
@@ -45,14 +51,13 @@ class Zygote:
             module: whose `main` serves orders.
         """
         self._orders, theirs = socket.socketpair()
-        search = [str(Path(place).absolute()) for place in sys.path]
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-B", "-c", START, module, "\n".join(search)],
+                command(module),
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                env=_ENVIRONMENT,
+                env=ENVIRONMENT,
                 cwd="/",
                 start_new_session=True,
             )

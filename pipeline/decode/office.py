@@ -1,144 +1,191 @@
-"""Office: documents of word processors, spreadsheets and slides as PDF, by LibreOffice.
+"""Office: text, tables and slides of Office as a PDF, by LibreOffice behind walls of its own.
 
-It opens hundreds of files, so fewer walls stand around it than around our decoders: no network, a
-user of its own where root can give one, bounds of memory and time. Where it is not installed such a
-document is a failure.
+LibreOffice is a large program that reads hostile bytes, so it is started anew for each document,
+in a folder of its own, see `confine.program`; its PDF is a medium like any other.
 """
 
+import json
 import os
 import shutil
 import signal
 import struct
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from stat import S_ISREG
 from typing import Final
 
-from pipeline.decode.confine.office import OWN_USER
-from pipeline.decode.launch import START
+from pipeline.decode.launch import ENVIRONMENT, command
 from pipeline.decode.listen import named
-from pipeline.decode.sniff import HEAD_BYTES
+from pipeline.decode.plan import Limits
 from schemas.errors import InputError
 
-_PROGRAMS: Final = (
-    "soffice",
-    "libreoffice",
-    "/Applications/LibreOffice.app/Contents/MacOS/soffice",
-)
-_LONGEST_S: Final = 300.0
-_LOCAL: Final = struct.Struct("<4s22xH")  # of a member of a zip: mark and length of its name
-_NAME_AT: Final = 30
-_OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_FOLDERS: Final = {b"word/": "docx", b"ppt/": "pptx", b"xl/": "xlsx"}
-_OPEN: Final = {b"text": "odt", b"presentation": "odp", b"spreadsheet": "ods"}
+FILTERS: Final = {
+    "docx": ("MS Word 2007 XML", "writer_pdf_Export"),
+    "xlsx": ("Calc MS Excel 2007 XML", "calc_pdf_Export"),
+    "pptx": ("Impress MS PowerPoint 2007 XML", "impress_pdf_Export"),
+    "odt": ("writer8", "writer_pdf_Export"),
+    "ods": ("calc8", "calc_pdf_Export"),
+    "odp": ("impress8", "impress_pdf_Export"),
+}
+"""How LibreOffice reads each kind, so that it tries no other of its many, and writes a PDF."""
+_FOLDERS: Final = {b"word": "docx", b"xl": "xlsx", b"ppt": "pptx"}
+_OPEN: Final = {b"text": "odt", b"spreadsheet": "ods", b"presentation": "odp"}
 _OPEN_TYPE: Final = b"application/vnd.oasis.opendocument."
-_FIRST: Final = (b"[Content_Types].xml", b"_rels/", b"docProps/", *_FOLDERS)
-_TAIL: Final = 1 << 20  # bytes at the end of a zip, where its names are
+_LIST_OF_TYPES: Final = b"[Content_Types].xml"
+
+_HEAD, _TAIL = 4096, 1 << 20
+_MEMBER, _LISTED, _END = b"PK\3\4", b"PK\1\2", b"PK\5\6"
+_SUMMARY: Final = struct.Struct("<12xII2x")  # of an archive: bytes of the list, and where it is
+_ENTRY: Final = struct.Struct("<28xHHH12x")  # of a member: bytes of name, extra field and comment
+_LATE: Final = signal.SIGXCPU
+_MOST_BYTES: Final = 256 << 20
+_MOST_S: Final = 180
+_MEMORY_BYTES: Final = 512 << 20  # of its own, beside that of the document
+
+
+def libreoffice() -> str | None:
+    """Path of the program, if there is one."""
+    return shutil.which("soffice") or shutil.which("libreoffice")
 
 
 @contextmanager
-def as_pdf(path: Path) -> Iterator[Path]:
-    """A file itself, or an office document as PDF for as long as the block runs.
+def as_pdf(path: Path, medium: int, limits: Limits) -> Iterator[tuple[int, str]]:
+    """A medium that is decoded, and the kind of Office document that it is of, if any.
+
+    Args:
+        path: of the medium, for messages.
+        medium: its descriptor.
+        limits: of memory.
 
     Raises:
-        InputError: `unsupported_format`, without LibreOffice; `decoder_timeout`; `corrupt`; and
-            what the block raises, in the name of the file.
+        InputError: there is no LibreOffice, or it makes no PDF of the document.
     """
-    kind = office_kind(path)
+    kind = office_kind(path, medium)
     if not kind:
-        yield path
+        yield medium, ""
         return
-    with tempfile.TemporaryDirectory(prefix="reelpage-") as folder:
-        document = _converted(path, Path(folder), kind)
-        try:
-            yield document
-        except InputError as error:
-            message = error.message.replace(str(document), str(path))
-            raise InputError(error.code, message) from error
-
-
-def office_kind(path: Path) -> str:
-    """What an office document is, such as "docx", by its first bytes; empty for any other file."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(HEAD_BYTES)
-    except OSError:
-        return ""  # opening it as a medium says why
-    if head.startswith(_OLE):
-        return "doc"
-    if not head.startswith(b"PK\3\4") or len(head) < _NAME_AT:
-        return ""
-    length = _LOCAL.unpack_from(head)[1]
-    name, data = head[_NAME_AT : _NAME_AT + length], head[_NAME_AT + length :]
-    if name == b"mimetype" and data.startswith(_OPEN_TYPE):
-        rest = data.removeprefix(_OPEN_TYPE)
-        return next((kind for word, kind in _OPEN.items() if rest.startswith(word)), "")
-    if not name.startswith(_FIRST):
-        return ""
-    return _open_xml(path)
-
-
-def office_program() -> str | None:
-    """LibreOffice's program, if it is installed."""
-    return next(filter(None, map(shutil.which, _PROGRAMS)), None)
-
-
-def _open_xml(path: Path) -> str:
-    """Which of the three it is, by the names at the end of the zip; empty if none."""
-    with path.open("rb") as file:
-        file.seek(0, os.SEEK_END)
-        file.seek(max(file.tell() - _TAIL, 0))
-        names = file.read()
-    return next((kind for folder, kind in _FOLDERS.items() if folder in names), "")
-
-
-def _converted(path: Path, folder: Path, kind: str) -> Path:
-    office = office_program()
-    if office is None:
-        reason = f"it is an office document ({kind}); install LibreOffice, or export it as PDF"
+    program = libreoffice()
+    if program is None:
+        reason = f"an Office document ({kind}): install LibreOffice, or export it as PDF"
         raise named(path, "unsupported_format", reason)
-    source = folder / f"document.{kind}"
-    shutil.copyfile(path, source)
-    if os.geteuid() == 0:
-        for one in (folder, source):
-            os.chown(one, OWN_USER, OWN_USER)
-    search = [str(Path(place).absolute()) for place in sys.path]
-    command = [
-        *(sys.executable, "-I", "-B", "-c", START, str(folder), office),
-        *("pipeline.decode.confine.office", "\n".join(search)),
-    ]
-    _run(path, command, folder)
-    made = source.with_suffix(".pdf")
-    if not made.is_file() or made.is_symlink():
-        reason = "LibreOffice cannot read it; open it and export it as PDF"
-        raise named(path, "corrupt", reason)
-    return made
+    with tempfile.TemporaryDirectory(prefix="reelpage-office-") as folder:
+        own = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            _copy(path, medium, Path(folder, f"medium.{kind}"))
+            _convert(path, program, Path(folder), kind, limits)
+            pdf = _made(path, own)
+            try:
+                yield pdf, kind
+            finally:
+                os.close(pdf)
+        finally:
+            os.close(own)
 
 
-def _run(path: Path, command: list[str], folder: Path) -> None:
-    environment = {
-        "HOME": str(folder),
-        "TMPDIR": str(folder),
-        "PATH": "/usr/bin:/bin",
-        "LC_ALL": "C.UTF-8",
+def office_kind(path: Path, medium: int) -> str:
+    """Which kind of Office document a file is, by the names of its members; "" for none.
+
+    Raises:
+        InputError: `truncated`.
+    """
+    head = os.pread(medium, _HEAD, 0)
+    if not head.startswith(_MEMBER):
+        return ""
+    first, content = _first(head)
+    if first == b"mimetype":
+        subject = content.split(_MEMBER)[0].removeprefix(_OPEN_TYPE)
+        return _OPEN.get(subject, "")
+    names = _names(medium)
+    if names is None and first == _LIST_OF_TYPES:
+        raise named(path, "truncated", "the document ends before its content; fetch it again")
+    if not names or _LIST_OF_TYPES not in names:
+        return ""
+    folders = (name.split(b"/")[0] for name in names)
+    return next((_FOLDERS[folder] for folder in folders if folder in _FOLDERS), "")
+
+
+def _first(head: bytes) -> tuple[bytes, bytes]:
+    """Name and content of the first member."""
+    length, more = (int.from_bytes(head[at : at + 2], "little") for at in (26, 28))
+    return head[30 : 30 + length], head[30 + length + more :]
+
+
+def _names(medium: int) -> list[bytes] | None:
+    """Names of the members, by the list at the end of the archive; None if there is no list."""
+    start = max(0, os.fstat(medium).st_size - _TAIL)
+    end = os.pread(medium, _TAIL, start)
+    at = end.rfind(_END)
+    if at < 0 or len(end) < at + _SUMMARY.size:
+        return None
+    size, place = _SUMMARY.unpack_from(end, at)
+    listed, names, at = os.pread(medium, min(size, _TAIL), place), [], 0
+    while listed.startswith(_LISTED, at) and len(listed) >= at + _ENTRY.size:
+        name, *more = _ENTRY.unpack_from(listed, at)
+        at += _ENTRY.size
+        names.append(listed[at : at + name])
+        at += name + sum(more)
+    return names
+
+
+def _copy(path: Path, medium: int, target: Path) -> None:
+    size = os.fstat(medium).st_size
+    if size > _MOST_BYTES:
+        reason = f"it has more than {_MOST_BYTES >> 20} MiB; export it as PDF"
+        raise named(path, "too_large", reason)
+    os.lseek(medium, 0, os.SEEK_SET)
+    with open(medium, "rb", closefd=False) as source, target.open("wb") as sink:
+        shutil.copyfileobj(source, sink)
+    target.chmod(0o644)
+
+
+def _convert(path: Path, program: str, folder: Path, kind: str, limits: Limits) -> None:
+    order = {
+        "program": program,
+        "folder": str(folder),
+        "kind": kind,
+        "memory_bytes": limits.memory_bytes + _MEMORY_BYTES,
+        "cpu_s": _MOST_S,
     }
-    with subprocess.Popen(
-        command,
+    process = subprocess.Popen(
+        command("pipeline.decode.soffice", json.dumps(order)),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env=environment,
-        cwd=folder,
+        env=ENVIRONMENT,
+        cwd="/",
         start_new_session=True,
-    ) as process:
-        try:
-            process.wait(_LONGEST_S)
-        except subprocess.TimeoutExpired as error:
-            reason = f"LibreOffice took more than {_LONGEST_S:g} s; export it as PDF"
-            raise named(path, "decoder_timeout", reason) from error
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+    )
+    try:
+        status = process.wait(_MOST_S)
+    except subprocess.TimeoutExpired:
+        status = -_LATE
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    if status == -_LATE:
+        reason = f"LibreOffice took more than {_MOST_S} s; split it, or export it as PDF"
+        raise named(path, "decoder_timeout", reason)
+
+
+def _made(path: Path, folder: int) -> int:
+    """The PDF, opened without following where a name made by a stranger leads."""
+    try:
+        found = os.open(
+            "medium.pdf", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder
+        )
+    except OSError as error:
+        raise _unreadable(path) from error
+    facts = os.fstat(found)
+    if not S_ISREG(facts.st_mode) or not facts.st_size:
+        os.close(found)
+        raise _unreadable(path)
+    return found
+
+
+def _unreadable(path: Path) -> InputError:
+    reason = "LibreOffice cannot read it: it is damaged, huge or locked; export it as PDF"
+    return named(path, "corrupt", reason)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps
+from PIL import Image
 
 from pipeline.decode.colour import Colours
 from pipeline.vlm.preprocess import check_aspect, resize, smart_resize
@@ -20,8 +20,6 @@ _JPEG: Final[dict[str, Any]] = {"format": "JPEG", "quality": 90, "subsampling": 
 _PNG: Final[dict[str, Any]] = {"format": "PNG", "compress_level": 3}
 _NOISE: Final = 16
 _STRIP_PIXELS: Final = 1 << 23
-TURNED: Final = range(5, 9)
-"""Orientations that change width and height."""
 
 
 def picture_row(
@@ -100,17 +98,6 @@ def pixels(encoded: bytes) -> NDArray[np.uint8]:
     """Decode a shard's picture, `uint8 (height, width, 3)`. Ours, so no sandbox is needed."""
     with Image.open(BytesIO(encoded), formats=("PNG", "JPEG")) as image:
         return np.asarray(image.convert("RGB"))
-
-
-def orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1 to 8; 1 where nothing says it."""
-    return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-
-
-def upright(image: Image.Image, orientation: int) -> Image.Image:
-    """Apply an EXIF orientation, 1 to 8."""
-    image.getexif()[0x0112] = orientation
-    return ImageOps.exif_transpose(image)
 
 
 def rgb_within(image: Image.Image, pixels: int, colours: Colours) -> Image.Image:

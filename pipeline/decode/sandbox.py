@@ -32,10 +32,7 @@ def probe(path: Path, limits: Limits | None = None) -> MediaInfo:
     Raises:
         InputError: naming the file and the remedy.
     """
-    with (
-        as_pdf(path) as given,
-        closing(_Work(given, _PROBE, limits or Limits(), probe=True).messages()) as messages,
-    ):
+    with closing(_Work(path, _PROBE, limits or Limits(), probe=True).messages()) as messages:
         for message in messages:
             if isinstance(message, MediaInfo):
                 return message
@@ -53,8 +50,7 @@ def decode(
     Raises:
         InputError: naming the file and the remedy; parts that came before stay valid.
     """
-    with as_pdf(path) as given:
-        yield from _Work(given, plan, limits or Limits()).messages()
+    yield from _Work(path, plan, limits or Limits()).messages()
 
 
 def confinement() -> Confinement:
@@ -86,10 +82,14 @@ class _Work:
         self._skip: set[int] = set()
         self._warned: set[MediaWarning] = set()
         self._deaths, self._losses, self._told = 0, 0, False
+        self._office = ""
 
     def messages(self) -> Generator[Decoded, None, None]:
         """What children say; the next goes on where one has died."""
-        with _open(self._path) as medium:
+        with (
+            _open(self._path) as file,
+            as_pdf(self._path, file, self._limits) as (medium, self._office),
+        ):
             while True:
                 child = Child(self._path, medium, self._order(), self._limits, zygote())
                 try:
@@ -118,6 +118,8 @@ class _Work:
             elif not isinstance(message, MediaInfo) or self._told:
                 continue
             self._told = True
+            if isinstance(message, MediaInfo) and self._office:
+                message = replace(message, container=self._office)
             yield message
 
     def _try_again(self, lost: LostError) -> None:

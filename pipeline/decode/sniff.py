@@ -1,10 +1,11 @@
 """Sniff: what a file is, by its bytes and never by its name."""
 
-import struct
 from typing import Final, Literal
 
+from pipeline.decode.tga import is_tga
 from schemas.errors import InputError
 
+RAW_FILE: Final = "a camera's raw file, which is not read; export it as TIFF or JPEG"
 Content = Literal["video", "document", "image"]
 HEAD_BYTES: Final = 4096
 _IMAGES: Final = (
@@ -26,7 +27,17 @@ _MORE_VIDEOS: Final = (
 BOXES: Final = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"styp", b"moof", b"pnot")
 _PACKETS: Final = (188, 192, 204)  # plain, with a time before, with parity behind
 _SYNC: Final = 0x47
-_TARGA: Final = struct.Struct("<xBBHHB4xHHBB")
+_JPEG_XL: Final = "a JPEG XL image, which is not read; convert it, for example with djxl to PNG"
+_OLD_OFFICE: Final = "an Office file of before 2007, or one with a password; export it as PDF"
+_KNOWN: Final = {
+    # Olympus, Panasonic, Fuji, Minolta, Sigma; others are TIFF, see `tiff`
+    **dict.fromkeys((b"IIRO", b"IIRS", b"MMOR", b"IIU\0"), RAW_FILE),
+    **dict.fromkeys((b"FUJIFILMCCD-RAW", b"\0MRM", b"FOVb"), RAW_FILE),
+    **dict.fromkeys((b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"), _JPEG_XL),
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": _OLD_OFFICE,
+}
+"""What is not read, by how it begins, and what is said of it."""
+_RAW_BRAND: Final = b"ftypcrx "  # Canon
 _STILL_BRANDS: Final = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1")
 _TEXT_IMAGES: Final = (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6")
 
@@ -42,10 +53,17 @@ def sniff(head: bytes) -> Content:
     """
     if b"%PDF-" in head[:1024]:
         return "document"
+    if head[4:12] == _RAW_BRAND:
+        raise InputError("unsupported_format", RAW_FILE)
     if _is_image(head):
         return "image"
     if _is_video(head):
         return "video"
+    if is_tga(head):
+        return "image"
+    for mark, why in _KNOWN.items():
+        if head.startswith(mark):
+            raise InputError("unsupported_format", why)
     message = "its content is no video, PDF or image that reelpage reads; convert or remove it"
     raise InputError("unsupported_format", message)
 
@@ -55,17 +73,7 @@ def _is_image(head: bytes) -> bool:
         return True
     if head.startswith(_TEXT_IMAGES) and head[2:3].isspace():  # netpbm
         return True
-    return (head[4:8] == b"ftyp" and head[8:12] in _STILL_BRANDS) or _is_targa(head)
-
-
-def _is_targa(head: bytes) -> bool:
-    """Whether all fields of a header are those of a TGA, which has no mark (Truevision, 2.0)."""
-    if len(head) < _TARGA.size:
-        return False
-    mapped, kind, *map_spec, width, height, depth, described = _TARGA.unpack_from(head)
-    fits = kind in ((1, 9) if mapped == 1 else (2, 3, 10, 11)) and depth in (8, 15, 16, 24, 32)
-    plain = mapped == 1 or (mapped == 0 and not any(map_spec))
-    return fits and plain and width > 0 and height > 0 and described & 0xC0 == 0
+    return head[4:8] == b"ftyp" and head[8:12] in _STILL_BRANDS
 
 
 def _is_video(head: bytes) -> bool:

@@ -1,90 +1,49 @@
 """TIFF: which of the pictures in a file are its pages, and what their tags say of the values."""
 
-import struct
-from typing import IO, Any, Final, cast
+from itertools import islice
+from typing import Any, BinaryIO, Final
 
-from PIL import Image, ImageFile, TiffImagePlugin
+from PIL import Image, TiffImagePlugin
 
+from pipeline.decode.directories import (
+    DNG_VERSION,
+    NEW_SUBFILE_TYPE,
+    PHOTOMETRIC,
+    SUB_DIRECTORIES,
+    SUBFILE_TYPE,
+    Tags,
+    below,
+    directories,
+)
+from pipeline.decode.plan import Limits
+from pipeline.decode.sniff import RAW_FILE
 from schemas.errors import InputError
 
-_NEW_SUBFILE_TYPE: Final = 254  # bit 0: a smaller version; bit 2: a mask (TIFF 6.0, page 36)
-_SUBFILE_TYPE: Final = 255  # 2: a smaller version
-_PHOTOMETRIC: Final = 262  # 0: WhiteIsZero
+TIFF: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_CANON_AT: Final = slice(8, 10)  # CR2: a mark behind the header
+_LESSER: Final = 1 | 4  # bits: a smaller version; a mask (TIFF 6.0, page 36)
+_SMALLER: Final = 2  # by the tag before that one
+_SENSOR: Final = (32803, 34892)  # photometric: a filter's mosaic, linear raw
 _ORIENTATION: Final = 274
-_SUB_IFDS: Final = 330
-_DNG_VERSION: Final = 50706
-_WIDTH, _HEIGHT = 256, 257
-_HEADER: Final = 8
-_MOST_BELOW: Final = 16
-_CANON_AT, _CANON = 8, b"CR\2"
 
 
-def pages_of(image: ImageFile.ImageFile, most: int) -> list[int]:
-    """Numbers, from 0, of the pictures that are pages: no smaller versions of others, no masks.
+def pages_of(file: BinaryIO, limits: Limits) -> tuple[list[int], int]:
+    """Which pictures of a TIFF are pages: no smaller versions of others, no masks.
 
-    Args:
-        image: open.
-        most: pictures that a file may have.
+    Returns:
+        Their numbers, from 0, and how many pictures are in the chain.
 
     Raises:
-        InputError: `unsupported_format`, for a camera's raw file: its first picture is a preview;
-            `too_large`.
+        InputError: `unsupported_format`, a camera's raw file: what could be read is a preview of
+            the photograph. `too_large`.
     """
-    kinds = _kinds(image, most)
-    image.seek(0)
-    tags = _tags(image)
-    is_small = not kinds[0] and (_SUB_IFDS in tags or _DNG_VERSION in tags)
-    if is_small or _is_canon(image) or _has_larger(image):
-        size = f"{image.width}x{image.height}"
-        message = f"a camera's raw file; it holds a preview of {size}: export it as TIFF or JPEG"
-        raise InputError("unsupported_format", message)
-    return [number for number, is_page in enumerate(kinds) if is_page] or [0]
-
-
-def _kinds(image: ImageFile.ImageFile, most: int) -> list[bool]:
-    """Of each picture whether it is a page."""
-    kinds: list[bool] = []
-    while len(kinds) <= most:
-        try:
-            image.seek(len(kinds))
-        except EOFError:
-            return kinds
-        kinds.append(_is_page(image))
-    message = f"it has more than {most} pictures; split the file"
-    raise InputError("too_large", message)
-
-
-def _is_canon(image: ImageFile.ImageFile) -> bool:
-    """Whether it is a CR2, whose previews are not marked as such."""
-    file: Any = image.fp
-    file.seek(_CANON_AT)
-    return bool(file.read(len(_CANON)) == _CANON)
-
-
-def _has_larger(image: ImageFile.ImageFile) -> bool:
-    """Whether a picture hangs below the first one and is larger, as a sensor's values do."""
-    if not isinstance(image, TiffImagePlugin.TiffImageFile):
-        return False
-    file = cast("IO[bytes]", image.fp)
-    file.seek(0)
-    header = file.read(_HEADER)
-    offsets = image.tag_v2.get(_SUB_IFDS, ())
-    for offset in (offsets if isinstance(offsets, tuple) else (offsets,))[:_MOST_BELOW]:
-        below = TiffImagePlugin.ImageFileDirectory_v2(header)
-        try:
-            file.seek(offset)
-            below.load(file)
-            sides = int(below.get(_WIDTH, 0)), int(below.get(_HEIGHT, 0))
-        except (OSError, TypeError, ValueError, struct.error, SyntaxError):
-            continue
-        if sides[0] * sides[1] > image.width * image.height:
-            return True
-    return False
-
-
-def frames_of(image: Image.Image) -> int:
-    """How many pictures are in a file, of whatever kind."""
-    return int(getattr(image, "n_frames", 1))
+    found = list(islice(directories(file), limits.pages + 1))
+    if len(found) > limits.pages:
+        message = f"it has more than {limits.pages} pictures; split the file"
+        raise InputError("too_large", message)
+    if _is_raw(file, found):
+        raise InputError("unsupported_format", RAW_FILE)
+    return [number for number, tags in enumerate(found) if _is_page(tags)] or [0], len(found)
 
 
 def orientation(image: Image.Image) -> int:
@@ -95,12 +54,26 @@ def orientation(image: Image.Image) -> int:
 
 def is_white_zero(image: Image.Image) -> bool:
     """Whether grey values count from white."""
-    return bool(_tags(image).get(_PHOTOMETRIC) == 0)
+    return bool(_tags(image).get(PHOTOMETRIC) == 0)
 
 
-def _is_page(image: Image.Image) -> bool:
-    tags = _tags(image)
-    return not tags.get(_NEW_SUBFILE_TYPE, 0) & 5 and tags.get(_SUBFILE_TYPE) != 2
+def _is_raw(file: BinaryIO, chain: list[Tags]) -> bool:
+    file.seek(0)
+    if file.read(_CANON_AT.stop)[_CANON_AT] == b"CR":
+        return True
+    first = chain[0] if chain else {}
+    if not _is_page(first) and (SUB_DIRECTORIES in first or DNG_VERSION in first):
+        return True
+    return any(
+        one.get(PHOTOMETRIC, (0,))[0] in _SENSOR
+        for tags in chain
+        for one in (tags, *below(file, tags))
+    )
+
+
+def _is_page(tags: Tags) -> bool:
+    is_lesser = tags.get(NEW_SUBFILE_TYPE, (0,))[0] & _LESSER
+    return not is_lesser and tags.get(SUBFILE_TYPE, (0,))[0] != _SMALLER
 
 
 def _tags(image: Image.Image) -> dict[int, Any]:

@@ -11,6 +11,8 @@ from PIL import Image
 
 from pipeline.consume import MEDIA_SUFFIXES
 from pipeline.decode import DecodePlan, Sampling, decode, pixels
+from pipeline.decode.sniff import sniff
+from schemas.errors import InputError
 from schemas.shards import MediaInfo, MediaWarning, Shard
 
 PLAN = DecodePlan(Sampling("rate", 1.0))
@@ -129,3 +131,73 @@ def test_a_grey_map_of_text(tmp_path: Path) -> None:
     _, shard = decode(path, PLAN)
     assert isinstance(shard, Shard)
     assert pixels(shard.rows.column("image")[0].as_py())[0, :, 0].tolist() == [0, 0, 255, 255]
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
+@pytest.mark.parametrize("way", [None, "tga_rle"])
+def test_each_kind_of_tga(tmp_path: Path, mode: str, way: str | None) -> None:
+    if mode == "1" and way:
+        return  # run lengths are of bytes
+    image = Image.fromarray(COLOURS).convert("L" if mode in ("1", "LA") else mode)
+    image.convert(mode).save(tmp_path / "a.tga", compression=way)
+    info, shard = decode(tmp_path / "a.tga", PLAN)
+    assert isinstance(info, MediaInfo)
+    assert isinstance(shard, Shard)
+    assert (info.container, info.width, info.height) == ("tga", 80, 60)
+    seen = pixels(shard.rows.column("image")[0].as_py()).astype(int)
+    wanted = np.asarray(image.convert(mode).convert("RGB")).astype(int)
+    assert np.abs(seen - wanted).max() < 12
+
+
+@pytest.mark.parametrize(("bits", "alpha"), [(0, 0), (8, 255)])
+def test_what_a_tga_calls_no_alpha_is_none(tmp_path: Path, bits: int, alpha: int) -> None:
+    """Many writers leave the fourth byte of a pixel 0."""
+    picture = Image.fromarray(COLOURS)
+    picture.putalpha(alpha)
+    picture.save(tmp_path / "a.tga")
+    whole = bytearray((tmp_path / "a.tga").read_bytes())
+    whole[17] = whole[17] & 0xF0 | bits
+    (tmp_path / "a.tga").write_bytes(whole)
+    check_image(tmp_path / "a.tga")
+
+
+@pytest.mark.parametrize("way", [None, "tga_rle"])
+def test_a_tga_that_is_cut(tmp_path: Path, way: str | None) -> None:
+    chance = np.random.default_rng(1).integers(0, 256, (60, 80, 3)).astype(np.uint8)
+    Image.fromarray(chance).save(tmp_path / "a.tga", compression=way)
+    whole = (tmp_path / "a.tga").read_bytes()
+    (tmp_path / "a.tga").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError) as caught:
+        list(decode(tmp_path / "a.tga", PLAN))
+    assert caught.value.code == "truncated"
+
+
+def test_what_could_be_a_tga_is_told_apart() -> None:
+    """Each has a kind of picture and a depth that a TGA may have, but for one field."""
+    good = bytes([0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 80, 0, 60, 0, 24, 0])
+    assert sniff(good) == "image"
+    for place, value in [(1, 2), (2, 4), (3, 1), (5, 1), (7, 24), (16, 23), (17, 64), (17, 9)]:
+        bad = bytearray(good)
+        bad[place] = value
+        with pytest.raises(InputError):
+            sniff(bytes(bad))
+    for place in (12, 14):
+        with pytest.raises(InputError):
+            sniff(good[:place] + b"\0\0" + good[place + 2 :])
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (b"\xff\x0a", "JPEG XL image.*djxl to PNG"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL image.*djxl to PNG"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "before 2007, or one with a password.*as PDF"),
+    ],
+)
+def test_what_is_known_and_not_read_says_what_to_do(
+    tmp_path: Path, head: bytes, words: str
+) -> None:
+    (tmp_path / "a").write_bytes(head.ljust(5000, b"\0"))
+    with pytest.raises(InputError, match=words) as caught:
+        list(decode(tmp_path / "a", PLAN))
+    assert caught.value.code == "unsupported_format"

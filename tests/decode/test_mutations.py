@@ -41,7 +41,7 @@ def test_each_format_is_damaged(tmp_path: Path) -> None:
         moving(tmp_path / "a.ts", "mpegts", "libx264", "yuv420p"),
         moving(tmp_path / "a.flv", "flv", "flv", "yuv420p"),
     ]
-    for name in ("a.avif", "a.jp2", "a.ppm", "a.ico", "a.tga", "a.gif", "a.webp", "a.tif", "a.jpg"):
+    for name in ("a.avif", "a.jp2", "a.ppm", "a.ico", "a.gif", "a.webp", "a.tif", "a.jpg", "a.tga"):
         Image.fromarray(COLOURS).save(tmp_path / name)
         paths.append(tmp_path / name)
     ends = Counter(end for _, end in fuzz(paths, 6 * len(paths), seed=11))

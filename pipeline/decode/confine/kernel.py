@@ -13,7 +13,7 @@ def call(name: str, *arguments: int) -> int:
     """Call a function of the C library that gives a negative number when it fails.
 
     Args:
-        name: `prctl`, `syscall`, `unshare` or `capset`.
+        name: `prctl`, `syscall`, `unshare`, `mount` or `capset`.
         arguments: numbers and addresses.
 
     Raises:

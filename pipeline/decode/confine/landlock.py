@@ -8,6 +8,7 @@ import ctypes
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from pipeline.decode.confine.kernel import call
@@ -15,7 +16,9 @@ from pipeline.decode.confine.kernel import call
 _CREATE, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _ASK_VERSION: Final = 1
 _BENEATH: Final = 1
-_READ: Final = 1 << 2 | 1 << 3  # files, folders
+_EXECUTE, _WRITE, _READ, _LIST = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+_REMOVE_FILE, _MAKE_SOCKET, _MAKE_DEVICES = 1 << 5, 1 << 9, 1 << 6 | 1 << 11
+_OF_FILES: Final = _EXECUTE | _WRITE | _READ | 1 << 14  # and to cut them
 _ALL_NETWORK: Final = 0b11  # bind and connect of TCP
 _ALL_SCOPES: Final = 0b11  # abstract sockets and signals do not reach outside
 
@@ -33,26 +36,34 @@ class _Beneath(ctypes.Structure):
     _fields_ = (("rights", ctypes.c_uint64), ("folder", ctypes.c_int32))
 
 
-def refuse_files(but: Iterable[str] = ()) -> int:
+def refuse_files(
+    but: Iterable[str] = (), writing: Iterable[str] = (), sockets: Path | None = None
+) -> int:
     """Refuse this process, for ever, every file, and signals and TCP where the kernel can.
 
     Needs `PR_SET_NO_NEW_PRIVS`.
 
     Args:
-        but: folders in which files may still be read; those that do not exist are left out.
+        but: files and folders that may still be read; those that do not exist are left out.
+        writing: those that may be written too; whoever has any may run programs of the others.
+        sockets: a folder in which sockets may be made, and files removed.
 
     Returns:
         The version of Landlock that holds, or 0 if the kernel has none.
     """
+    writing = tuple(writing)
     try:
         version = call("syscall", _CREATE, 0, 0, _ASK_VERSION)
         rules = _create(version)
     except OSError:
         return 0
     try:
-        for folder in but:
-            with suppress(FileNotFoundError):
-                _allow_reading(rules, folder)
+        for path in but:
+            _allow(rules, path, _READ | _LIST | (_EXECUTE if writing else 0))
+        for path in writing:
+            _allow(rules, path, _file_rights(version) & ~_EXECUTE & ~_MAKE_DEVICES)
+        if sockets:
+            _allow(rules, str(sockets), _MAKE_SOCKET | _REMOVE_FILE)
         call("syscall", _RESTRICT_SELF, rules, 0)
     except OSError:
         return 0
@@ -73,10 +84,12 @@ def _file_rights(version: int) -> int:
     return (1 << 13 + (version >= 2) + (version >= 3) + (version >= 5)) - 1
 
 
-def _allow_reading(rules: int, folder: str) -> None:
-    opened = os.open(folder, os.O_PATH | os.O_CLOEXEC)
-    try:
-        rule = _Beneath(_READ, opened)
-        call("syscall", _ADD_RULE, rules, _BENEATH, ctypes.addressof(rule), 0)
-    finally:
-        os.close(opened)
+def _allow(rules: int, path: str, rights: int) -> None:
+    with suppress(FileNotFoundError):
+        opened = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        try:
+            of_kind = rights if Path(path).is_dir() else rights & _OF_FILES
+            rule = _Beneath(of_kind, opened)
+            call("syscall", _ADD_RULE, rules, _BENEATH, ctypes.addressof(rule), 0)
+        finally:
+            os.close(opened)
