@@ -13,11 +13,16 @@ _TEXTS: Final = """
         select media_id, sampling, uri, 'page' source, page_no, null::bigint t_us, 0 line_no, text
         from pages
         union all
-        select media_id, sampling, uri, 'subtitle', null, start_us, 0, subtitles from segments
+        select media_id, sampling, uri, 'subtitle', null, start_us, 0, subtitles
+        from segments anti join (select media_id, sampling from lines where source = 'subtitle')
+            using (media_id, sampling)
         union all
-        select media_id, sampling, uri, 'line', if(unit = 'page', unit_no, null), start_us, line_no,
-            text
-        from lines where source = 'recognised'
+        select media_id, sampling, uri, 'line', unit_no, null, line_no, text
+        from lines where source = 'recognised' and unit = 'page'
+        union all
+        select media_id, sampling, uri, if(source = 'subtitle', source, 'line'), null, start_us,
+            coalesce(y0, 0), text
+        from lines_joined
         union all
         select media_id, sampling, uri, task, if(unit = 'page', unit_no, null), t_us, 0, answer
         from answers
@@ -40,7 +45,8 @@ class Hit:
         source: "page", "subtitle", "line" for what is read in a picture, or the task whose answer
             it is.
         page_no: from 1, of a document or an image.
-        t_us: microseconds, of a video; of a subtitle, where its segment begins.
+        t_us: microseconds, of a video: when a line or subtitle appears; of a subtitle whose lines
+            were not asked for, where its segment begins.
         snippet: the hit, with what stands around it.
     """
 

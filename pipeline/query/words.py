@@ -66,8 +66,14 @@ class Words:
         hits = [hit.span() for pattern in self._patterns if (hit := pattern.search(plain))]
         first = min(hits, default=(0, 1))
         start, end = places[first[0]][0], places[first[1] - 1][1]
-        head = text[max(0, start - _AROUND) : start]
-        return Snippet(head + text[start : end + _AROUND], len(head), len(head) + end - start)
+        head, tail = text[max(0, start - _AROUND) : start], text[end : end + _AROUND]
+        if start > _AROUND:  # from a whole word on, where there are spaces
+            head = head.partition(" ")[2] or head
+        if end + _AROUND < len(text):
+            tail = tail.rpartition(" ")[0] or tail
+        head, tail = head.lstrip(), tail.rstrip()
+        hit = text[start:end]
+        return Snippet(head + hit + tail, len(head), len(head) + len(hit))
 
 
 def _pattern(term: str) -> str:

@@ -63,6 +63,14 @@ def test_nothing_to_look_for(wanted: str) -> None:
         Words(wanted)
 
 
+def test_a_snippet_begins_and_ends_with_whole_words() -> None:
+    text = "Trains of the week before " + "late " * 9 + "harbour " + "early " * 9
+    snippet = Words("harbour").snippet(text)
+    assert snippet is not None
+    assert snippet.text == ("late " * 7 + "harbour " + "early " * 6).strip()
+    assert snippet.text[snippet.start : snippet.end] == "harbour"
+
+
 def test_a_snippet_has_what_stands_around() -> None:
     text = "x" * 100 + " 出口 " + "y" * 100
     snippet = Words("出口").snippet(text)
