@@ -75,8 +75,8 @@ def as_pdf(path: Path, medium: int, limits: Limits) -> Iterator[tuple[int, str]]
         own = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             _copy(path, medium, Path(folder, f"medium.{kind}"))
-            _convert(path, program, Path(folder), kind, limits)
-            pdf = _made(path, own)
+            status = _convert(path, program, Path(folder), kind, limits)
+            pdf = _made(path, own, status)
             try:
                 yield pdf, kind
             finally:
@@ -141,7 +141,12 @@ def _copy(path: Path, medium: int, target: Path) -> None:
     target.chmod(0o644)
 
 
-def _convert(path: Path, program: str, folder: Path, kind: str, limits: Limits) -> None:
+def _convert(path: Path, program: str, folder: Path, kind: str, limits: Limits) -> int:
+    """Have the PDF made; the program's exit code.
+
+    Raises:
+        InputError: `decoder_timeout`.
+    """
     order = {
         "program": program,
         "folder": str(folder),
@@ -169,23 +174,24 @@ def _convert(path: Path, program: str, folder: Path, kind: str, limits: Limits) 
     if status == -_LATE:
         reason = f"LibreOffice took more than {_MOST_S} s; split it, or export it as PDF"
         raise named(path, "decoder_timeout", reason)
+    return status
 
 
-def _made(path: Path, folder: int) -> int:
+def _made(path: Path, folder: int, status: int) -> int:
     """The PDF, opened without following where a name made by a stranger leads."""
     try:
         found = os.open(
             "medium.pdf", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder
         )
     except OSError as error:
-        raise _unreadable(path) from error
+        raise _unreadable(path, status) from error
     facts = os.fstat(found)
     if not S_ISREG(facts.st_mode) or not facts.st_size:
         os.close(found)
-        raise _unreadable(path)
+        raise _unreadable(path, status)
     return found
 
 
-def _unreadable(path: Path) -> InputError:
-    reason = "LibreOffice cannot read it: it is damaged, huge or locked; export it as PDF"
-    return named(path, "corrupt", reason)
+def _unreadable(path: Path, status: int) -> InputError:
+    why = f"LibreOffice made no PDF of it (status {status}): it is damaged, huge or locked"
+    return named(path, "corrupt", f"{why}; export it as PDF")

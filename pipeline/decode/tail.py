@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
+from pipeline.decode.joined import FLV, tags
 from pipeline.decode.sniff import BOXES, HEAD_BYTES, VIDEOS
 from schemas.errors import InputError
 from schemas.shards import MediaWarning
@@ -14,8 +15,6 @@ _KINDS: Final = {
     *(b"sidx", b"ssix", b"mfra", b"meta", b"uuid", b"udta", b"emsg", b"prft", b"pdin", b"meco"),
 }
 """Boxes of ISO/IEC 14496-12 that stand at the top level of a file."""
-_FLV_HEAD: Final = 13  # and the size of the tag before the first
-_FLV_TAG: Final = 11
 _ROUNDED: Final = 8  # bytes by which some writers of RIFF are wrong
 
 
@@ -51,8 +50,8 @@ def tail_of(file: BinaryIO) -> Tail:
             return _riff(file, length)
         if head.startswith(VIDEOS[0]):
             return _matroska(file, _segment_end(head), length)
-        if head.startswith(VIDEOS[2]):
-            return _flv(file, length)
+        if head.startswith(FLV):
+            return _flv(file)
         return _boxes(file, length) if head[4:8] in BOXES else Tail()
     finally:
         file.seek(0)
@@ -77,17 +76,11 @@ def _riff(file: BinaryIO, length: int) -> Tail:
     return Tail(is_cut=at > length + 1, is_single=True)
 
 
-def _flv(file: BinaryIO, length: int) -> Tail:
-    """Walk the tags (Adobe, Video File Format 10.1, annex E), to another header or the end."""
-    at = _FLV_HEAD
-    while at + _FLV_TAG <= length:
-        file.seek(at)
-        head = file.read(_FLV_TAG)
-        if head.startswith(VIDEOS[2]):
+def _flv(file: BinaryIO) -> Tail:
+    """Walk the tags, to another header: of a recording that is not read as one with the first."""
+    for at, head in tags(file):
+        if head.startswith(FLV):
             return Tail(warning=_another(at))
-        if head[0] & 0x1F not in (8, 9, 18):
-            break  # damaged: the demuxer will tell
-        at += _FLV_TAG + int.from_bytes(head[1:4], "big") + 4
     return Tail()
 
 

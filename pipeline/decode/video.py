@@ -11,6 +11,7 @@ from pipeline.decode.clock import LONGEST_S
 from pipeline.decode.container import moving_pictures
 from pipeline.decode.crop import Crop, crops_of
 from pipeline.decode.display import Display
+from pipeline.decode.joined import as_one
 from pipeline.decode.plan import DecodePlan, Limits
 from pipeline.decode.reading import Reading, Timed, VideoPacket
 from pipeline.decode.segments import Cues, cut_segments
@@ -38,6 +39,7 @@ class Video:
         Raises:
             InputError: `truncated`, `corrupt`, `no_video_stream`, `codec_refused`, `too_large`.
         """
+        file = as_one(file)
         self._file, self._limits = file, limits
         self._tail = tail_of(file)
         self._decoded = self._dropped = self._furthest = self.end = 0

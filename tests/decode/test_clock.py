@@ -37,15 +37,23 @@ class Read:
         return [float(pixels(row["image"]).mean()) for row in self.rows]
 
 
-def recording(path: Path, begin: float, seconds: int, grey: int, gop: int = 5) -> Path:
+def recording(
+    path: Path,
+    begin: float,
+    seconds: int,
+    grey: int,
+    gop: int = 5,
+    codec: str = "",
+    width: int = 64,
+) -> Path:
     """Five frames a second whose times begin somewhere; each frame is a little lighter."""
-    codec = {".webm": "libvpx", ".flv": "flv"}.get(path.suffix, "mpeg4")
+    codec = codec or {".webm": "libvpx", ".flv": "flv"}.get(path.suffix, "mpeg4")
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(codec, rate=5)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = width, 48, "yuv420p"
         stream.codec_context.gop_size = gop
         for number in range(5 * seconds):
-            picture = np.full((48, 64, 3), grey + number, np.uint8)
+            picture = np.full((48, width, 3), grey + number, np.uint8)
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.pts = number
             container.mux(shifted(stream.encode(frame), begin))
@@ -63,7 +71,7 @@ def shifted(packets: list[Packet], seconds: float) -> list[Packet]:
     return packets
 
 
-@pytest.mark.parametrize("suffix", ["ts", "mkv", "webm"])
+@pytest.mark.parametrize("suffix", ["ts", "mkv", "webm", "flv"])
 @pytest.mark.parametrize("begin", [0, 5, 9 * 3600], ids=["anew", "in the midst", "far ahead"])
 def test_joined_recordings_follow_each_other(tmp_path: Path, suffix: str, begin: int) -> None:
     """By `cat`, as people join them; 12 seconds each."""
@@ -198,12 +206,36 @@ def test_a_piece_of_a_stream_says_what_it_lacks(tmp_path: Path) -> None:
     assert caught.value.code == "corrupt"
 
 
-@pytest.mark.parametrize("suffix", ["mp4", "flv"])
-def test_a_second_recording_that_cannot_be_read_is_said(tmp_path: Path, suffix: str) -> None:
-    path = recording(tmp_path / f"a.{suffix}", 0, 3, 20)
+def test_a_second_recording_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    path = recording(tmp_path / "a.mp4", 0, 3, 20)
     path.write_bytes(path.read_bytes() * 2)
     read = Read(path)
     assert (len(read.rows), read.codes) == (3, ["not_read"])
+
+
+def test_flv_of_two_codecs_is_read_to_the_second(tmp_path: Path) -> None:
+    first = recording(tmp_path / "a.flv", 0, 3, 20)
+    second = recording(tmp_path / "b.flv", 0, 3, 20, codec="libx264")
+    joined = tmp_path / "c.flv"
+    joined.write_bytes(first.read_bytes() + second.read_bytes())
+    read = Read(joined)
+    assert (len(read.rows), read.codes) == (3, ["not_read"])
+    assert f"at byte {first.stat().st_size};" in read.warnings[0].detail
+
+
+def test_many_flv_of_h264_are_one(tmp_path: Path) -> None:
+    """Each with a sequence header of its own, and pictures of another size."""
+    paths = [
+        recording(tmp_path / f"{n}.flv", 0, 3, 20 + 50 * n, codec="libx264", width=64 + 32 * n)
+        for n in range(3)
+    ]
+    joined = tmp_path / "c.flv"
+    joined.write_bytes(b"".join(path.read_bytes() for path in paths))
+    read = Read(joined)
+    assert read.times == pytest.approx([n * SECOND for n in range(9)], abs=SECOND / 5)
+    greys = [20 + 50 * n + 5 * m for n in range(3) for m in range(3)]
+    assert read.greys() == pytest.approx(greys, abs=6)
+    assert [row["width"] for row in read.rows] == [64] * 3 + [96] * 3 + [128] * 3
 
 
 def test_a_joined_avi_is_one_recording(tmp_path: Path) -> None:
