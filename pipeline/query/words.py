@@ -72,8 +72,7 @@ class Words:
         if end + _AROUND < len(text):
             tail = tail.rpartition(" ")[0] or tail
         head, tail = head.lstrip(), tail.rstrip()
-        hit = text[start:end]
-        return Snippet(head + hit + tail, len(head), len(head) + len(hit))
+        return Snippet(head + text[start:end] + tail, len(head), len(head) + end - start)
 
 
 def _pattern(term: str) -> str:
