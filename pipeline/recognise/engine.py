@@ -10,9 +10,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.recognise.columns import parted
 from pipeline.recognise.lines import Read
 from pipeline.recognise.models import Listed, fetched
-from pipeline.recognise.order import Box, reading_order
+from pipeline.recognise.order import Box, Corners, reading_order, straight
 from pipeline.recognise.tiles import tiles
 from schemas.errors import InputError, SetupError
 
@@ -45,16 +46,17 @@ class Recogniser:
         with self._lock:
             engines = self._loaded()
             try:
-                lines = [
-                    _moved(line, left, top, picture)
+                found = [
+                    (corners + np.array((left, top)), text, score)
                     for left, top, tile in tiles(picture)
-                    for line in _lines(engines, tile)
+                    for corners, text, score in _lines(engines, tile)
                 ]
             except Exception as error:
                 reason = str(error) or type(error).__name__
                 message = f"the recogniser of text fails on a picture ({reason})"
                 raise InputError("recognise_failed", message) from error
-        return [lines[index] for index in reading_order([line.box for line in lines])]
+        order = reading_order([_bounds(one) for one in straight([one for one, *_ in found])])
+        return [_line(picture, *found[index]) for index in order]
 
     def _loaded(self) -> Sequence[Any]:
         """That of the wheel, and those of further scripts."""
@@ -84,16 +86,22 @@ class Recogniser:
             raise SetupError("model_missing", message) from error
 
 
-def _lines(engines: Sequence[Any], tile: Picture) -> Iterator[Read]:
-    """Lines of a tile, as the engine that is surest reads each."""
+def _lines(engines: Sequence[Any], tile: Picture) -> Iterator[tuple[Corners, str, float]]:
+    """Corners of each line of a tile, and what the engine that is surest reads there."""
     from rapidocr.main import RapidOCRError
 
     own, *others = engines
     record: dict[str, Any] = {}
+    picture = np.ascontiguousarray(tile[:, :, ::-1])
     try:
-        cut, found = own.detect_and_crop(np.ascontiguousarray(tile[:, :, ::-1]), record)
+        cut, found = own.detect_and_crop(picture, record)
     except RapidOCRError:  # nothing stands there
         return
+    margin = record["padding_1"]["top"]  # the library's own, above and below a low picture
+    places = list(found.boxes)
+    if not margin and len(halves := parted(tile, places)) > len(places):
+        places = [one.astype(np.float32) for one in halves]
+        cut = own.crop_text_regions(picture, places)
     upright = own.cls_and_rotate(cut)[0]
     texts = _texts(own, upright)
     for other in others:
@@ -101,9 +109,8 @@ def _lines(engines: Sequence[Any], tile: Picture) -> Iterator[Read]:
         again = _texts(other, [upright[n] for n in unsure])
         for n, one in zip(unsure, again, strict=True):
             texts[n] = max(texts[n], one, key=lambda read: read[1])
-    margin = record["padding_1"]["top"]  # the library's own, above a low picture
-    for corners, (text, score) in zip(found.boxes, texts, strict=True):
-        yield Read(_bounds(corners, margin), text if score >= _READ else "", score)
+    for corners, (text, score) in zip(places, texts, strict=True):
+        yield corners - (0, margin), text if score >= _READ else "", score
 
 
 def _texts(engine: Any, pictures: Sequence[Any]) -> list[tuple[str, float]]:  # noqa: ANN401
@@ -115,16 +122,13 @@ def _texts(engine: Any, pictures: Sequence[Any]) -> list[tuple[str, float]]:  # 
     return [(text.strip(), float(score) if text.strip() else 0.0) for text, score in pairs]
 
 
-def _bounds(corners: NDArray[np.float32], margin: int) -> Box:
+def _bounds(corners: Corners) -> Box:
     """The upright box around four corners."""
     low, high = np.floor(corners.min(axis=0)), np.ceil(corners.max(axis=0))
-    return int(low[0]), int(low[1]) - margin, int(high[0]), int(high[1]) - margin
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
 
-def _moved(line: Read, left: int, top: int, picture: Picture) -> Read:
-    """A line of a tile at its place in the picture."""
+def _line(picture: Picture, corners: Corners, text: str, score: float) -> Read:
+    """A line, as far as it is in the picture."""
     height, width = picture.shape[:2]
-    x0, y0, x1, y1 = line.box
-    across = [min(max(x + left, 0), width) for x in (x0, x1)]
-    down = [min(max(y + top, 0), height) for y in (y0, y1)]
-    return line._replace(box=(across[0], down[0], across[1], down[1]))
+    return Read(_bounds(corners.clip((0, 0), (width, height))), text, score)

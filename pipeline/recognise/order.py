@@ -8,12 +8,43 @@ cells of a table are read row by row.
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
+Corners = NDArray[np.float64]
+"""Four points of a line, `(4, 2)`."""
 Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels."""
-_GUTTER: Final = 0.6
-"""Least width of the gap between columns, in heights of a line."""
+_REACH: Final = 0.5
+"""Heights of a line by which boxes reach into the gap between columns at the most."""
+_ASKEW: Final = 10.0
+"""Degrees by which a scan is turned at the most; what is turned further is no line of its text."""
+_INDENT: Final = 3
+"""Heights of a line by which a paragraph begins further in at the most."""
 _PROSE: Final = 6
 """Least length of a column's lines, in their heights."""
+
+
+def straight(lines: Sequence[Corners]) -> list[Corners]:
+    """Corners of lines as they would be on a page that lies straight, as no scan does.
+
+    Args:
+        lines: of each its corners from the top left on, clockwise, `(4, 2)` in pixels.
+    """
+    if not lines:
+        return []
+    edges = np.array([(one[1] - one[0]) + (one[2] - one[3]) for one in lines])
+    turned = np.degrees(np.arctan2(edges[:, 1], edges[:, 0]))
+    level = np.abs(turned) < _ASKEW
+    if not level.any():
+        return list(lines)
+    # Long lines know the angle best; half of all length is turned less than the median.
+    ranked = np.argsort(turned[level])
+    lengths = np.hypot(*edges[level].T)[ranked].cumsum()
+    angle = turned[level][ranked][int(np.searchsorted(lengths, lengths[-1] / 2))]
+    cosine, sine = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+    back = np.array([[cosine, -sine], [sine, cosine]])
+    return [one @ back for one in lines]
 
 
 def reading_order(boxes: Sequence[Box]) -> list[int]:
@@ -52,16 +83,24 @@ def _row(boxes: Sequence[Box], some: list[int]) -> list[int]:
 
 
 def _goes_on(boxes: Sequence[Box], block: list[int], row: list[int]) -> bool:
-    """Whether a row belongs to the columns of the block before it, or makes columns with it."""
+    """Whether a row belongs to the columns of the block before it, or makes columns with it.
+
+    A short line that stands apart is a page's number; what begins further in than a paragraph does
+    stands in no column.
+    """
     if not (columns := _columns(boxes, block)):
         return bool(_columns(boxes, [*block, *row]))
     spans = [
         (min(boxes[one][0] for one in part), max(boxes[one][2] for one in part)) for part in columns
     ]
     slack = _middle(boxes[one][3] - boxes[one][1] for one in block)
+    gap = min(boxes[one][1] for one in row) - max(boxes[one][3] for one in block)
+    if len(row) == 1 and gap > slack and not _is_prose(boxes, row):
+        return False
     return all(
         any(
-            left - slack <= boxes[one][0] and boxes[one][2] <= right + slack
+            left - slack <= boxes[one][0] <= left + _INDENT * slack
+            and boxes[one][2] <= right + slack
             for left, right in spans
         )
         for one in row
@@ -72,7 +111,8 @@ def _columns(boxes: Sequence[Box], some: list[int]) -> list[list[int]]:
     """The columns of prose that boxes stand in, or nothing."""
     if len(some) < 4:
         return []
-    parts = _cut(boxes, some, 0, _GUTTER * _middle(boxes[one][3] - boxes[one][1] for one in some))
+    height = _middle(boxes[one][3] - boxes[one][1] for one in some)
+    parts = _cut(boxes, some, 0, -2 * _REACH * height)
     is_prose = len(parts) > 1 and all(len(part) > 1 and _is_prose(boxes, part) for part in parts)
     return parts if is_prose else []
 
@@ -83,7 +123,10 @@ def _is_prose(boxes: Sequence[Box], part: list[int]) -> bool:
 
 
 def _cut(boxes: Sequence[Box], some: list[int], axis: int, gap: float) -> list[list[int]]:
-    """Cut across an axis wherever more than a gap lies between what stands before and behind."""
+    """Cut across an axis wherever more than a gap lies between what stands before and behind.
+
+    A gap below 0 lets them reach into each other.
+    """
     parts: list[list[int]] = []
     end = float("-inf")
     for index in sorted(some, key=lambda one: boxes[one][axis]):

@@ -198,7 +198,8 @@ def write_deep(path: Path, picture: Picture, curve: int) -> Path:
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream("libx265", rate=1)
         stream.width, stream.height, stream.pix_fmt = WIDE, HIGH, "yuv444p10le"
-        stream.options = {"x265-params": "qp=4:log-level=none"}
+        # With B-frames the decoding time of a lone frame is whatever the encoder's memory held.
+        stream.options = {"x265-params": "qp=4:bframes=0:log-level=none"}
         context = stream.codec_context
         context.color_trc, context.color_primaries, context.colorspace = curve, 9, 9
         context.color_range = 1

@@ -12,6 +12,7 @@ from services.ingest.recipe import parse_plan, sized
 from tests.conftest import SAMPLES, rows, run
 
 
+@pytest.mark.ci
 def test_pages_and_stills_are_kept_at_the_size_asked_for(tmp_path: Path) -> None:
     lake = tmp_path / "lake"
     Image.effect_noise((800, 400), 90).save(tmp_path / "still.png")

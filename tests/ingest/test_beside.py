@@ -43,6 +43,7 @@ def test_both_ways_give_the_same(stream: StubStream, folder: Path, tmp_path: Pat
     assert stream.run("verify", stream.location, "--topic").code == 0
 
 
+@pytest.mark.ci
 def test_other_subtitles_are_another_medium(folder: Path, tmp_path: Path) -> None:
     def index(lake: Path) -> Any:  # noqa: ANN401 - JSON
         return run("index", folder / "talk.mp4", "--to", lake, "--tasks", "", "--json").json

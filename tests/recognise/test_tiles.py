@@ -39,6 +39,7 @@ def long_page(lines: int, width: int, step: int, size: int) -> Image.Image:
     return image
 
 
+@pytest.mark.ci
 def test_a_long_picture_is_read_whole() -> None:
     """A chat on a phone, saved as one picture: no line is cut in two or read twice."""
     image = long_page(150, 400, 60, 26)
@@ -48,12 +49,14 @@ def test_a_long_picture_is_read_whole() -> None:
         assert number * 60 <= (line.box[1] + line.box[3]) / 2 <= (number + 1) * 60
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("shape", [(1, 1), (1, 3000), (3000, 1), (20, 4000), (4000, 20)])
 def test_an_oblong_picture_without_text_has_no_lines(shape: tuple[int, int]) -> None:
     picture = np.full((*shape, 3), 255, np.uint8)
     assert not [line for line in Recogniser(1).read(picture) if line.text]
 
 
+@pytest.mark.ci
 def test_a_banner_is_read() -> None:
     image = Image.new("RGB", (5000, 40), "white")
     pen = ImageDraw.Draw(image)
