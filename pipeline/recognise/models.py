@@ -7,6 +7,7 @@ Models of further scripts lie in a folder of the user's, once `reelpage models` 
 import hashlib
 import importlib.util
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -94,12 +95,17 @@ def revision() -> str:
     Raises:
         SetupError: `model_missing`: a model is not there, or is not what is listed.
     """
+    return digest_of(fetched())
+
+
+def digest_of(more: Iterable[Listed]) -> str:
+    """The same with these models of further scripts."""
     digest = hashlib.sha256()
     for version, kind, name in _OWN:
         listed = _list()[version][kind][name]
         path = _home() / "models" / listed["model_dir"].rsplit("/", 1)[-1]
         digest.update(_checked(path, listed["SHA256"], "install rapidocr again"))
-    for one in fetched():
+    for one in more:
         remedy = f"run: reelpage models --fetch {one.name}"
         digest.update(_checked(one.path, one.sha256, remedy))
     return digest.hexdigest()[:12]

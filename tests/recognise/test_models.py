@@ -85,14 +85,11 @@ def test_a_damaged_model_is_refused(home: Path) -> None:
     assert revision() == before
 
 
-def test_further_models_change_the_revision(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = revision()
-    revision.cache_clear()
-    monkeypatch.setattr(module, "further", lambda: {"korean": as_listed("korean")})
-    path = further()["korean"].path
-    path.parent.mkdir(parents=True)
-    shutil.copy(own(), path)
-    assert revision() != before
+def test_further_models_change_the_revision(home: Path) -> None:
+    before, korean = revision(), as_listed("korean")
+    korean.path.parent.mkdir(parents=True)
+    shutil.copy(own(), korean.path)
+    assert module.digest_of([korean]) != before == module.digest_of([])
 
 
 def test_a_further_model_is_loaded_and_reads(home: Path) -> None:
