@@ -56,9 +56,9 @@ class Colours:
         return _applied(self._transform, source)
 
 
-def on_white(image: Image.Image) -> Image.Image:
-    """A frame as RGB, transparency on white."""
-    return _on("white", image) if image.has_transparency_data else image.convert("RGB")
+def opaque(image: Image.Image) -> Image.Image:
+    """A frame `RGBA` as RGB, on a background on which what it shows is seen."""
+    return _on(_background(image), image)
 
 
 def _on(background: str, image: Image.Image) -> Image.Image:

@@ -9,7 +9,7 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.decode.colour import on_white
+from pipeline.decode.colour import opaque
 from pipeline.decode.crop import Crop
 from pipeline.decode.hdr import is_wide, to_srgb
 from pipeline.decode.upright import Upright
@@ -50,7 +50,7 @@ class Display:
             return to_srgb(frame, self._to_rgb)
         if any(part.is_alpha for part in frame.format.components):
             values = self._to_rgb.reformat(frame, format="rgba").to_ndarray()
-            return np.asarray(on_white(Image.fromarray(values.astype(np.uint8, copy=False))))
+            return np.asarray(opaque(Image.fromarray(values.astype(np.uint8, copy=False))))
         values = self._to_rgb.reformat(frame, format="rgb24").to_ndarray()
         return values.astype(np.uint8, copy=False)
 

@@ -237,3 +237,11 @@ def test_transparency_goes_on_white(
     [seen] = shown(write(tmp_path / name, codec, [picture], pixel_format, "rgba"))[1]
     assert np.abs(seen[90, 40].astype(int) - 255).max() < 12
     assert np.abs(seen[90, -40].astype(int) - (0, 0, 255)).max() < 24
+
+
+def test_white_on_transparency_is_seen(tmp_path: Path) -> None:
+    picture = np.full((HIGH, WIDE, 4), (255, 255, 255, 0), np.uint8)
+    picture[60:120, 100:220, 3] = 255
+    [seen] = shown(write(tmp_path / "a.mov", "prores_ks", [picture], "yuva444p10le", "rgba"))[1]
+    assert seen[90, 160].min() > 230
+    assert seen[20, 20].max() < 30
