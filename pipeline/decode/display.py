@@ -29,6 +29,7 @@ class Display:
         self._crop, self._stated, self._coded = crop, stated or Fraction(1), coded
         # Kept, because setting one up costs more than using it.
         self._to_rgb, self._to_small = VideoReformatter(), VideoReformatter()
+        self._uprights: dict[tuple[int, int, int], Upright] = {}
 
     def size(self, frame: VideoFrame, coded: Fraction | None) -> tuple[int, int]:
         """Width and height as displayed: with the pixels' shape, upright."""
@@ -36,13 +37,23 @@ class Display:
         left, top, right, bottom = self._crop.box(frame.width, frame.height)
         width, height = right - left, bottom - top
         width = max(1, round(width * ratio)) if ratio > 0 else width
-        return (height, width) if Upright.of(frame).swaps else (width, height)
+        return (height, width) if self.upright(frame).swaps else (width, height)
+
+    def upright(self, frame: VideoFrame) -> Upright:
+        """How a frame is turned; its matrix is looked at once for all frames like it.
+
+        PyAV never frees a frame whose side data were asked for: the two hold each other.
+        """
+        like = frame.rotation, frame.width, frame.height
+        if like not in self._uprights:
+            self._uprights[like] = Upright.of(frame)
+        return self._uprights[like]
 
     def picture(self, frame: VideoFrame) -> Image.Image:
         """RGB, upright, in the pixels of the frame."""
         values = self._values(one_instant(frame) if frame.interlaced_frame else frame)
         left, top, right, bottom = self._crop.box(frame.width, frame.height)
-        shown = Upright.of(frame).turned(values[top:bottom, left:right])
+        shown = self.upright(frame).turned(values[top:bottom, left:right])
         return Image.fromarray(np.ascontiguousarray(shown))
 
     def _values(self, frame: VideoFrame) -> NDArray[np.uint8]:

@@ -18,7 +18,6 @@ from pipeline.decode.segments import Cues, cut_segments
 from pipeline.decode.source import MICRO, Presented, microseconds
 from pipeline.decode.subtitles import cues_beside, read_cues, text_tracks
 from pipeline.decode.tail import tail_of
-from pipeline.decode.upright import Upright
 from schemas.errors import InputError
 from schemas.shards import MediaInfo, MediaWarning, Shard
 
@@ -54,16 +53,18 @@ class Video:
             raise
         self.time_base = self._reading.base
         self.can_seek = any(one in self._reading.container.format.name for one in _SEEKABLE)
-        self._begins = self._first_frame()
+        begins = self._first_frame()
+        self._begins = begins.at
         self._start = self._zero()
-        self.first = self._begins.at - self._start
+        self.first = self._begins - self._start
         stream = self._reading.stream
         number = list(self._reading.container.streams.video).index(stream)
         crop = crops[number] if number < len(crops) else Crop()
         self._display = Display(
             crop, stream.sample_aspect_ratio, stream.codec_context.sample_aspect_ratio
         )
-        self._size = self._display.size(self._begins.frame, None)
+        self._size = self._display.size(begins.frame, None)
+        self._rotation = self._display.upright(begins.frame).degrees
 
     def survey(self) -> Iterator[int]:
         """Read all packets where the times may begin anew: then no index leads anywhere.
@@ -94,7 +95,7 @@ class Video:
             codec=stream.codec_context.name,
             width=width,
             height=height,
-            rotation=Upright.of(self._begins.frame).degrees,
+            rotation=self._rotation,
             duration_us=int(duration) if duration and duration > 0 else None,
             start_us=microseconds(self._start * self.time_base),
             fps_num=rate.numerator if rate else 0,
@@ -159,7 +160,7 @@ class Video:
         else:
             self.can_seek = self.can_seek and at <= 0  # its index leads nowhere: do not try again
         self._reopen()
-        yield from self._presented(self._reading.packets(), self._begins.at)
+        yield from self._presented(self._reading.packets(), self._begins)
 
     def ticks(self) -> Generator[None, None, list[int]]:
         """Times of all frames, by reading the packets; by decoding where they have no times."""
@@ -171,7 +172,7 @@ class Video:
             time = self._reading.time_of(packet)
             if time is None and packet.size:
                 return (yield from self._decoded_ticks())
-            if time is not None and not packet.is_discard and time >= self._begins.at:
+            if time is not None and not packet.is_discard and time >= self._begins:
                 times.append(time - self._start)
         return sorted(set(times))
 
@@ -208,7 +209,7 @@ class Video:
 
     def _zero(self) -> int:
         """The container's start on the stream's clock; the first frame's where that is far off."""
-        first = self._begins.at
+        first = self._begins
         start = cast("int | None", self._reading.container.start_time)
         if start is None:
             return first

@@ -1,5 +1,6 @@
 """Frames look as a player shows them: crop, fields, HDR, transparency."""
 
+import gc
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 
 from pipeline.decode import DecodePlan, Sampling, decode, pixels
 from pipeline.decode.crop import Crop, crops_of
+from pipeline.decode.plan import Limits
+from pipeline.decode.video import Video
 from schemas.shards import MediaInfo, Shard
 
 WIDE, HIGH = 320, 192
@@ -245,3 +248,15 @@ def test_white_on_transparency_is_seen(tmp_path: Path) -> None:
     [seen] = shown(write(tmp_path / "a.mov", "prores_ks", [picture], "yuva444p10le", "rgba"))[1]
     assert seen[90, 160].min() > 230
     assert seen[20, 20].max() < 30
+
+
+def test_frames_that_were_shown_are_freed(tmp_path: Path) -> None:
+    """A video of hours is as many pictures as there are seconds: none may stay."""
+    picture = np.full((HIGH, WIDE, 3), 128, np.uint8)
+    path = write(tmp_path / "a.mp4", "libx264", [picture] * 120, "yuv420p", "rgb24")
+    with path.open("rb") as file:
+        video = Video(file, Limits())
+        shown = sum(presented.image().width == WIDE for presented in video.frames())
+        alive = sum(isinstance(one, av.VideoFrame) for one in gc.get_objects())
+    assert shown == 120
+    assert alive < 30
