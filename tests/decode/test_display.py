@@ -259,4 +259,4 @@ def test_frames_that_were_shown_are_freed(tmp_path: Path) -> None:
         shown = sum(presented.image().width == WIDE for presented in video.frames())
         alive = sum(isinstance(one, av.VideoFrame) for one in gc.get_objects())
     assert shown == 120
-    assert alive < 30
+    assert alive < 10
