@@ -17,6 +17,7 @@ from pipeline.recognise import revision as recognised_by
 from schemas import __version__
 from schemas.errors import InputError, ReelpageError
 from services.machine import total_memory
+from services.model.device import AUTO, resolve
 from services.model.reader import model_facts
 from services.settings import Settings
 
@@ -156,9 +157,15 @@ def _office() -> Check:
 def _device(settings: Settings) -> Check:
     import torch
 
-    if settings.device.startswith("cuda") and not torch.cuda.is_available():
-        return Check("device", False, f"{settings.device} is set, but torch sees no CUDA device")
-    return Check("device", True, f"{settings.device}, torch {torch.__version__}")
+    from pipeline.vlm.checkpoint import check_device
+
+    meant = resolve(settings.device)
+    try:
+        check_device(meant)
+    except ReelpageError as error:
+        return Check("device", False, error.message)
+    shown = f"{settings.device}, here {meant}" if settings.device == AUTO else meant
+    return Check("device", True, f"{shown}, torch {torch.__version__}")
 
 
 def _memory() -> Check:

@@ -18,7 +18,8 @@ class Settings:
 
     Attributes:
         model: directory of a Qwen2-VL checkpoint; empty for the one that ships with reelpage.
-        device: torch device of the model, such as "cpu" or "cuda:0".
+        device: torch device of the model, such as "cpu" or "cuda:0"; "auto" for a GPU where torch
+            sees one, else the CPU.
         threads: threads of the model on a CPU; 0 leaves the choice to torch.
         lake: where the stream lands, a folder or "s3://bucket/prefix".
         s3_endpoint: URL of the S3 service.
@@ -47,7 +48,7 @@ class Settings:
     """
 
     model: str = ""
-    device: str = "cpu"
+    device: str = "auto"
     threads: int = 0
     lake: str = ""
     s3_endpoint: str = ""

@@ -89,8 +89,13 @@ class Result:
 
 def environment(**more: str) -> dict[str, str]:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("REELPAGE_")}
-    # the stacks of whoever runs the tests are none of theirs
-    own = {"REELPAGE_THREADS": "1", "COLUMNS": "100", "XDG_STATE_HOME": "/nonexistent"}
+    # a GPU rounds differently; the stacks of whoever runs the tests are none of theirs
+    own = {
+        "REELPAGE_DEVICE": "cpu",
+        "REELPAGE_THREADS": "1",
+        "COLUMNS": "100",
+        "XDG_STATE_HOME": "/nonexistent",
+    }
     return inherited | own | more
 
 

@@ -166,7 +166,7 @@ def default_dtype(device: str) -> torch.dtype:
     return torch.bfloat16 if device.startswith("cuda") else torch.float32
 
 
-def _check_device(device: str) -> None:
+def check_device(device: str) -> None:
     """Use a device once, before any weights are read for it.
 
     Raises:
@@ -189,7 +189,7 @@ def load_vision(directory: Path, device: str, dtype: torch.dtype) -> nn.Module:
     Raises:
         SetupError: `device_missing`, `model_missing` or `model_unsupported`.
     """
-    _check_device(device)
+    check_device(device)
     config = read_config(directory)
     with torch.device("meta"):
         tower = _VISION[config.model_type](config.vision_config)
@@ -204,7 +204,7 @@ def load_language(directory: Path, device: str, dtype: torch.dtype) -> Language:
     Raises:
         SetupError: `device_missing`, `model_missing` or `model_unsupported`.
     """
-    _check_device(device)
+    check_device(device)
     config = read_config(directory)
     text = config.text_config
     with torch.device("meta"):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from services.cli.shared import Json, err, out, place_of, say, settings
+from services.cli.shared import Device, Json, err, out, place_of, say, settings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,13 +55,14 @@ def add_to(app: typer.Typer) -> None:
 
 def demo(
     to: Annotated[str, typer.Option("--to", metavar="LAKE", help="Folder of the tables.")] = "lake",
+    device: Device = "",
     as_json: Json = False,
 ) -> None:
     """Index the samples that ship with reelpage, and show what was read in them."""
     from pipeline.query.find import find
     from pipeline.query.sql import query
 
-    exit_code = _indexed(to, quiet=as_json)
+    exit_code = _indexed(to, device, quiet=as_json)
     place = place_of(to)
     texts: list[object] = [[path.name for path in _texts()]]  # the lake may hold other media too
     pages, screen = query(place, _ON_PAGES, texts), query(place, _ON_SCREEN, texts)
@@ -80,7 +81,7 @@ def _texts() -> list[Path]:
     return [path for path in sorted(SAMPLES.iterdir()) if path.name != _SHAPES]
 
 
-def _indexed(to: str, *, quiet: bool) -> int:
+def _indexed(to: str, device: str, *, quiet: bool) -> int:
     """Read the text of all samples but one, and ask the toy about that; how it ended."""
     from services.index.run import Request, index
     from services.ingest.recipe import parse_tasks
@@ -90,7 +91,7 @@ def _indexed(to: str, *, quiet: bool) -> int:
     for paths, task in ((_texts(), "text"), ([SAMPLES / _SHAPES], "caption")):
         inputs, tasks = tuple(map(str, paths)), parse_tasks(task, ())
         request = Request(local_folder(to), "demo", inputs, tasks=tasks, quiet=quiet)
-        codes.append(index(request, settings(), err).exit_code)
+        codes.append(index(request, settings(device), err).exit_code)
     return max(codes)
 
 

@@ -18,6 +18,7 @@ from schemas.errors import InputError, ReelpageError, SetupError, TransientError
 from services.cli import care, demo, models, operate, stacks, stream, submit
 from services.cli.shared import (
     Ask,
+    Device,
     Dpi,
     Inputs,
     Json,
@@ -63,13 +64,11 @@ def index(
     width: Width = None,
     dpi: Dpi = None,
     model: ModelDir = None,
+    device: Device = "",
     plan: Plan = False,
     as_json: Json = False,
 ) -> None:
-    """Index files, folders, URLs, or the paths on standard input (-), into tables.
-
-    The same command again does only what is missing.
-    """
+    """Index files, folders, URLs or paths on standard input (-); again: only what is missing."""
     from services.storage.places import local_folder
 
     folder = local_folder(to)
@@ -88,9 +87,9 @@ def index(
         quiet=as_json,
     )
     if plan:
-        _print_plan(indexing.plan(request, settings()), as_json)
+        _print_plan(indexing.plan(request, settings(device)), as_json)
         return
-    _finish(indexing.index(request, settings(), err), to, as_json)
+    _finish(indexing.index(request, settings(device), err), to, as_json)
 
 
 @app.command()
@@ -98,6 +97,7 @@ def retry(
     lake: LakeArgument,
     where: Annotated[str, typer.Option(help="SQL condition on failures.")] = "true",
     model: ModelDir = None,
+    device: Device = "",
     as_json: Json = False,
 ) -> None:
     """Try failed inputs again, with the tasks and sampling of their run.
@@ -119,7 +119,7 @@ def retry(
         return
     jobs = tuple(job for _, job in again)
     request = indexing.Request(folder, _command(), again=jobs, model=model, quiet=as_json)
-    _finish(indexing.index(request, settings(), err), lake, as_json)
+    _finish(indexing.index(request, settings(device), err), lake, as_json)
 
 
 @app.command()

@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -34,6 +35,9 @@ _KINDS: Final = 8
 
 Tasks = Annotated[str, typer.Option(help="Of each frame and page: text (its lines), caption, ocr.")]
 Ask = Annotated[list[str] | None, typer.Option("--ask", help="A question of your own; repeatable.")]
+Device = Annotated[
+    str, typer.Option(help="Torch device: cpu, cuda:0, auto; default: REELPAGE_DEVICE.")
+]
 Width = Annotated[
     int | None, typer.Option(help="Of kept frames and stills at the most, pixels; default 1920.")
 ]
@@ -41,14 +45,16 @@ Dpi = Annotated[int | None, typer.Option(help="Of kept pages, pixels an inch; de
 Sample = Annotated[str, typer.Option(help='Frames: "1fps", "16frames" or "scene".')]
 
 
-def settings() -> Settings:
+def settings(device: str = "") -> Settings:
     """Settings of the environment, and for those that it leaves out of the stack that is up.
 
-    Where several are up and none is chosen they are those of the environment alone.
+    Where several are up and none is chosen they are those of the environment alone. A device that
+    an option names is used instead of the environment's.
     """
     stack = current_stack()
     more = {} if stack is None else stack.environment
-    return Settings.from_environment({**more, **os.environ})
+    found = Settings.from_environment({**more, **os.environ})
+    return replace(found, device=device) if device else found
 
 
 def current_stack() -> "Entry | None":

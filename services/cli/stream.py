@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.shared import JsonLines, settings
+from services.cli.shared import Device, JsonLines, settings
 from services.ingest import WORKS
 
 Port = Annotated[int, typer.Option(help="Port of 127.0.0.1 to answer on.")]
@@ -21,12 +21,12 @@ def add_to(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def worker() -> None:
-    """Work on jobs until SIGTERM or Ctrl-C, then drain; configured by REELPAGE_* alone."""
+def worker(device: Device = "") -> None:
+    """Work on jobs until SIGTERM or Ctrl-C, then drain; configured by REELPAGE_*."""
     from services.ingest.build import build
 
     _log_lines()
-    found = settings()
+    found = settings(device)
     ingest = build(found)
     logging.getLogger("reelpage").info("%s %s", WORKS, found.topic)
     for number in (signal.SIGTERM, signal.SIGINT):

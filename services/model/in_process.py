@@ -9,6 +9,7 @@ from pipeline.land.rows import Answer
 from schemas.jobs import Task
 from schemas.shards import Shard
 from services.model.asking import shard_answers
+from services.model.device import resolve
 from services.model.reader import Model, model_facts, set_threads
 from services.model.wire import ServedModel
 
@@ -24,7 +25,7 @@ class InProcess:
         """
         facts = self._facts = model_facts(directory)
         set_threads(threads)
-        self._device = device
+        self._device = resolve(device)
         self._model = ServedModel(facts.name, facts.revision, facts.min_pixels, facts.max_pixels)
         self._lock = threading.Lock()
 
