@@ -218,5 +218,7 @@ def test_status_knows_the_stream_and_the_graph(indexed: Indexed) -> None:
         assert stream is None
         return
     assert (stream["lag"], stream["eta_s"]) == (0, 0)
-    stages = {"Encoder", "Decoder", "Lander", "Graph"} if indexed.mode == "ray" else set()
+    stages = (
+        {"Encoder", "Decoder", "Recogniser", "Lander", "Graph"} if indexed.mode == "ray" else set()
+    )
     assert {name for name, count in stream["graph"].items() if count == 1} == stages
