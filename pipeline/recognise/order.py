@@ -17,6 +17,8 @@ Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels."""
 _REACH: Final = 0.5
 """Heights of a line by which boxes reach into the gap between columns at the most."""
+_SEEN: Final = 2.0
+"""Pixels by which long lines rise at least on a page that is askew: corners are whole pixels."""
 _ASKEW: Final = 10.0
 """Degrees by which a scan is turned at the most; what is turned further is no line of its text."""
 _INDENT: Final = 3
@@ -40,8 +42,11 @@ def straight(lines: Sequence[Corners]) -> list[Corners]:
         return list(lines)
     # Long lines know the angle best; half of all length is turned less than the median.
     ranked = np.argsort(turned[level])
-    lengths = np.hypot(*edges[level].T)[ranked].cumsum()
+    lengths_of = np.hypot(*edges[level].T) / 2
+    lengths = lengths_of[ranked].cumsum()
     angle = turned[level][ranked][int(np.searchsorted(lengths, lengths[-1] / 2))]
+    if abs(np.sin(np.radians(angle))) * np.percentile(lengths_of, 75) < _SEEN:
+        return list(lines)
     cosine, sine = np.cos(np.radians(angle)), np.sin(np.radians(angle))
     back = np.array([[cosine, -sine], [sine, cosine]])
     return [one @ back for one in lines]

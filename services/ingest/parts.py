@@ -165,8 +165,7 @@ class JobParts:
             pictures = shard.rows.num_rows
         if tasks := columns.tasks(shard.part):
             tally.stage = "generate"
-            asked, warnings = asked_rows(subject, self._tools, info, shard, tasks)
-            tally.warnings |= dict.fromkeys(warnings)
+            asked = asked_rows(subject, self._tools, info, shard, tasks)
             rows |= {
                 table: [row for row in some if row["unit_no"] not in columns.absent]
                 for table, some in asked.items()
