@@ -17,8 +17,6 @@ Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels."""
 _REACH: Final = 0.5
 """Heights of a line by which boxes reach into the gap between columns at the most."""
-_SEEN: Final = 2.0
-"""Pixels by which long lines rise at least on a page that is askew: corners are whole pixels."""
 _ASKEW: Final = 10.0
 """Degrees by which a scan is turned at the most; what is turned further is no line of its text."""
 _INDENT: Final = 3
@@ -37,16 +35,15 @@ def straight(lines: Sequence[Corners]) -> list[Corners]:
         return []
     edges = np.array([(one[1] - one[0]) + (one[2] - one[3]) for one in lines])
     turned = np.degrees(np.arctan2(edges[:, 1], edges[:, 0]))
-    level = np.abs(turned) < _ASKEW
+    sides = np.hypot(*edges.T) / 2
+    heights = np.array([np.hypot(*(one[3] - one[0])) for one in lines])
+    level = (np.abs(turned) < _ASKEW) & (sides > _PROSE * heights)
     if not level.any():
         return list(lines)
-    # Long lines know the angle best; half of all length is turned less than the median.
+    # Short lines do not know the angle; half of all length is turned less than the median.
     ranked = np.argsort(turned[level])
-    lengths_of = np.hypot(*edges[level].T) / 2
-    lengths = lengths_of[ranked].cumsum()
+    lengths = sides[level][ranked].cumsum()
     angle = turned[level][ranked][int(np.searchsorted(lengths, lengths[-1] / 2))]
-    if abs(np.sin(np.radians(angle))) * np.percentile(lengths_of, 75) < _SEEN:
-        return list(lines)
     cosine, sine = np.cos(np.radians(angle)), np.sin(np.radians(angle))
     back = np.array([[cosine, -sine], [sine, cosine]])
     return [one @ back for one in lines]
