@@ -69,8 +69,7 @@ def deploy(options: GraphOptions, settings: Settings, port: int, address: str = 
     check_secret(settings.secret)
     application = _application(options, settings, settings)
     cpus = sum(stage.cpus * stage.max_replicas for stage in options.stages)
-    gpus = sum(stage.gpus * stage.min_replicas for stage in options.stages)
-    cluster.start(port, cpus=cpus, gpus=gpus, address=address)
+    cluster.start(port, cpus=cpus, gpus=options.shares, address=address)
     try:
         serve.run(application, name=APPLICATION, route_prefix="/")
     except RuntimeError as error:
