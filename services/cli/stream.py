@@ -21,8 +21,12 @@ from services.cli.sharing import (
     Sharing,
 )
 from services.ingest import WORKS
+from services.machine import HOST
 
-Port = Annotated[int, typer.Option(help="Port of 127.0.0.1 to answer on.")]
+Port = Annotated[int, typer.Option(help="Port to answer on.")]
+Host = Annotated[
+    str, typer.Option(help="IPv4 address of this machine to answer on; 0.0.0.0: on all of them.")
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -49,6 +53,7 @@ def worker(device: Device = "") -> None:
 
 def serve(
     port: Port = 8000,
+    host: Host = HOST,
     encoders: Encoders = None,
     encoder_gpus: EncoderGpus = None,
     decoders: Decoders = None,
@@ -68,7 +73,7 @@ def serve(
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    url = deploy(options, found, port)
+    url = deploy(options, found, port, host)
     logging.getLogger("reelpage").info("the graph answers at %s", url)
     ended.wait()
     cluster.stop()

@@ -35,14 +35,17 @@ _ENVIRONMENT: Final = {
 }
 
 
-def start(port: int, *, cpus: float, gpus: Sequence[float], address: str = "") -> None:
+def start(
+    port: int, *, host: str = HOST, cpus: float, gpus: Sequence[float], address: str = ""
+) -> None:
     """Start Ray and Serve for this process, or join a cluster.
 
     Ray started here ends with this process. Its workers get an empty working directory: they
     would import from that of the user otherwise, where another `schemas` may lie.
 
     Args:
-        port: of Serve's HTTP server on this machine's loopback.
+        port: of Serve's HTTP server.
+        host: address of this machine that it listens on.
         cpus: what the replicas may ask for in all, whatever the machine has.
         gpus: of each replica; Serve would wait for those that are not there.
         address: of a cluster that runs, or empty to start one on this machine.
@@ -66,7 +69,7 @@ def start(port: int, *, cpus: float, gpus: Sequence[float], address: str = "") -
             raise SetupError("graph_not_started", message) from error
     _check_gpus(gpus)
     quiet = {"log_level": "WARNING", "enable_access_log": False}
-    http = {"host": HOST, "port": port}
+    http = {"host": host, "port": port}
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     try:
         serve.start(proxy_location="HeadOnly", http_options=http, logging_config=quiet)
