@@ -1,15 +1,19 @@
 """Replicas and GPUs of the graph: what options and files ask for, and whether it is there."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+import yaml
+from ray.serve.schema import ServeDeploySchema
 
 from schemas.errors import SetupError
 from services.cli.sharing import Sharing
+from services.graph.cluster import check_config
 from services.graph.gpus import check, fit
 from services.graph.options import GraphOptions, StageOptions
-from tests.conftest import run
+from tests.conftest import ROOT, run
 
 
 def test_options_are_a_number_of_replicas_and_their_gpus() -> None:
@@ -129,6 +133,16 @@ def test_what_was_asked_and_what_is_there_are_said() -> None:
         "the replicas ask for 2.5 GPUs (1 of 0.5 + 2 of 1), and there is 1 + 1; ask for fewer "
         "replicas or smaller shares, or for 0 GPUs to use processors"
     )
+
+
+def test_the_documented_config_is_one() -> None:
+    text = (ROOT / "docs" / "stream.md").read_text()
+    (example,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    config = yaml.safe_load(example)
+    check_config(config)
+    ServeDeploySchema(**config)
+    (application,) = config["applications"]
+    assert GraphOptions.from_mapping(application["args"]).shares == [0.5, 1.0, 0.0]
 
 
 @pytest.mark.ci
