@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from schemas.errors import SetupError
 from services.cli.shared import STACK, Json, current_stack, err, say
+from services.cli.sharing import (
+    Colocate,
+    Config,
+    DecoderGpus,
+    Decoders,
+    EncoderGpus,
+    Encoders,
+    Recognisers,
+    Sharing,
+)
 from services.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,6 +52,13 @@ def up(
     workers: Workers = 1,
     root: Root = None,
     serve: Serve = True,
+    encoders: Encoders = None,
+    encoder_gpus: EncoderGpus = None,
+    decoders: Decoders = None,
+    decoder_gpus: DecoderGpus = None,
+    recognisers: Recognisers = None,
+    colocate: Colocate = False,
+    config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Start broker, object storage, Ray Serve and a worker on this machine.
@@ -48,10 +66,18 @@ def up(
     They run on behind this command, and are started again when they end. Jobs may name files below
     the current folder, or below each --root.
     """
+    from services.graph.gpus import check
+    from services.model.device import gpus
     from services.stack import up as stack
     from services.stack.registry import Plan, default_name
 
     given = Settings.from_environment()
+    sharing = Sharing(encoders, encoder_gpus, decoders, decoder_gpus, recognisers, colocate, config)
+    if serve:
+        check(sharing.options(given.device).shares, [gpus()])  # before anything starts
+    elif sharing.arguments():
+        message = f"--no-serve: there is no graph; leave out {sharing.arguments()[0]}"
+        raise SetupError("usage", message)
     plan = Plan(
         name or default_name(data),
         str(data.resolve()),
@@ -64,6 +90,7 @@ def up(
             "REELPAGE_THREADS": str(given.threads),
         },
         {key: os.environ[key] for key in _INHERITED if key in os.environ},
+        sharing.arguments(),
     )
     entry = stack.up(plan, lambda what: None if as_json else err.print(f"starting {what}"))
     lake = entry.environment["REELPAGE_LAKE"]

@@ -10,9 +10,23 @@ from typing import Annotated
 import typer
 
 from services.cli.shared import Device, JsonLines, settings
+from services.cli.sharing import (
+    Colocate,
+    Config,
+    DecoderGpus,
+    Decoders,
+    EncoderGpus,
+    Encoders,
+    Recognisers,
+    Sharing,
+)
 from services.ingest import WORKS
+from services.machine import HOST
 
-Port = Annotated[int, typer.Option(help="Port of 127.0.0.1 to answer on.")]
+Port = Annotated[int, typer.Option(help="Port to answer on.")]
+Host = Annotated[
+    str, typer.Option(help="IPv4 address of this machine to answer on; 0.0.0.0: on all of them.")
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -37,17 +51,29 @@ def worker(device: Device = "") -> None:
         os._exit(0)  # a unit that takes long is made again by another worker
 
 
-def serve(port: Port = 8000) -> None:
+def serve(
+    port: Port = 8000,
+    host: Host = HOST,
+    encoders: Encoders = None,
+    encoder_gpus: EncoderGpus = None,
+    decoders: Decoders = None,
+    decoder_gpus: DecoderGpus = None,
+    recognisers: Recognisers = None,
+    colocate: Colocate = False,
+    config: Config = None,
+) -> None:
     """Run the model in Ray Serve until SIGTERM or Ctrl-C."""
+    sharing = Sharing(encoders, encoder_gpus, decoders, decoder_gpus, recognisers, colocate, config)
+    found = settings()
+    options = sharing.options(found.device)  # what is wrong is said before Ray is loaded
     from services.graph import cluster
     from services.graph.application import deploy
-    from services.graph.options import GraphOptions
 
     _log_lines()
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    url = deploy(GraphOptions(), settings(), port)
+    url = deploy(options, found, port, host)
     logging.getLogger("reelpage").info("the graph answers at %s", url)
     ended.wait()
     cluster.stop()

@@ -4,6 +4,7 @@ POST /v1/shards ─► Graph ─► Encoder ─► Decoder
 POST /v1/text   ─► Graph ─► Recogniser
 """
 
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -48,13 +49,16 @@ def build(args: Mapping[str, Any]) -> serve.Application:
     return _application(GraphOptions.from_mapping(args), Settings.from_environment(), None)
 
 
-def deploy(options: GraphOptions, settings: Settings, port: int, address: str = "") -> str:
+def deploy(
+    options: GraphOptions, settings: Settings, port: int, host: str = HOST, address: str = ""
+) -> str:
     """Start the graph, and Ray where none is joined, and wait until it answers.
 
     Args:
         options: replicas and resources.
         settings: with the lake and the model.
-        port: of its HTTP server on this machine's loopback.
+        port: of its HTTP server.
+        host: address of this machine that it listens on.
         address: of a Ray cluster to join; empty to start one that ends with this process.
 
     Returns:
@@ -67,16 +71,30 @@ def deploy(options: GraphOptions, settings: Settings, port: int, address: str = 
         message = "the graph reads shards from the lake; set REELPAGE_LAKE"
         raise SetupError("usage", message)
     check_secret(settings.secret)
+    _check_host(host)
     application = _application(options, settings, settings)
     cpus = sum(stage.cpus * stage.max_replicas for stage in options.stages)
-    gpus = sum(stage.gpus * stage.min_replicas for stage in options.stages)
-    cluster.start(port, cpus=cpus, gpus=gpus, address=address)
+    cluster.start(port, host=host, cpus=cpus, gpus=options.shares, address=address)
     try:
         serve.run(application, name=APPLICATION, route_prefix="/")
     except RuntimeError as error:
         cluster.stop()
         raise SetupError("graph_not_started", str(error)) from error
-    return f"http://{HOST}:{port}"
+    return f"http://{host}:{port}"
+
+
+def _check_host(host: str) -> None:
+    """Refuse an address that is not this machine's; Serve would try it again and again.
+
+    Raises:
+        SetupError: `usage`.
+    """
+    with socket.socket() as probe:
+        try:
+            probe.bind((host, 0))
+        except OSError as error:
+            message = f"--host {host}: no IPv4 address of this machine; 0.0.0.0 is all of them"
+            raise SetupError("usage", message) from error
 
 
 def _application(

@@ -4,7 +4,7 @@ import logging
 import os
 import secrets
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from inspect import signature
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from ray.serve.schema import DeploymentSchema, ServeDeploySchema
 
 from schemas.errors import SetupError
 from services.graph import reaper
+from services.graph.gpus import check
 from services.graph.strict import check_keys, refuse_unknown
 from services.machine import HOST
 
@@ -34,16 +35,19 @@ _ENVIRONMENT: Final = {
 }
 
 
-def start(port: int, *, cpus: float, gpus: float, address: str = "") -> None:
+def start(
+    port: int, *, host: str = HOST, cpus: float, gpus: Sequence[float], address: str = ""
+) -> None:
     """Start Ray and Serve for this process, or join a cluster.
 
     Ray started here ends with this process. Its workers get an empty working directory: they
     would import from that of the user otherwise, where another `schemas` may lie.
 
     Args:
-        port: of Serve's HTTP server on this machine's loopback.
+        port: of Serve's HTTP server.
+        host: address of this machine that it listens on.
         cpus: what the replicas may ask for in all, whatever the machine has.
-        gpus: at least so many must be there.
+        gpus: of each replica; Serve would wait for those that are not there.
         address: of a cluster that runs, or empty to start one on this machine.
 
     Raises:
@@ -63,13 +67,9 @@ def start(port: int, *, cpus: float, gpus: float, address: str = "") -> None:
         except (ConnectionError, RuntimeError, ValueError) as error:
             message = f"Ray did not start: {error}"
             raise SetupError("graph_not_started", message) from error
-    there = ray.cluster_resources().get("GPU", 0)  # type: ignore[no-untyped-call]
-    if there < gpus:
-        ray.shutdown()
-        message = f"the graph needs {gpus:g} GPUs and the cluster has {there:g}; lower `gpus`"
-        raise SetupError("graph_not_started", message)
+    _check_gpus(gpus)
     quiet = {"log_level": "WARNING", "enable_access_log": False}
-    http = {"host": HOST, "port": port}
+    http = {"host": host, "port": port}
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     try:
         serve.start(proxy_location="HeadOnly", http_options=http, logging_config=quiet)
@@ -105,6 +105,20 @@ def check_config(config: Mapping[str, Any]) -> None:
         SetupError: `usage`, naming the place and the key that was meant.
     """
     check_keys(ServeDeploySchema, config, "config")
+
+
+def _check_gpus(shares: Sequence[float]) -> None:
+    """Leave a cluster that has not enough GPUs.
+
+    Raises:
+        SetupError: `graph_not_started`.
+    """
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    try:
+        check(shares, [node["Resources"].get("GPU", 0.0) for node in nodes if node["Alive"]])
+    except SetupError:
+        ray.shutdown()
+        raise
 
 
 def _start_here(cpus: float, common: dict[str, Any]) -> None:

@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from schemas.errors import SetupError
 from services.graph.strict import read_options
@@ -15,7 +18,7 @@ class StageOptions:
     Attributes:
         min_replicas: fewest; 0 lets it go away when nothing waits.
         max_replicas: most; as many as the fewest do not scale.
-        gpus: of one replica, a share of one too; 0 runs it on the processor.
+        gpus: of one replica, a share of one or several whole ones; 0 runs it on the processor.
         cpus: of one replica.
     """
 
@@ -48,23 +51,43 @@ class GraphOptions:
     grace_s: float = 60.0
 
     @classmethod
-    def from_mapping(cls, given: Mapping[str, Any]) -> "GraphOptions":
+    def from_file(cls, path: Path) -> "GraphOptions":
+        """Read a YAML or JSON file that holds the `args` alone.
+
+        Raises:
+            SetupError: `usage`, as of `from_mapping`, and for a file that cannot be read.
+        """
+        try:
+            given = yaml.safe_load(path.read_text())  # JSON is YAML too
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            message = f"{path}: cannot be read as YAML or JSON ({' '.join(str(error).split())})"
+            raise SetupError("usage", message) from error
+        return cls.from_mapping(given, str(path))
+
+    @classmethod
+    def from_mapping(cls, given: Mapping[str, Any], where: str = "args") -> "GraphOptions":
         """Read the `args` of a Serve config file.
+
+        Args:
+            given: what the file holds.
+            where: it came from, for messages.
 
         Raises:
             SetupError: `usage`, for an unknown key or a value that cannot be.
         """
-        options = read_options(cls, given, "args")
+        options = read_options(cls, given, where)
         for name in ("encoder", "decoder", "recogniser"):
             stage = getattr(options, name)
             if not 0 <= stage.min_replicas <= stage.max_replicas or stage.max_replicas < 1:
-                _refuse(f"args.{name}: max_replicas is at least 1 and at least min_replicas")
-            if stage.gpus < 0 or stage.cpus < 0:
-                _refuse(f"args.{name}: gpus and cpus are not negative")
+                _refuse(f"{where}.{name}: max_replicas is at least 1 and at least min_replicas")
+            if not (stage.gpus >= 0 and stage.cpus >= 0):  # what is no number is neither
+                _refuse(f"{where}.{name}: gpus and cpus are not negative")
+            if stage.gpus > 1 and stage.gpus % 1:
+                _refuse(f"{where}.{name}: gpus is a share of one, or a whole number")
         if options.recogniser.gpus:
-            _refuse("args.recogniser: runs on processors; leave its gpus out")
+            _refuse(f"{where}.recogniser: runs on processors; leave its gpus out")
         if options.ingresses < 1 or options.admitted < 1 or options.grace_s < 0:
-            _refuse("args: ingresses and admitted are at least 1, and grace_s is not negative")
+            _refuse(f"{where}: ingresses and admitted are at least 1, and grace_s is not negative")
         return options
 
     @property
@@ -72,6 +95,11 @@ class GraphOptions:
         """Those that run."""
         halves = (self.decoder,) if self.colocate else (self.encoder, self.decoder)
         return (*halves, self.recogniser)
+
+    @property
+    def shares(self) -> list[float]:
+        """GPUs of each replica that is there from the start."""
+        return [stage.gpus for stage in self.stages for _ in range(stage.min_replicas)]
 
 
 def _refuse(message: str) -> None:

@@ -16,3 +16,10 @@ def resolve(device: str) -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def gpus() -> int:
+    """GPUs of this machine that torch sees."""
+    import torch
+
+    return torch.cuda.device_count()

@@ -3,7 +3,7 @@
 import http.client
 import secrets
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -54,7 +54,7 @@ def layers(plan: Plan, ports: Ports) -> tuple[list[list[Program]], dict[str, str
     found = [
         [seaweedfs(folder, s3, (LAKE, BUCKET))],
         [_with_topic(tansu(broker, s3_server(s3)), environment)],
-        [_graph(graph.ports[0], ours)] * plan.serve,
+        [_graph(graph.ports[0], plan.graph, ours)] * plan.serve,
         [_worker(number, ours) for number in range(1, plan.workers + 1)],
     ]
     return found, environment
@@ -93,11 +93,11 @@ def _with_topic(broker: Program, environment: Mapping[str, str]) -> Program:
     return replace(broker, answers=answers)
 
 
-def _graph(port: int, environment: Mapping[str, str]) -> Program:
+def _graph(port: int, options: Sequence[str], environment: Mapping[str, str]) -> Program:
     return Program(
         "graph",
         "Ray Serve with the model (half a minute)",
-        _command("serve", "--port", str(port)),
+        _command("serve", "--port", str(port), *options),
         environment,
         (port,),
         answers=partial(_serves, port),

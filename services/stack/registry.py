@@ -53,6 +53,7 @@ class Plan:
         roots: folders whose files jobs may name, as `REELPAGE_ROOTS` takes them.
         model: settings of the model, as variables.
         inherited: variables that every process gets.
+        graph: options of `reelpage serve`.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Plan:
     roots: str
     model: Mapping[str, str]
     inherited: Mapping[str, str]
+    graph: list[str] = field(default_factory=list)
 
 
 @dataclass

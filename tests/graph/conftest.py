@@ -102,14 +102,14 @@ def graph(lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grap
     with (place / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=place, env=settings, stdout=log, stderr=log)
     try:
-        _wait(process, url, place / "log")
+        wait_for(process, url, place / "log")
         yield Graph(url, GraphClient(url, SECRET, deadline_s=600), lake, process.pid)
     finally:
         process.terminate()
         process.wait(60)
 
 
-def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+def wait_for(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     give_up = time.monotonic() + 240
     while "the graph answers" not in log.read_text():
         assert process.poll() is None, log.read_text()
