@@ -15,6 +15,7 @@ from pipeline.recognise import fetched
 from pipeline.recognise import revision as recognised_by
 from schemas import __version__
 from schemas.errors import InputError, ReelpageError
+from services.checkpoints.found import checkpoint
 from services.machine import total_memory
 from services.model.reader import model_facts
 from services.settings import Settings
@@ -133,7 +134,7 @@ def _pdfium() -> Check:
 
 def _model(settings: Settings) -> Check:
     try:
-        facts = model_facts(settings.model_directory(None))
+        facts = model_facts(checkpoint(settings).folder)
     except ReelpageError as error:
         return Check("model", False, error.message)
     return Check("model", True, f"{facts.name}, revision {facts.revision}")

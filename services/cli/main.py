@@ -46,7 +46,9 @@ app = typer.Typer(
 _INTERRUPTED: Final = 130
 _FAULT: Final = os.EX_SOFTWARE
 To = Annotated[str, typer.Option("--to", metavar="LAKE", help="Folder of the tables.")]
-ModelDir = Annotated[Path | None, typer.Option(help="Checkpoint folder; default: the tiny one.")]
+Model = Annotated[
+    str, typer.Option(help="Checkpoint: a folder, hf://org/name[@revision]; default: the tiny one.")
+]
 OptionalLake = Annotated[
     str, typer.Argument(metavar="[LAKE]", help="The lake, a folder or s3://bucket/prefix.")
 ]
@@ -62,7 +64,7 @@ def index(
     sample: Sample = "1fps",
     width: Width = None,
     dpi: Dpi = None,
-    model: ModelDir = None,
+    model: Model = "",
     plan: Plan = False,
     as_json: Json = False,
 ) -> None:
@@ -97,7 +99,7 @@ def index(
 def retry(
     lake: LakeArgument,
     where: Annotated[str, typer.Option(help="SQL condition on failures.")] = "true",
-    model: ModelDir = None,
+    model: Model = "",
     as_json: Json = False,
 ) -> None:
     """Try failed inputs again, with the tasks and sampling of their run.

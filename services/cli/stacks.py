@@ -48,6 +48,7 @@ def up(
     They run on behind this command, and are started again when they end. Jobs may name files below
     the current folder, or below each --root.
     """
+    from services.checkpoints.address import parse
     from services.stack import up as stack
     from services.stack.registry import Plan, default_name
 
@@ -59,7 +60,7 @@ def up(
         serve,
         os.pathsep.join(str(folder.resolve()) for folder in root or [Path.cwd()]),
         {
-            "REELPAGE_MODEL": given.model and str(Path(given.model).resolve()),
+            "REELPAGE_MODEL": given.model and str(parse(given.model)),
             "REELPAGE_DEVICE": given.device,
             "REELPAGE_THREADS": str(given.threads),
         },
