@@ -34,15 +34,19 @@ def checkpoint(settings: Settings, option: str = "", *, quiet: bool = True) -> C
 
         text = str(Path(pipeline.vlm.__file__).parent / "tiny")
     address = parse(text)
-    folder = _folder(address, quiet=quiet)
+    folder = _folder(address, settings, quiet=quiet)
     if address.kind == "hf":
         address = replace(address, revision=folder.name)
     return Checkpoint(folder, str(address))
 
 
-def _folder(address: Address, *, quiet: bool) -> Path:
+def _folder(address: Address, settings: Settings, *, quiet: bool) -> Path:
     if address.kind == "hf":
         from services.checkpoints import hugging_face  # a start without a hub is not to load it
 
         return hugging_face.snapshot(address, quiet=quiet)
+    if address.kind == "s3":
+        from services.checkpoints import buckets
+
+        return buckets.copy(address, settings)
     return Path(address.name)
