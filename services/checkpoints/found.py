@@ -35,7 +35,7 @@ def checkpoint(settings: Settings, option: str = "", *, quiet: bool = True) -> C
         text = str(Path(pipeline.vlm.__file__).parent / "tiny")
     address = parse(text)
     folder = _folder(address, settings, quiet=quiet)
-    if address.kind == "hf":
+    if address.kind in ("hf", "ms"):
         address = replace(address, revision=folder.name)
     return Checkpoint(folder, str(address))
 
@@ -45,6 +45,10 @@ def _folder(address: Address, settings: Settings, *, quiet: bool) -> Path:
         from services.checkpoints import hugging_face  # a start without a hub is not to load it
 
         return hugging_face.snapshot(address, quiet=quiet)
+    if address.kind == "ms":
+        from services.checkpoints import model_scope
+
+        return model_scope.snapshot(address, quiet=quiet)
     if address.kind == "s3":
         from services.checkpoints import buckets
 

@@ -48,11 +48,13 @@ def up(
     They run on behind this command, and are started again when they end. Jobs may name files below
     the current folder, or below each --root.
     """
-    from services.checkpoints.address import parse
+    from services.checkpoints.found import checkpoint
     from services.stack import up as stack
     from services.stack.registry import Plan, default_name
 
     given = Settings.from_environment()
+    # found here, where its hub's tokens are; the workers get a folder
+    model = str(checkpoint(given, quiet=as_json).folder) if given.model else ""
     plan = Plan(
         name or default_name(data),
         str(data.resolve()),
@@ -60,7 +62,7 @@ def up(
         serve,
         os.pathsep.join(str(folder.resolve()) for folder in root or [Path.cwd()]),
         {
-            "REELPAGE_MODEL": given.model and str(parse(given.model)),
+            "REELPAGE_MODEL": model,
             "REELPAGE_DEVICE": given.device,
             "REELPAGE_THREADS": str(given.threads),
         },

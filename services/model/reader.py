@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import torch
 
@@ -14,8 +13,6 @@ from pipeline.vlm.checkpoint import read_processor, revision
 from schemas.features import Features
 from schemas.jobs import Task
 from services.model.asking import Picture
-
-_COMMIT: Final = 12  # digits of it that a name has
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,7 @@ def _name(directory: Path) -> str:
     """What rows call a model: in a hub's cache, `models--org--name/snapshots/commit`, not so."""
     if directory.parent.name == "snapshots":
         repository = directory.parent.parent.name.removeprefix("models--").replace("--", "/", 1)
-        return f"{repository}@{directory.name[:_COMMIT]}"
+        return f"{repository}@{directory.name}"
     return f"reelpage-{directory.name}" if directory.name == "tiny" else directory.name
 
 

@@ -72,7 +72,7 @@ def test_a_checkpoint_of_a_hub_lands_the_same_rows(hub: Hub, tmp_path: Path) -> 
     models = {name: {row.pop("model") for row in rows} for name, rows in answers.items()}
     assert answers["folder"]
     assert answers["folder"] == answers["hub"] == answers["offline"]
-    pinned = {f"{NAME}@{COMMIT[:12]}"}
+    pinned = {f"{NAME}@{COMMIT}"}
     assert models == {"folder": {"reelpage-tiny"}, "hub": pinned, "offline": pinned}
 
 
