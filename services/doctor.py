@@ -16,6 +16,7 @@ from pipeline.recognise import fetched
 from pipeline.recognise import revision as recognised_by
 from schemas import __version__
 from schemas.errors import InputError, ReelpageError
+from services.checkpoints.found import checkpoint
 from services.machine import total_memory
 from services.model.device import AUTO, resolve
 from services.model.reader import model_facts
@@ -135,7 +136,7 @@ def _pdfium() -> Check:
 
 def _model(settings: Settings) -> Check:
     try:
-        facts = model_facts(settings.model_directory(None))
+        facts = model_facts(checkpoint(settings).folder)
     except ReelpageError as error:
         return Check("model", False, error.message)
     return Check("model", True, f"{facts.name}, revision {facts.revision}")

@@ -17,7 +17,7 @@ class Settings:
     """What the environment may set; each field is the variable `REELPAGE_<NAME>`.
 
     Attributes:
-        model: directory of a Qwen2-VL checkpoint; empty for the one that ships with reelpage.
+        model: folder or address of a Qwen2-VL checkpoint; empty for the one that ships.
         device: torch device of the model, such as "cpu" or "cuda:0"; "auto" for a GPU where torch
             sees one, else the CPU.
         threads: threads of the model on a CPU; 0 leaves the choice to torch.
@@ -95,16 +95,6 @@ class Settings:
             )
             raise SetupError("usage", message)
         return cls(**{name: _read(name, value) for name, value in given.items()})
-
-    def model_directory(self, option: Path | None) -> Path:
-        """The checkpoint to use: the option, else the setting, else the one that ships."""
-        if option is not None:
-            return option
-        if self.model:
-            return Path(self.model)
-        import pipeline.vlm
-
-        return Path(pipeline.vlm.__file__).parent / "tiny"
 
 
 def _paths(text: str) -> tuple[Path, ...]:

@@ -47,7 +47,9 @@ app = typer.Typer(
 _INTERRUPTED: Final = 130
 _FAULT: Final = os.EX_SOFTWARE
 To = Annotated[str, typer.Option("--to", metavar="LAKE", help="Folder of the tables.")]
-ModelDir = Annotated[Path | None, typer.Option(help="Checkpoint folder; default: the tiny one.")]
+Model = Annotated[
+    str, typer.Option(help="Checkpoint: a folder, or hf://, ms://, s3://; default: the tiny one.")
+]
 OptionalLake = Annotated[
     str, typer.Argument(metavar="[LAKE]", help="The lake, a folder or s3://bucket/prefix.")
 ]
@@ -63,7 +65,7 @@ def index(
     sample: Sample = "1fps",
     width: Width = None,
     dpi: Dpi = None,
-    model: ModelDir = None,
+    model: Model = "",
     device: Device = "",
     plan: Plan = False,
     as_json: Json = False,
@@ -96,7 +98,7 @@ def index(
 def retry(
     lake: LakeArgument,
     where: Annotated[str, typer.Option(help="SQL condition on failures.")] = "true",
-    model: ModelDir = None,
+    model: Model = "",
     device: Device = "",
     as_json: Json = False,
 ) -> None:

@@ -66,6 +66,7 @@ def up(
     They run on behind this command, and are started again when they end. Jobs may name files below
     the current folder, or below each --root.
     """
+    from services.checkpoints.found import checkpoint
     from services.graph.gpus import check
     from services.model.device import gpus
     from services.stack import up as stack
@@ -78,6 +79,8 @@ def up(
     elif sharing.arguments():
         message = f"--no-serve: there is no graph; leave out {sharing.arguments()[0]}"
         raise SetupError("usage", message)
+    # found here, where its hub's tokens are; the workers get a folder
+    model = str(checkpoint(given, quiet=as_json).folder) if given.model else ""
     plan = Plan(
         name or default_name(data),
         str(data.resolve()),
@@ -85,7 +88,7 @@ def up(
         serve,
         os.pathsep.join(str(folder.resolve()) for folder in root or [Path.cwd()]),
         {
-            "REELPAGE_MODEL": given.model and str(Path(given.model).resolve()),
+            "REELPAGE_MODEL": model,
             "REELPAGE_DEVICE": given.device,
             "REELPAGE_THREADS": str(given.threads),
         },

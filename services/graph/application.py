@@ -13,6 +13,7 @@ from ray import serve
 
 from schemas.errors import SetupError
 from services.calls.gate import RETRY_AFTER_S, check_secret
+from services.checkpoints.found import checkpoint
 from services.graph import cluster
 from services.graph.ingress import Graph
 from services.graph.landing import LanderReplica
@@ -44,7 +45,7 @@ def build(args: Mapping[str, Any]) -> serve.Application:
     The model and its threads are read from the environment here, the rest by the replicas.
 
     Raises:
-        SetupError: `usage`.
+        SetupError: `usage`, or what is wrong with the model's address.
     """
     return _application(GraphOptions.from_mapping(args), Settings.from_environment(), None)
 
@@ -101,9 +102,10 @@ def _application(
     options: GraphOptions, here: Settings, there: Settings | None
 ) -> serve.Application:
     """Bind the deployments; `there` is None where processes read their own environment."""
+    model = checkpoint(here).address  # pinned: all replicas, on any machine, have one commit
     stages = [
         serve.deployment(**_stage_options(stage, options.grace_s))(stage.kind).bind(
-            here.model_directory(None), "cuda" if stage.options.gpus else "cpu", here.threads
+            model, "cuda" if stage.options.gpus else "cpu", here.threads, there
         )
         for stage in _stages(options)
     ]

@@ -7,7 +7,6 @@ that only need the names of these classes.
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import ray
@@ -18,10 +17,12 @@ from pipeline.land.rows import Answer
 from schemas.errors import TransientError
 from schemas.features import Features
 from schemas.jobs import Task
+from services.checkpoints.found import checkpoint
 from services.graph.batches import Batches
 from services.graph.scaling import SIGNAL
 from services.model.asking import Picture
 from services.model.wire import ServedModel
+from services.settings import Settings
 
 _FETCH_S: Final = 15.0  # for features of one pack; encoding them again is the other way
 Pictures = Sequence["ObjectRef[list[Picture]]"]
@@ -49,11 +50,13 @@ class Queued:
 class Replica(Queued):
     """A process with a model, or half of one."""
 
-    def __init__(self, directory: Path, threads: int) -> None:
+    def __init__(self, model: str, threads: int, settings: Settings | None) -> None:
+        """Find the checkpoint on this machine; None stands for the process's own environment."""
         from services.model.reader import model_facts, set_threads
 
         set_threads(threads)
-        facts = model_facts(directory)
+        self.folder = checkpoint(settings or Settings.from_environment(), model).folder
+        facts = model_facts(self.folder)
         self._facts = ServedModel(facts.name, facts.revision, facts.min_pixels, facts.max_pixels)
 
     def model(self) -> ServedModel:
@@ -77,11 +80,11 @@ class Replica(Queued):
 class EncoderReplica(Replica):
     """A process with the vision half."""
 
-    def __init__(self, directory: Path, device: str, threads: int) -> None:
+    def __init__(self, model: str, device: str, threads: int, settings: Settings | None) -> None:
         from services.graph.stages import EncodeStage
 
-        super().__init__(directory, threads)
-        self._stage = EncodeStage(directory, device)
+        super().__init__(model, threads, settings)
+        self._stage = EncodeStage(self.folder, device)
         self.queue = self._stage.queue
 
     async def encode(self, pictures: Pictures, revision: str) -> Packed:
@@ -94,11 +97,11 @@ class EncoderReplica(Replica):
 class DecoderReplica(Replica):
     """A process with the language half."""
 
-    def __init__(self, directory: Path, device: str, threads: int) -> None:
+    def __init__(self, model: str, device: str, threads: int, settings: Settings | None) -> None:
         from services.graph.stages import DecodeStage
 
-        super().__init__(directory, threads)
-        self._stage = DecodeStage(directory, device)
+        super().__init__(model, threads, settings)
+        self._stage = DecodeStage(self.folder, device)
         self.queue = self._stage.queue
 
     async def answer(
@@ -120,11 +123,11 @@ class DecoderReplica(Replica):
 class ReaderReplica(Replica):
     """A process with both halves."""
 
-    def __init__(self, directory: Path, device: str, threads: int) -> None:
+    def __init__(self, model: str, device: str, threads: int, settings: Settings | None) -> None:
         from services.graph.stages import ReadStage
 
-        super().__init__(directory, threads)
-        self._stage = ReadStage(directory, device)
+        super().__init__(model, threads, settings)
+        self._stage = ReadStage(self.folder, device)
         self.queue = self._stage.queue
 
     async def read(

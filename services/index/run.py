@@ -22,6 +22,7 @@ from pipeline.land.protocol import Protocol
 from pipeline.land.rows import Row, to_table
 from pipeline.recognise import Recogniser
 from schemas.jobs import Job, MediaReference, Task, prompts_of
+from services.checkpoints.found import checkpoint
 from services.index.estimate import Estimate, estimate
 from services.index.file_log import GROUP, TOPIC, FileLog
 from services.index.files import Given, found, opened
@@ -50,7 +51,7 @@ class Request:
         sample: ... how their frames are chosen ...
         tasks: ... and what they are asked;
         again: or jobs that failed before.
-        model: folder of a checkpoint; None for that of the settings.
+        model: folder or address of a checkpoint; empty for that of the settings.
         quiet: whether to show no progress.
     """
 
@@ -60,7 +61,7 @@ class Request:
     sample: str = "1fps"
     tasks: tuple[Task, ...] = ()
     again: tuple[Job, ...] = ()
-    model: Path | None = None
+    model: str = ""
     quiet: bool = False
 
 
@@ -109,8 +110,8 @@ def index(request: Request, settings: Settings, console: Console) -> Summary:
 
 def _model(request: Request, settings: Settings) -> InProcess:
     """The model, loaded at once where it will be asked: what is wrong with it ends the run here."""
-    directory = settings.model_directory(request.model)
-    model = InProcess(directory, settings.device, settings.threads)
+    found = checkpoint(settings, request.model, quiet=request.quiet)
+    model = InProcess(found.folder, settings.device, settings.threads)
     asked = [task for job in request.again for task in job.tasks] or request.tasks
     if prompts_of(asked):
         assert model.loaded

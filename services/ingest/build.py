@@ -13,6 +13,7 @@ from pipeline.land.tables import check_version
 from pipeline.recognise import Recogniser
 from schemas.errors import SetupError
 from schemas.jobs import Job
+from services.checkpoints.found import checkpoint
 from services.ingest.board import Board
 from services.ingest.compose import Jobs, Lake, compose
 from services.ingest.patience import patiently
@@ -121,6 +122,6 @@ def _served(settings: Settings, _: Place) -> tuple[Answerer, Tables, LineReader 
 def _in_process(settings: Settings, place: Place) -> tuple[Answerer, Tables, LineReader | None]:
     from services.model.in_process import InProcess  # torch is loaded where it is used alone
 
-    model = InProcess(settings.model_directory(None), settings.device, settings.threads)
+    model = InProcess(checkpoint(settings).folder, settings.device, settings.threads)
     assert model.loaded  # what is wrong with it ends the worker before it takes a job
     return model, GroupCommitter(place), None

@@ -21,7 +21,7 @@ class ModelFacts:
 
     Attributes:
         directory: where it is.
-        name: the directory's name.
+        name: the directory's name; of a hub's snapshot the repository's, with its commit.
         revision: identity of its content.
         min_pixels: fewest pixels of a picture.
         max_pixels: most pixels of a picture.
@@ -42,8 +42,17 @@ def model_facts(directory: Path) -> ModelFacts:
     """
     processor = read_processor(directory)
     identity = revision(directory)
-    name = f"reelpage-{directory.name}" if directory.name == "tiny" else directory.name
-    return ModelFacts(directory, name, identity, processor.min_pixels, processor.max_pixels)
+    return ModelFacts(
+        directory, _name(directory), identity, processor.min_pixels, processor.max_pixels
+    )
+
+
+def _name(directory: Path) -> str:
+    """What rows call a model: in a hub's cache, `models--org--name/snapshots/commit`, not so."""
+    if directory.parent.name == "snapshots":
+        repository = directory.parent.parent.name.removeprefix("models--").replace("--", "/", 1)
+        return f"{repository}@{directory.name}"
+    return f"reelpage-{directory.name}" if directory.name == "tiny" else directory.name
 
 
 def set_threads(threads: int) -> None:

@@ -14,6 +14,7 @@ from pipeline.land.rows import Answer
 from pipeline.land.store import Folder, ShardStore
 from schemas.jobs import Task, prompts_of
 from schemas.shards import Shard
+from services.checkpoints.found import checkpoint
 from services.ingest.recipe import STANDARD_TASKS, parse_sampling
 from services.model.asking import Read, shard_answers
 from services.model.client import GraphClient
@@ -60,7 +61,7 @@ class Lake:
 
 @pytest.fixture(scope="session")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    facts = model_facts(Settings().model_directory(None))
+    facts = model_facts(checkpoint(Settings()).folder)
     plan = DecodePlan(parse_sampling("1fps"))
     folder = tmp_path_factory.mktemp("lake")
     set_threads(1)

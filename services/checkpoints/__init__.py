@@ -1,0 +1,1 @@
+"""Checkpoints: from what the user calls a model to a folder of this machine."""
