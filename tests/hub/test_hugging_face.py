@@ -65,8 +65,8 @@ def test_a_checkpoint_of_a_hub_lands_the_same_rows(hub: Hub, tmp_path: Path) -> 
     for name, lake in lakes.items():
         if name == "offline":
             env |= {"HF_HUB_OFFLINE": "1", "HF_ENDPOINT": "http://127.0.0.1:1"}
-        done = run("index", still, "--to", lake, "--tasks", "caption", "--model", addresses[name],
-                   **env)  # fmt: skip
+        what = ("--tasks", "caption", "--width", "224", "--model", addresses[name])
+        done = run("index", still, "--to", lake, *what, **env)
         assert done.code == 0, done.err
     answers = {name: rows(lake, "answers") for name, lake in lakes.items()}
     models = {name: {row.pop("model") for row in rows} for name, rows in answers.items()}
