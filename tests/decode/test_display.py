@@ -257,6 +257,6 @@ def test_frames_that_were_shown_are_freed(tmp_path: Path) -> None:
     with path.open("rb") as file:
         video = Video(file, Limits())
         shown = sum(presented.image().width == WIDE for presented in video.frames())
-        alive = sum(isinstance(one, av.VideoFrame) for one in gc.get_objects())
+        alive = sum(type(one) is av.VideoFrame for one in gc.get_objects())  # some pretend
     assert shown == 120
     assert alive < 10
