@@ -12,16 +12,17 @@ from typing import Final
 
 from schemas.errors import InputError, ReelpageError
 
-_VIDEOS: Final = """
+_VIDEO_NAMES: Final = """
     .mp4 .m4v .mov .mkv .webm .ts .m2ts .mts .mpg .mpeg .vob .avi .ogv .ogg .flv .3gp .wmv .asf
     .mxf .dv .h264 .264 .h265 .hevc .265 .y4m
 """
-_STILLS: Final = """
+_STILL_NAMES: Final = """
     .pdf .docx .pptx .xlsx .odt .odp .ods
     .png .jpg .jpeg .tif .tiff .webp .bmp .gif .apng
     .heic .heif .avif .jp2 .j2k .pbm .pgm .ppm .pnm .ico .tga
 """
-MEDIA_SUFFIXES: Final = frozenset((_VIDEOS + _STILLS).split())
+_VIDEOS: Final = frozenset(_VIDEO_NAMES.split())
+MEDIA_SUFFIXES: Final = _VIDEOS | frozenset(_STILL_NAMES.split())
 """File names looked for in folders. A file named on the command line is taken whatever its name:
 the decoder goes by content."""
 
@@ -103,7 +104,7 @@ def attached(names: Iterable[str]) -> dict[str, list[str]]:
         path = Path(name)
         if path.suffix.lower() in _SUBTITLES:
             subtitles.append(path)
-        elif path.suffix.lower() in _VIDEOS.split():
+        elif path.suffix.lower() in _VIDEOS:
             videos.setdefault(path.stem, []).append(name)
     found: dict[str, list[str]] = {}
     for path in subtitles:
@@ -117,7 +118,7 @@ def attached(names: Iterable[str]) -> dict[str, list[str]]:
 
 def subtitles_beside(path: Path) -> list[Path]:
     """Subtitle files that lie beside a video and go with it."""
-    if path.suffix.lower() not in _VIDEOS.split():
+    if path.suffix.lower() not in _VIDEOS:
         return []
     folder = path.absolute().parent
     return [folder / name for name in _attached_in(folder).get(path.name, ())]

@@ -2,12 +2,13 @@
 
 import hashlib
 from pathlib import Path
+from typing import Final
 
 from pipeline.recognise import Listed
 from schemas.errors import InputError, SetupError, TransientError
 from services.ingest.fetch import fetch
 
-_MOST: int = 256 << 20
+_MOST: Final = 256 << 20
 
 
 def fetch_model(model: Listed, mirror: str = "") -> Path:

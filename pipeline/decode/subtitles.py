@@ -62,12 +62,9 @@ def read_cues(reading: Reading, start: int, *, follows: bool) -> Generator[int, 
                 continue
             if packet.pts is None or len(found) >= _MAX_CUES or room < 0:
                 continue
-            zero = (start - reading.clock.shift) * reading.base
-            at = microseconds(packet.pts * Fraction(packet.time_base) - zero)
-            if text := _text(packet):
-                length = microseconds((packet.duration or 0) * Fraction(packet.time_base))
-                found.append((max(at, 0), at + length, text))
-                room -= len(text)
+            if cue := _cue(packet, (start - reading.clock.shift) * reading.base):
+                found.append(cue)
+                room -= len(cue[2])
     except av.FFmpegError:
         pass  # a damaged caption track takes no picture away
     return found
@@ -83,13 +80,19 @@ def cues_beside(text: str) -> list[Cue]:
             for packet in container.demux(container.streams.subtitles[0]):
                 if packet.pts is None or len(found) >= _MAX_CUES:
                     continue
-                base = Fraction(packet.time_base)
-                start, length = packet.pts * base, (packet.duration or 0) * base
-                if words := _text(packet):
-                    found.append((microseconds(start), microseconds(start + length), words))
+                if cue := _cue(packet, Fraction(0)):
+                    found.append(cue)
     except (av.FFmpegError, IndexError):
         pass  # it is said that it has no cue
     return found
+
+
+def _cue(packet: Any, zero: Fraction) -> Cue | None:  # noqa: ANN401 - as below
+    """The cue of a packet that has a time, which counts from `zero` seconds; None without words."""
+    base = Fraction(packet.time_base)
+    at, length = microseconds(packet.pts * base - zero), microseconds((packet.duration or 0) * base)
+    text = _text(packet)
+    return (max(at, 0), at + length, text) if text else None
 
 
 def _text(packet: Any) -> str:  # noqa: ANN401 - PyAV leaves the kind of packet open

@@ -3,9 +3,11 @@
 from collections.abc import Generator, Iterable, Iterator
 from fractions import Fraction
 from functools import partial
+from itertools import chain
 from typing import BinaryIO, Final, cast
 
 import av
+from av.container import InputContainer
 
 from pipeline.decode.clock import LONGEST_S
 from pipeline.decode.container import moving_pictures
@@ -112,11 +114,10 @@ class Video:
         yield from self._oddities()
         self._reopen()
         cues = yield from read_cues(self._reading, self._start, follows=bool(self._jumps))
-        for text in plan.subtitles:
-            beside = cues_beside(text)
-            if not beside:
-                yield MediaWarning("not_read", "a subtitle file beside it holds no cue")
-            cues += beside
+        beside = [cues_beside(text) for text in plan.subtitles]
+        if not all(beside):
+            yield MediaWarning("not_read", "a subtitle file beside it holds no cue")
+        cues += chain.from_iterable(beside)
         yield from cut_segments(self, plan, self._limits, Cues(sorted(set(cues))))
         if self._dropped:
             parts = f"segments from {plan.first_part} on"
@@ -127,13 +128,7 @@ class Video:
         """What is odd about the file, or not read of it."""
         if self._tail.warning:
             yield self._tail.warning
-        if more := len(moving_pictures(self._reading.container)) - 1:
-            tracks = "1 more video track" if more == 1 else f"{more} more video tracks"
-            yield MediaWarning("not_read", f"{tracks}; the main one is read")
-        container = self._reading.container
-        if others := len(container.streams.subtitles) - len(text_tracks(container)):
-            tracks = "1 subtitle track" if others == 1 else f"{others} subtitle tracks"
-            yield MediaWarning("not_read", f"{tracks} of pictures or of a kind that is not read")
+        yield from _tracks_left_out(self._reading.container)
         if self._jumps:
             detail = f"its clock begins anew {self._jumps} times; times go on from there"
             yield MediaWarning("clock_jumped", detail)
@@ -292,3 +287,13 @@ class Video:
 def _chain(first: VideoPacket, rest: Iterator[VideoPacket]) -> Iterator[VideoPacket]:
     yield first
     yield from rest
+
+
+def _tracks_left_out(container: InputContainer) -> Iterator[MediaWarning]:
+    """Tracks that are seen in a player and are not read."""
+    if more := len(moving_pictures(container)) - 1:
+        tracks = "1 more video track" if more == 1 else f"{more} more video tracks"
+        yield MediaWarning("not_read", f"{tracks}; the main one is read")
+    if others := len(container.streams.subtitles) - len(text_tracks(container)):
+        tracks = "1 subtitle track" if others == 1 else f"{others} subtitle tracks"
+        yield MediaWarning("not_read", f"{tracks} of pictures or of a kind that is not read")

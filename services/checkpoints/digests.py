@@ -12,7 +12,6 @@ from typing import Final
 
 from services.checkpoints.cache import folder as cache
 
-_BLOCK: Final = 1 << 20
 _SHA256: Final = 64  # digits; fewer are git's name of a blob, a SHA-1 of a header and the content
 
 
@@ -44,6 +43,4 @@ def _digest(path: Path, listed: str) -> str:
     else:
         sha = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            sha.update(block)
-    return sha.hexdigest()
+        return hashlib.file_digest(file, lambda: sha).hexdigest()

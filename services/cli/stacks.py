@@ -67,18 +67,12 @@ def up(
     the current folder, or below each --root.
     """
     from services.checkpoints.found import checkpoint
-    from services.graph.gpus import check
-    from services.model.device import gpus
     from services.stack import up as stack
     from services.stack.registry import Plan, default_name
 
     given = Settings.from_environment()
     sharing = Sharing(encoders, encoder_gpus, decoders, decoder_gpus, recognisers, colocate, config)
-    if serve:
-        check(sharing.options(given.device).shares, [gpus()])  # before anything starts
-    elif sharing.arguments():
-        message = f"--no-serve: there is no graph; leave out {sharing.arguments()[0]}"
-        raise SetupError("usage", message)
+    _check_graph(sharing, serve, given.device)
     # found here, where its hub's tokens are; the workers get a folder
     model = str(checkpoint(given, quiet=as_json).folder) if given.model else ""
     plan = Plan(
@@ -102,6 +96,22 @@ def up(
         f'reelpage query {lake} "select * from answers limit 20"\nreelpage down'
     )
     say(_json(entry) | {"environment": entry.environment}, text, as_json)
+
+
+def _check_graph(sharing: Sharing, serve: bool, device: str) -> None:
+    """Refuse, before anything starts, what the graph cannot have.
+
+    Raises:
+        SetupError: `usage` or `graph_not_started`.
+    """
+    from services.graph.gpus import check
+    from services.model.device import gpus
+
+    if serve:
+        check(sharing.options(device).shares, [gpus()])
+    elif sharing.arguments():
+        message = f"--no-serve: there is no graph; leave out {sharing.arguments()[0]}"
+        raise SetupError("usage", message)
 
 
 def down(data: Folder = STACK, name: Name = "", as_json: Json = False) -> None:

@@ -10,6 +10,7 @@ one fails too, the model is broken, and its process ends at once: another one ta
 
 import asyncio
 import logging
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -166,6 +167,11 @@ class Batches(Generic[In, Out]):
         if len(results) == len(items):
             return results
         return RuntimeError(f"{len(results)} results for {len(items)} items")
+
+
+def end_process() -> None:
+    """End the process of a broken model; Serve starts another one."""
+    os._exit(1)
 
 
 def _blamed(error: Exception) -> InputError:

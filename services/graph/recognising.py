@@ -3,7 +3,6 @@
 They run on processors, so that reading keeps no GPU waiting and no worker that decodes.
 """
 
-import os
 from collections.abc import Sequence
 
 from ray.serve.handle import DeploymentHandle
@@ -13,7 +12,7 @@ from pipeline.recognise import Recogniser, ShardText, shard_text
 from pipeline.recognise import revision as recognised_by
 from schemas.errors import TransientError
 from services.graph.asking import Questions
-from services.graph.batches import Batches
+from services.graph.batches import Batches, end_process
 from services.graph.replicas import Queued
 from services.graph.shards import shard_of
 from services.settings import Settings
@@ -33,7 +32,7 @@ class RecogniserReplica(Queued):
         self._objects = open_place(settings.lake, settings).objects
         self._reader = Recogniser(settings.threads)
         self._revision = recognised_by()
-        self.queue = Batches(self._read, lambda _: 1, 1, lambda name: name, lambda: os._exit(1))
+        self.queue = Batches(self._read, lambda _: 1, 1, lambda name: name, end_process)
 
     async def read(self, name: str, revision: str) -> ShardText:
         """The text of a shard.

@@ -1,6 +1,5 @@
 """Stages: the halves of a model behind queues, as the replicas of the graph run them."""
 
-import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ from pipeline.generate import Generator
 from pipeline.land.rows import Answer
 from schemas.features import Features
 from schemas.jobs import Task
-from services.graph.batches import Batches
+from services.graph.batches import Batches, end_process
 from services.graph.packs import PACK_TOKENS, visual_tokens
 from services.model.asking import Picture
 from services.model.reader import answer
@@ -35,7 +34,9 @@ class EncodeStage:
             SetupError: `model_missing` or `model_unsupported`.
         """
         encoder = Encoder(directory, device=device)
-        self.queue = Batches(_grouped(encoder.encode), visual_tokens, PACK_TOKENS, _noise, _end)
+        self.queue = Batches(
+            _grouped(encoder.encode), visual_tokens, PACK_TOKENS, _noise, end_process
+        )
 
     async def encode(self, pictures: Sequence[Picture]) -> list[Features]:
         """Features of pictures of one shard, in their order."""
@@ -53,7 +54,7 @@ class DecodeStage:
         """
         generator = Generator(directory, device=device)
         work = _grouped(partial(answer, generator))
-        self.queue = Batches(work, _decode, _DECODE_TOKENS, lambda asked: asked, _end)
+        self.queue = Batches(work, _decode, _DECODE_TOKENS, lambda asked: asked, end_process)
 
     async def answer(self, features: Sequence[Features], tasks: Tasks) -> list[list[Answer]]:
         """For each picture one answer a task."""
@@ -80,7 +81,7 @@ class ReadStage:
             pictures = _noise([picture for picture, _ in asked])
             return list(zip(pictures, (tasks for _, tasks in asked), strict=True))
 
-        self.queue = Batches(_grouped(read), _decode, _DECODE_TOKENS, alike, _end)
+        self.queue = Batches(_grouped(read), _decode, _DECODE_TOKENS, alike, end_process)
 
     async def read(self, pictures: Sequence[Picture], tasks: Tasks) -> list[list[Answer]]:
         """For each picture one answer a task."""
@@ -107,8 +108,3 @@ def _noise(pictures: Sequence[Picture]) -> Sequence[Picture]:
     """Other pictures of the same sizes: the encoder knows those that it has seen."""
     random = np.random.default_rng()
     return [random.integers(0, 256, picture.shape, np.uint8) for picture in pictures]
-
-
-def _end() -> None:
-    """End the process of a broken model; Serve starts another one."""
-    os._exit(1)

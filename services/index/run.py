@@ -114,7 +114,7 @@ def _model(request: Request, settings: Settings) -> InProcess:
     model = InProcess(found.folder, settings.device, settings.threads)
     asked = [task for job in request.again for task in job.tasks] or request.tasks
     if prompts_of(asked):
-        assert model.loaded
+        model.load()
     return model
 
 

@@ -123,5 +123,5 @@ def _in_process(settings: Settings, place: Place) -> tuple[Answerer, Tables, Lin
     from services.model.in_process import InProcess  # torch is loaded where it is used alone
 
     model = InProcess(checkpoint(settings).folder, settings.device, settings.threads)
-    assert model.loaded  # what is wrong with it ends the worker before it takes a job
+    model.load()
     return model, GroupCommitter(place), None

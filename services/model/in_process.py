@@ -38,6 +38,14 @@ class InProcess:
         """
         return Model(self._facts, self._device)
 
+    def load(self) -> None:
+        """Load it now, so that what is wrong with it is said before any work.
+
+        Raises:
+            SetupError: as of `loaded`.
+        """
+        _ = self.loaded
+
     def model(self) -> ServedModel:
         """The model; it is the same for as long as the process lives."""
         return self._model
