@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from pipeline.vlm.checkpoint import default_dtype, load_vision, read_processor, revision
+from pipeline.vlm.checkpoint import default_dtype, load_vision
 from pipeline.vlm.embed import FoldedPatchEmbed
+from pipeline.vlm.facts import read_processor, revision
 from pipeline.vlm.preprocess import cut
 from schemas.errors import InputError
 from schemas.features import Features

@@ -19,7 +19,7 @@ from schemas.errors import InputError, ReelpageError
 from services.checkpoints.found import checkpoint
 from services.machine import total_memory
 from services.model.device import AUTO, resolve
-from services.model.reader import model_facts
+from services.model.facts import model_facts
 from services.settings import Settings
 
 PACKAGES: Final = ("pipeline", "services", "schemas")

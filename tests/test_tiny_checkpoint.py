@@ -17,7 +17,7 @@ from transformers import (
     Qwen2VLForConditionalGeneration,
 )
 
-from pipeline.vlm.checkpoint import read_processor
+from pipeline.vlm.facts import read_processor
 from pipeline.vlm.preprocess import patchify
 from training.batches import Batcher
 from training.evaluate import NEW_TOKENS, TINY, Reader, agreement, answer_all, draw, evaluate

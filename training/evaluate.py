@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from pipeline.encode import Clip, Encoder
 from pipeline.generate import Generator, Prompt, WorkItem
-from pipeline.vlm.checkpoint import read_processor
+from pipeline.vlm.facts import read_processor
 from pipeline.vlm.preprocess import resize, smart_resize
 from training.canvas import Example
 from training.table import ABSENT, PARTS, Draw, Part, exact

@@ -3,10 +3,7 @@
 Each half is built empty and filled with its own tensors alone; the other half's are never read.
 """
 
-import hashlib
-import json
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -16,6 +13,7 @@ from transformers import AutoConfig, AutoTokenizer, GenerationConfig, PreTrained
 from transformers.models.qwen2_5_vl import modeling_qwen2_5_vl as qwen2_5
 from transformers.models.qwen2_vl import modeling_qwen2_vl as qwen2
 
+from pipeline.vlm.facts import read_family, unreadable
 from pipeline.vlm.template import CONTROL_TOKENS
 from pipeline.vlm.weights import fill
 from schemas.errors import SetupError
@@ -31,29 +29,6 @@ _LANGUAGE: Final = {
 # Published checkpoints say "visual." and "model."; saved by a current library, the longer ones.
 _VISION_PREFIXES: Final = ("model.visual.", "visual.")
 _LANGUAGE_PREFIXES: Final = ("model.language_model.", "language_model.model.", "model.")
-
-
-@dataclass(frozen=True)
-class ProcessorSettings:
-    """How a checkpoint wants its pictures.
-
-    Attributes:
-        min_pixels: least area.
-        max_pixels: largest area.
-        mean: of each channel, for values in 0..1.
-        std: of each channel.
-        patch: pixels a side of a patch.
-        merge: patches a side of a visual token.
-        temporal: frames of a patch.
-    """
-
-    min_pixels: int
-    max_pixels: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    patch: int
-    merge: int
-    temporal: int
 
 
 @dataclass
@@ -76,42 +51,11 @@ def read_config(directory: Path) -> Any:  # noqa: ANN401 - the library's own cla
     Raises:
         SetupError: `model_missing` or `model_unsupported`.
     """
-    if not (directory / "config.json").is_file():
-        message = f"{directory}: no config.json; give the folder of a Qwen2-VL checkpoint"
-        raise SetupError("model_missing", message)
+    read_family(directory)
     try:
-        family = json.loads((directory / "config.json").read_text())["model_type"]
-        if family in _VISION:
-            return AutoConfig.from_pretrained(directory, local_files_only=True)
+        return AutoConfig.from_pretrained(directory, local_files_only=True)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        message = f"{directory}/config.json: cannot be read ({error!r}); copy it again"
-        raise SetupError("model_missing", message) from error
-    known = " and ".join(_VISION)
-    message = f"{directory}: model_type is {family!r}; reelpage runs {known}"
-    raise SetupError("model_unsupported", message)
-
-
-def read_processor(directory: Path) -> ProcessorSettings:
-    """Read `preprocessor_config.json`; both spellings of the pixel budget.
-
-    Raises:
-        SetupError: `model_missing`.
-    """
-    try:
-        value = json.loads((directory / "preprocessor_config.json").read_text())
-        size = value.get("size") or {}
-        return ProcessorSettings(
-            min_pixels=int((value | size).get("min_pixels") or size["shortest_edge"]),
-            max_pixels=int((value | size).get("max_pixels") or size["longest_edge"]),
-            mean=tuple(value["image_mean"]),
-            std=tuple(value["image_std"]),
-            patch=int(value.get("patch_size", 14)),
-            merge=int(value.get("merge_size", 2)),
-            temporal=int(value.get("temporal_patch_size", 2)),
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        message = f"{directory}/preprocessor_config.json: cannot be read ({error!r}); copy it again"
-        raise SetupError("model_missing", message) from error
+        raise unreadable(directory / "config.json", error) from error
 
 
 def read_tokenizer(directory: Path) -> PreTrainedTokenizerBase:
@@ -141,24 +85,6 @@ def stop_tokens(directory: Path, tokenizer: PreTrainedTokenizerBase) -> frozense
         given = GenerationConfig.from_pretrained(directory).eos_token_id
         stops |= set(given if isinstance(given, list) else [given]) - {None}
     return frozenset(stops)
-
-
-def revision(directory: Path) -> str:
-    """Identity of a checkpoint's content: 12 hex digits over its configuration and weights."""
-    sha = hashlib.sha256()
-    names = ("config.json", "preprocessor_config.json", "tokenizer.json", "generation_config.json")
-    for path in [directory / name for name in names] + sorted(directory.glob("*.safetensors")):
-        if path.exists():
-            facts = path.stat()
-            sha.update(_digest(path.resolve(), facts.st_size, facts.st_mtime_ns))
-    return sha.hexdigest()[:12]
-
-
-@cache
-def _digest(path: Path, _size: int, _mtime_ns: int) -> bytes:
-    """Digest of a file; a process reads gigabytes of weights for it once."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
 
 
 def default_dtype(device: str) -> torch.dtype:

@@ -52,7 +52,8 @@ class Replica(Queued):
 
     def __init__(self, model: str, threads: int, settings: Settings | None) -> None:
         """Find the checkpoint on this machine; None stands for the process's own environment."""
-        from services.model.reader import model_facts, set_threads
+        from services.model.facts import model_facts
+        from services.model.reader import set_threads
 
         set_threads(threads)
         self.folder = checkpoint(settings or Settings.from_environment(), model).folder

@@ -21,7 +21,7 @@ from pipeline.land.place import Place
 from pipeline.land.protocol import Protocol
 from pipeline.land.rows import Row, to_table
 from pipeline.recognise import Recogniser
-from schemas.jobs import Job, MediaReference, Task, prompts_of
+from schemas.jobs import Job, MediaReference, Task
 from services.checkpoints.found import checkpoint
 from services.index.estimate import Estimate, estimate
 from services.index.file_log import GROUP, TOPIC, FileLog
@@ -109,13 +109,9 @@ def index(request: Request, settings: Settings, console: Console) -> Summary:
 
 
 def _model(request: Request, settings: Settings) -> InProcess:
-    """The model, loaded at once where it will be asked: what is wrong with it ends the run here."""
+    """The model; it is loaded once something has to be asked."""
     found = checkpoint(settings, request.model, quiet=request.quiet)
-    model = InProcess(found.folder, settings.device, settings.threads)
-    asked = [task for job in request.again for task in job.tasks] or request.tasks
-    if prompts_of(asked):
-        model.load()
-    return model
+    return InProcess(found.folder, settings.device, settings.threads)
 
 
 def _recipe(request: Request, model: InProcess) -> Recipe:

@@ -4,39 +4,54 @@ import threading
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.land.rows import Answer
+from schemas.errors import SetupError
 from schemas.jobs import Task
 from schemas.shards import Shard
 from services.model.asking import shard_answers
 from services.model.device import resolve
-from services.model.reader import Model, model_facts, set_threads
+from services.model.facts import model_facts
 from services.model.wire import ServedModel
+
+if TYPE_CHECKING:
+    from services.model.reader import Model
 
 
 class InProcess:
-    """Both halves of a checkpoint behind a lock; see `services.ingest.subject.Answerer`."""
+    """Both halves of a checkpoint behind a lock; see `services.ingest.subject.Answerer`.
+
+    They are loaded when the first question comes: work without any has no need of torch.
+    """
 
     def __init__(self, directory: Path, device: str, threads: int) -> None:
-        """Read which model it is; it is loaded once something is asked.
+        """Read which model it is.
 
         Raises:
             SetupError: `model_missing` or `model_unsupported`.
         """
         facts = self._facts = model_facts(directory)
-        set_threads(threads)
-        self._device = resolve(device)
+        self._device, self._threads = device, threads
         self._model = ServedModel(facts.name, facts.revision, facts.min_pixels, facts.max_pixels)
         self._lock = threading.Lock()
+        self._broken: SetupError | None = None
 
     @cached_property
-    def loaded(self) -> Model:
+    def loaded(self) -> "Model":
         """Both halves.
 
         Raises:
             SetupError: `device_missing`, `model_missing` or `model_unsupported`.
         """
-        return Model(self._facts, self._device)
+        from services.model.reader import Model, set_threads
+
+        set_threads(self._threads)
+        try:
+            return Model(self._facts, resolve(self._device))
+        except SetupError as error:
+            self._broken = error
+            raise
 
     def load(self) -> None:
         """Load it now, so that what is wrong with it is said before any work.
@@ -51,7 +66,13 @@ class InProcess:
         return self._model
 
     def read_model(self) -> None:
-        """Nothing to do: see `model`."""
+        """See `model`.
+
+        Raises:
+            SetupError: it could not be loaded; all that is asked of it would fail.
+        """
+        if self._broken is not None:
+            raise self._broken
 
     def answers(
         self, name: str, shard: Shard, tasks: Sequence[Task], revision: str
@@ -59,4 +80,4 @@ class InProcess:
         """For each picture of the shard one answer a task."""
         assert revision == self._model.revision
         with self._lock:
-            return shard_answers(shard, tasks, self.loaded.read, self._model)
+            return shard_answers(shard, tasks, lambda *asked: self.loaded.read(*asked), self._model)

@@ -120,7 +120,7 @@ def _wait(plan: Plan, say: Callable[[str], None]) -> Entry:
             if one.pid and (name, one.restarts) not in shown:
                 shown.add((name, one.restarts))
                 say(one.title + f", again: {one.said}" * bool(one.restarts))
-        if all(one.state == "running" for one in entry.members.values()):
+        if all(one.state == "running" and one.alive for one in entry.members.values()):
             return entry
         time.sleep(_POLL_S)
 

@@ -18,7 +18,8 @@ from services.checkpoints.found import checkpoint
 from services.ingest.recipe import STANDARD_TASKS, parse_sampling
 from services.model.asking import Read, shard_answers
 from services.model.client import GraphClient
-from services.model.reader import Model, ModelFacts, model_facts, set_threads
+from services.model.facts import ModelFacts, model_facts
+from services.model.reader import Model, set_threads
 from services.model.wire import ServedModel
 from services.settings import Settings
 from services.stack.ports import Ports

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.vlm.checkpoint import revision
+from pipeline.vlm.facts import revision
 from schemas.errors import ReelpageError
 from services.checkpoints import cache
 from services.checkpoints.found import checkpoint

@@ -15,7 +15,8 @@ from transformers import (
 
 from pipeline.encode import Clip, Encoder
 from pipeline.generate import Generation, Generator, Prompt, WorkItem
-from pipeline.vlm.checkpoint import load_language, load_vision, read_processor, revision
+from pipeline.vlm.checkpoint import load_language, load_vision
+from pipeline.vlm.facts import read_processor, revision
 from pipeline.vlm.positions import Span, VisionBlock, rope_positions
 from pipeline.vlm.preprocess import patchify
 from schemas.errors import SetupError
