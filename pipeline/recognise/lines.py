@@ -1,38 +1,19 @@
 """Lines: of a shard's pages, and of its frames with the interval in which each is on the screen."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pipeline.recognise.order import Box
+from pipeline.recognise.eyes import Eyes, Picture, Pixels, TextReader
 from schemas.shards import Shard
 
 _BLOCK: Final = 16  # pixels a side, in which a change of the picture is looked for
 _CHANGED: Final = 6.0  # of 255: mean difference of a block
 _OVERLAP: Final = 0.5
 _ALIKE: Final = 0.8  # two readings of one line differ by little
-
-Picture = NDArray[np.uint8]
-Pixels = Callable[[bytes], Picture]
-
-
-class Read(NamedTuple):
-    """A line that a recogniser has found in a picture; without text if it cannot read it."""
-
-    box: Box
-    text: str
-    confidence: float
-
-
-class TextReader(Protocol):
-    """Reads lines in pictures: `Recogniser`, or what stands for it in tests."""
-
-    def read(self, picture: Picture) -> list[Read]:
-        """Lines of a picture `uint8 (height, width, 3)`, in reading order."""
 
 
 @dataclass(frozen=True)
@@ -93,44 +74,25 @@ def shard_text(shard: Shard, pixels: Pixels, reader: TextReader) -> ShardText:
         InputError, SetupError: what the reader raises.
     """
     rows = shard.rows.to_pylist()
-    eyes = _Eyes(pixels, reader)
+    eyes = Eyes(pixels, reader)
     if "page_no" in shard.rows.schema.names:
-        lines = [line for row in rows for line in _page(row, eyes)]
+        lines = list(_pages(rows, eyes))
     else:
         lines = [*_subtitles(shard), *_on_screen(shard, rows, eyes)]
     return ShardText(lines, eyes.unread)
 
 
-class _Eyes:
-    """Reads pictures, and counts those on which most could not be read."""
-
-    def __init__(self, pixels: Pixels, reader: TextReader) -> None:
-        self.pixels, self._reader = pixels, reader
-        self.unread = 0
-
-    def read(self, picture: Picture) -> list[tuple[tuple[float, float, float, float], str, float]]:
-        """Lines with text: box as shares of the picture, text and confidence."""
-        found = self._reader.read(picture)
-        lines = [line for line in found if line.text]
-        self.unread += len(found) > 2 * len(lines)
-        height, width = picture.shape[:2]
-        return [
-            ((x0 / width, y0 / height, x1 / width, y1 / height), text, score)
-            for (x0, y0, x1, y1), text, score in lines
-        ]
-
-
-def _page(row: Mapping[str, Any], eyes: _Eyes) -> Iterator[Line]:
-    number = row["page_no"]
-    if row["lines"]:
-        for line_no, own in enumerate(row["lines"]):
+def _pages(rows: list[dict[str, Any]], eyes: Eyes) -> Iterator[Line]:
+    pictures = (
+        None if row["lines"] or row["is_blank"] else eyes.pixels(row["image"]) for row in rows
+    )
+    for row, seen in eyes.read(zip(rows, pictures, strict=True)):
+        number = row["page_no"]
+        for line_no, own in enumerate(row["lines"] or ()):
             box = own["x0"], own["y0"], own["x1"], own["y1"]
             yield Line("page", number, line_no, "pdf", own["text"], box)
-        return
-    if row["is_blank"]:
-        return
-    for line_no, (box, text, score) in enumerate(eyes.read(eyes.pixels(row["image"]))):
-        yield Line("page", number, line_no, "recognised", text, box, confidence=score)
+        for line_no, (box, text, score) in enumerate(seen):
+            yield Line("page", number, line_no, "recognised", text, box, confidence=score)
 
 
 def _subtitles(shard: Shard) -> Iterator[Line]:
@@ -139,29 +101,30 @@ def _subtitles(shard: Shard) -> Iterator[Line]:
         yield Line("segment", shard.part, line_no, "subtitle", text, None, start, end)
 
 
-def _on_screen(shard: Shard, rows: list[dict[str, Any]], eyes: _Eyes) -> list[Line]:
+def _on_screen(shard: Shard, rows: list[dict[str, Any]], eyes: Eyes) -> list[Line]:
     """Lines of frames; one that stays is one line, until the first frame without it."""
     done: list[Line] = []
     standing: list[Line] = []
-    before: Picture | None = None
-    for row in rows:
-        now = None if row["is_blank"] else eyes.pixels(row["image"])
-        if now is not None and before is not None and not _has_changed(before, now):
-            continue
-        seen = [] if now is None else _seen(shard, row["t_us"], now, eyes)
-        gone, standing = _followed(standing, seen)
-        done += [replace(line, end_us=row["t_us"]) for line in gone]
-        before = now
+    for at, seen in eyes.read(_changes(rows, eyes.pixels)):
+        now = [
+            Line("segment", shard.part, 0, "recognised", text, box, at, at, score)
+            for box, text, score in seen
+        ]
+        gone, standing = _followed(standing, now)
+        done += [replace(line, end_us=at) for line in gone]
     done += [replace(line, end_us=shard.end) for line in standing]
     done.sort(key=lambda line: line.start_us or 0)
     return [replace(line, line_no=number) for number, line in enumerate(done)]
 
 
-def _seen(shard: Shard, at: int, picture: Picture, eyes: _Eyes) -> list[Line]:
-    return [
-        Line("segment", shard.part, 0, "recognised", text, box, at, at, score)
-        for box, text, score in eyes.read(picture)
-    ]
+def _changes(rows: list[dict[str, Any]], pixels: Pixels) -> Iterator[tuple[int, Picture | None]]:
+    """Times and pictures of the frames that differ from the one before; a blank one is None."""
+    before: Picture | None = None
+    for row in rows:
+        now = None if row["is_blank"] else pixels(row["image"])
+        if now is None or before is None or _has_changed(before, now):
+            yield row["t_us"], now
+            before = now
 
 
 def _followed(standing: list[Line], seen: list[Line]) -> tuple[list[Line], list[Line]]:

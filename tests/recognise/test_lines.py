@@ -36,6 +36,8 @@ def recogniser() -> Recogniser:
 class Counting:
     """A recogniser that counts the pictures that it reads."""
 
+    width = 1
+
     def __init__(self, reader: Recogniser) -> None:
         self.reader, self.count = reader, 0
 
@@ -128,6 +130,8 @@ def test_words_of_a_pdf_are_its_own(tmp_path: Path) -> None:
     """Cropped and turned, their places are those on the page as it is shown."""
 
     class Nobody:
+        width = 1
+
         def read(self, picture: Picture) -> list[Read]:
             pytest.fail("a page with text of its own is read")
 
