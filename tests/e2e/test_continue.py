@@ -21,7 +21,7 @@ from tests.videos import video
 pytestmark = pytest.mark.ci
 
 WAIT_S = 120
-SECONDS, PAGES = 240, 96
+SECONDS, PAGES = 200, 40
 ALL = 4 * (SECONDS // 10 + PAGES // 8)
 """Parts of all columns: structure, lines, and two questions."""
 ASKED = "text,caption,ocr"
@@ -33,7 +33,7 @@ Rows = dict[str, list[dict[str, object]]]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A video of 24 parts, a document of 12, and room for a file that is not there."""
+    """A video of 20 parts, a document of 5, and room for a file that is not there."""
     made = tmp_path_factory.mktemp("media")
     video(made / "clip.mp4", SECONDS)
     pages = []
