@@ -84,6 +84,7 @@ WARNINGS: Final[Mapping[str, str]] = {
     "not_read": "the medium holds more than was read",
     "clock_jumped": "recordings were joined, or the clock jumped; times go on without a gap",
     "frames_dropped": "frames that were there are not in the tables",
+    "text_unread": "subtitles that are pictures, on which nothing could be read",
     "font_missing": "a font is neither in the document nor on this machine",
 }
 """Codes of what is said in `media.warnings`; never renamed, as the others."""

@@ -10,6 +10,8 @@ from typing import Final, Literal
 
 import pyarrow as pa
 
+from schemas.cues import CuePicture, read_cues, write_cues
+
 SHARD_VERSION: Final = 2
 """2: pictures at the size at which people read them; 1: at that of a model."""
 
@@ -103,6 +105,8 @@ class Shard:
         rows: a record batch of schema `FRAMES` or `PAGES`.
         subtitles: text of the subtitle cues that are shown in this range, one a line.
         cues: these cues: start and end, microseconds, and text.
+        cue_pictures: subtitles that are pictures and are shown in this range; None where the
+            medium has some and they were not drawn, because nobody was to read them.
     """
 
     part: int
@@ -111,9 +115,14 @@ class Shard:
     rows: pa.RecordBatch
     subtitles: str = ""
     cues: tuple[tuple[int, int, str], ...] = ()
+    cue_pictures: tuple[CuePicture, ...] | None = ()
 
     def to_ipc(self) -> bytes:
-        """Return the shard as an Arrow IPC stream; its facts are schema metadata."""
+        """Return the shard as an Arrow IPC stream; its facts are schema metadata.
+
+        Pictures of subtitles are a second stream behind it, which older readers do not look for;
+        one without rows says that they were not drawn.
+        """
         facts: dict[str, object] = {
             "version": SHARD_VERSION,
             "part": self.part,
@@ -127,6 +136,8 @@ class Shard:
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, schema) as writer:
             writer.write_batch(self.rows.cast(schema))
+        if self.cue_pictures != ():
+            write_cues(sink, self.cue_pictures or ())
         return bytes(sink.getvalue())
 
     @classmethod
@@ -136,7 +147,8 @@ class Shard:
         Raises:
             ValueError: the bytes are no shard of this version.
         """
-        with pa.ipc.open_stream(data) as reader:
+        file = pa.BufferReader(data)
+        with pa.ipc.open_stream(file) as reader:
             facts = json.loads((reader.schema.metadata or {}).get(b"reelpage.shard", b"{}"))
             if facts.pop("version", None) != SHARD_VERSION:
                 message = f"not a shard of version {SHARD_VERSION}"
@@ -145,7 +157,8 @@ class Shard:
             empty = pa.RecordBatch.from_pylist([], schema=reader.schema)
         batch = (rows[0] if rows else empty).replace_schema_metadata(None)
         facts["cues"] = tuple((start, end, text) for start, end, text in facts.pop("cues", ()))
-        return cls(rows=batch, **facts)
+        pictures = () if file.tell() == file.size() else read_cues(file) or None
+        return cls(rows=batch, cue_pictures=pictures, **facts)
 
 
 @dataclass(frozen=True)

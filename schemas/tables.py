@@ -28,7 +28,7 @@ _TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
 
 _MEDIUM: Final = [
     ("media_id", pa.string()),  # sha256 of the content, hex
-    ("sampling", pa.string()),  # how frames are chosen, sized and decoded: "rate=1 ... decoding=3"
+    ("sampling", pa.string()),  # how frames are chosen, sized and decoded: "rate=1 ... decoding=4"
     ("uri", pa.string()),
 ]
 _PICTURE: Final = [
@@ -150,13 +150,13 @@ LINES: Final = pa.schema(
         ("source", pa.string()),  # pdf, subtitle, recognised
         ("start_us", pa.int64()),  # of a segment's line: when it appears in it ...
         ("end_us", pa.int64()),  # ... and is gone, exclusive; lines_joined joins segments
-        ("x0", pa.int32()),  # pixels of the original; of a PDF, of the page as it is kept
-        ("y0", pa.int32()),
+        ("x0", pa.int32()),  # pixels of the original; of a PDF, of the page as it is kept; of a
+        ("y0", pa.int32()),  # subtitle that is a picture, where that stands on the video
         ("x1", pa.int32()),
         ("y1", pa.int32()),
         ("text", pa.string()),
-        ("confidence", pa.float32()),  # 0 to 1, of a recognised line
-        ("language", pa.string()),  # where the medium says one
+        ("confidence", pa.float32()),  # 0 to 1, of what was recognised
+        ("language", pa.string()),  # as the medium says it, else where the script does
         ("script", pa.string()),  # ISO 15924, such as Latn or Hani
         *_MODEL,
         ("run_id", pa.string()),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
-DECODING: Final = 3
+DECODING: Final = 4
 """Version of decoding, part of `sampling`: it grows when other pictures, times or texts come of the
 same medium, so that rows of both are never mixed."""
 
@@ -37,6 +37,7 @@ class DecodePlan:
         first_part: parts before this one are left out.
         stop_part: this part and those behind it are left out; None leaves out none.
         subtitles: texts of the subtitle files that go with a video.
+        subtitle_pictures: whether subtitles that are pictures are drawn, to be read.
     """
 
     sampling: Sampling
@@ -47,6 +48,7 @@ class DecodePlan:
     first_part: int = 0
     stop_part: int | None = None
     subtitles: tuple[str, ...] = ()
+    subtitle_pictures: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pipeline.decode.plan import DecodePlan, Limits
 from pipeline.decode.sampling import CountTargets, RateTargets, visit_targets
 from pipeline.decode.scenes import THRESHOLD, visit_scenes
 from pipeline.decode.source import MICRO, Presented, Source, Visit, microseconds
+from schemas.cues import CuePicture
 from schemas.errors import InputError
 from schemas.shards import FRAMES, Shard
 
@@ -20,17 +21,30 @@ _PROGRESS_FRAMES: Final = 32
 
 @dataclass
 class Cues:
-    """Subtitle cues by their start: start and end, microseconds on the clock, and text."""
+    """Subtitles by their start.
+
+    Attributes:
+        cues: start and end, microseconds on the clock, and text.
+        pictures: those that are pictures; None where they are not drawn.
+    """
 
     cues: list[tuple[int, int, str]] = field(default_factory=list)
+    pictures: list[CuePicture] | None = field(default_factory=list)
 
     def between(self, start: int, end: int | None) -> tuple[tuple[int, int, str], ...]:
         """Cues that are shown in `[start, end)`."""
-        return tuple(
-            (at, until, text)
-            for at, until, text in self.cues
-            if (start <= at or start < until) and (end is None or at < end)
-        )
+        return tuple(one for one in self.cues if _is_shown(one[0], one[1], start, end))
+
+    def pictures_between(self, start: int, end: int | None) -> tuple[CuePicture, ...] | None:
+        """Pictures that are shown in `[start, end)`."""
+        if self.pictures is None:
+            return None
+        shown = (one for one in self.pictures if _is_shown(one.start_us, one.end_us, start, end))
+        return tuple(shown)
+
+
+def _is_shown(at: int, until: int, start: int, end: int | None) -> bool:
+    return (start <= at or start < until) and (end is None or at < end)
 
 
 def visits(source: Source, plan: DecodePlan) -> Iterator[Visit | None]:
@@ -87,6 +101,8 @@ class _Window:
         self._part = plan.first_part
         self._rows: list[dict[str, Any]] = []
         self._bytes = 0
+        drawn = sum(len(one.image) for one in cues.pictures or ())
+        self._room = limits.message_bytes - drawn  # one segment may show all of them
 
     @property
     def is_done(self) -> bool:
@@ -114,9 +130,9 @@ class _Window:
             return
         row = self._row(visit.kept, visit.number, t_us)
         self._bytes += len(row["image"])
-        if self._bytes > self._limits.message_bytes:
+        if self._bytes > self._room:
             message = (
-                f"the pictures of one segment exceed {self._limits.message_bytes} bytes; "
+                f"the pictures of one segment exceed {self._room} bytes; "
                 "sample fewer, or cut shorter segments"
             )
             raise InputError("too_large", message)
@@ -127,10 +143,12 @@ class _Window:
         start = self._part * self._plan.segment_us
         until = start + self._plan.segment_us
         batch = pa.RecordBatch.from_pylist(self._rows, schema=FRAMES)
-        cues = self._cues.between(start, until if end is None else None)
+        before = until if end is None else None
+        cues = self._cues.between(start, before)
+        pictures = self._cues.pictures_between(start, before)
         subtitles = "\n".join(text for _, _, text in cues)
         stop = until if end is None else end
-        return Shard(self._part, start, stop, batch, subtitles, cues)
+        return Shard(self._part, start, stop, batch, subtitles, cues, pictures)
 
     def _row(self, frame: Presented, number: int, t_us: int) -> dict[str, Any]:
         return {

@@ -10,6 +10,7 @@ from typing import Any, Final
 import av
 from av.container import InputContainer
 
+from pipeline.decode.bitmaps import Pictures
 from pipeline.decode.container import TEXT_CODECS
 from pipeline.decode.reading import Reading
 from pipeline.decode.source import microseconds
@@ -38,19 +39,22 @@ def text_tracks(container: InputContainer) -> list[Any]:
     ]
 
 
-def read_cues(reading: Reading, start: int, *, follows: bool) -> Generator[int, None, list[Cue]]:
+def read_cues(
+    reading: Reading, start: int, pictures: Pictures, *, follows: bool
+) -> Generator[int, None, list[Cue]]:
     """All cues of all text tracks, by demuxing them alone: decoding pictures may seek.
 
     Args:
         reading: open at its start; its position is lost.
         start: tick 0 of the video, on the clock's line.
+        pictures: takes the packets of tracks of pictures.
         follows: whether to read the pictures' packets too, whose clock jumps, and follow it.
 
     Yields:
         0, as a sign of progress.
     """
     found: list[Cue] = []
-    tracks = text_tracks(reading.container)
+    tracks = [*text_tracks(reading.container), *pictures.tracks]
     chosen = [*tracks, reading.stream] if tracks and follows else tracks
     room = _MAX_CHARACTERS
     try:
@@ -60,13 +64,18 @@ def read_cues(reading: Reading, start: int, *, follows: bool) -> Generator[int, 
             if packet.stream is reading.stream:
                 reading.clock.move(packet)
                 continue
+            zero = (start - reading.clock.shift) * reading.base
+            if packet.stream in pictures.tracks:
+                yield from pictures.take(packet, zero)
+                continue
             if packet.pts is None or len(found) >= _MAX_CUES or room < 0:
                 continue
-            if cue := _cue(packet, (start - reading.clock.shift) * reading.base):
+            if cue := _cue(packet, zero):
                 found.append(cue)
                 room -= len(cue[2])
     except av.FFmpegError:
         pass  # a damaged caption track takes no picture away
+    pictures.finish()
     return found
 
 

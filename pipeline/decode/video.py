@@ -9,6 +9,7 @@ from typing import BinaryIO, Final, cast
 import av
 from av.container import InputContainer
 
+from pipeline.decode.bitmaps import Pictures, picture_tracks
 from pipeline.decode.clock import LONGEST_S
 from pipeline.decode.container import moving_pictures
 from pipeline.decode.crop import Crop, crops_of
@@ -111,24 +112,30 @@ class Video:
         Raises:
             InputError: also `truncated` and `corrupt`, after the parts that could be decoded.
         """
-        yield from self._oddities()
+        yield from self._oddities(plan)
         self._reopen()
-        cues = yield from read_cues(self._reading, self._start, follows=bool(self._jumps))
+        container = self._reading.container
+        pictures = Pictures(container, plan, self._size)
+        cues = yield from read_cues(self._reading, self._start, pictures, follows=bool(self._jumps))
+        yield from pictures.warnings()
+        is_drawn = plan.subtitle_pictures or not picture_tracks(container)
         beside = [cues_beside(text) for text in plan.subtitles]
         if not all(beside):
             yield MediaWarning("not_read", "a subtitle file beside it holds no cue")
         cues += chain.from_iterable(beside)
-        yield from cut_segments(self, plan, self._limits, Cues(sorted(set(cues))))
+        drawn = list(dict.fromkeys(pictures.cues)) if is_drawn else None
+        shown = Cues(sorted(set(cues)), drawn)
+        yield from cut_segments(self, plan, self._limits, shown)
         if self._dropped:
             parts = f"segments from {plan.first_part} on"
             detail = f"{self._dropped} frames of {parts} have no time of their own"
             yield MediaWarning("frames_dropped", detail, self._dropped)
 
-    def _oddities(self) -> Iterator[MediaWarning]:
+    def _oddities(self, plan: DecodePlan) -> Iterator[MediaWarning]:
         """What is odd about the file, or not read of it."""
         if self._tail.warning:
             yield self._tail.warning
-        yield from _tracks_left_out(self._reading.container)
+        yield from _tracks_left_out(self._reading.container, plan)
         if self._jumps:
             detail = f"its clock begins anew {self._jumps} times; times go on from there"
             yield MediaWarning("clock_jumped", detail)
@@ -289,11 +296,18 @@ def _chain(first: VideoPacket, rest: Iterator[VideoPacket]) -> Iterator[VideoPac
     yield from rest
 
 
-def _tracks_left_out(container: InputContainer) -> Iterator[MediaWarning]:
+def _tracks_left_out(container: InputContainer, plan: DecodePlan) -> Iterator[MediaWarning]:
     """Tracks that are seen in a player and are not read."""
     if more := len(moving_pictures(container)) - 1:
         tracks = "1 more video track" if more == 1 else f"{more} more video tracks"
         yield MediaWarning("not_read", f"{tracks}; the main one is read")
-    if others := len(container.streams.subtitles) - len(text_tracks(container)):
-        tracks = "1 subtitle track" if others == 1 else f"{others} subtitle tracks"
-        yield MediaWarning("not_read", f"{tracks} of pictures or of a kind that is not read")
+    pictures = len(picture_tracks(container))
+    if others := len(container.streams.subtitles) - len(text_tracks(container)) - pictures:
+        yield MediaWarning("not_read", f"{_tracks(others)} of a kind that is not read")
+    if pictures and not plan.subtitle_pictures:
+        detail = f"{_tracks(pictures)} of pictures, which the task text reads"
+        yield MediaWarning("not_read", detail)
+
+
+def _tracks(count: int) -> str:
+    return "1 subtitle track" if count == 1 else f"{count} subtitle tracks"

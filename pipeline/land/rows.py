@@ -139,7 +139,7 @@ def line_rows(
         | {
             "kind": info.kind,
             "script": script_of(line.text),
-            "language": language_of(line.text),
+            "language": line.language or language_of(line.text),
             "model": model[0],
             "model_revision": model[1],
         }

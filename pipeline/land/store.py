@@ -178,11 +178,18 @@ class ShardStore:
     def keep(self, shard: Shard) -> Shard:
         """Keep a shard, unless its part has one: then that one counts, and is returned.
 
-        So all attempts at a part give the same rows, also of a page that fails now and then.
+        So all attempts at a part give the same rows, also of a page that fails now and then. One
+        whose pictures of subtitles were not drawn gets these, and nothing else.
         """
-        if self._objects.replace(self.name(shard.part), shard.to_ipc(), ""):
+        name = self.name(shard.part)
+        if self._objects.replace(name, shard.to_ipc(), ""):
             return shard
-        return self.read(shard.part) or shard
+        data, version = self._objects.get_version(name)
+        kept = shard if data is None else Shard.from_ipc(data)
+        if kept.cue_pictures is None and shard.cue_pictures is not None:
+            kept = replace(kept, cue_pictures=shard.cue_pictures)
+            self._objects.replace(name, kept.to_ipc(), version)  # else another attempt has done it
+        return kept
 
     def extend(self, more: Shard) -> Shard:
         """Add pages to a shard behind those it has, once each; returns the whole."""

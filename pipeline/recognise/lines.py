@@ -1,6 +1,6 @@
-"""Lines: of a shard's pages, and of its frames with the interval in which each is on the screen."""
+"""Lines: of a shard's pages, frames and subtitles, of a video with the interval of each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from typing import Any, Final, Literal
@@ -26,10 +26,12 @@ class Line:
         line_no: from 0, in reading order; in a segment by the time at which lines appear.
         source: "pdf" for a page's own text, "subtitle", or "recognised".
         text: what stands there.
-        box: x0, y0, x1, y1 as shares of the picture's width and height; None of subtitles.
+        box: x0, y0, x1, y1 as shares of the picture's width and height, of a subtitle that is a
+            picture of the video's; None of other subtitles.
         start_us: when it appears in the segment, microseconds; None of pages.
         end_us: when it is gone, exclusive.
         confidence: of the recogniser, 0 to 1; None of what needs none.
+        language: where the medium says one.
     """
 
     unit: Literal["page", "segment"]
@@ -41,6 +43,7 @@ class Line:
     start_us: int | None = None
     end_us: int | None = None
     confidence: float | None = None
+    language: str | None = None
 
 
 @dataclass(frozen=True)
@@ -50,16 +53,20 @@ class ShardText:
     Attributes:
         lines: all that could be read.
         unread: pictures on which most of what looks like text could not be read.
+        unread_cues: subtitles that are pictures, on which nothing could be read.
     """
 
     lines: list[Line]
     unread: int = 0
+    unread_cues: int = 0
 
 
 def is_readable(shard: Shard) -> bool:
     """Whether a shard has a picture that a recogniser has to read."""
     rows = shard.rows.drop_columns("image").to_pylist()
-    return any(not row["is_blank"] and not row.get("lines") for row in rows)
+    return bool(shard.cue_pictures) or any(
+        not row["is_blank"] and not row.get("lines") for row in rows
+    )
 
 
 def shard_text(shard: Shard, pixels: Pixels, reader: TextReader) -> ShardText:
@@ -76,10 +83,11 @@ def shard_text(shard: Shard, pixels: Pixels, reader: TextReader) -> ShardText:
     rows = shard.rows.to_pylist()
     eyes = Eyes(pixels, reader)
     if "page_no" in shard.rows.schema.names:
-        lines = list(_pages(rows, eyes))
-    else:
-        lines = [*_subtitles(shard), *_on_screen(shard, rows, eyes)]
-    return ShardText(lines, eyes.unread)
+        return ShardText(list(_pages(rows, eyes)), eyes.unread)
+    drawn = _drawn(shard, eyes)
+    subtitles = _numbered([*_subtitles(shard), *(line for line in drawn if line.text)])
+    lines = [*subtitles, *_on_screen(shard, rows, eyes)]
+    return ShardText(lines, eyes.unread, sum(not line.text for line in drawn))
 
 
 def _pages(rows: list[dict[str, Any]], eyes: Eyes) -> Iterator[Line]:
@@ -96,9 +104,34 @@ def _pages(rows: list[dict[str, Any]], eyes: Eyes) -> Iterator[Line]:
 
 
 def _subtitles(shard: Shard) -> Iterator[Line]:
-    for line_no, (start, end, text) in enumerate(shard.cues):
-        start, end = max(start, shard.start), min(end, shard.end)
-        yield Line("segment", shard.part, line_no, "subtitle", text, None, start, end)
+    for start, end, text in shard.cues:
+        start, end = _within(shard, start, end)
+        yield Line("segment", shard.part, 0, "subtitle", text, None, start, end)
+
+
+def _drawn(shard: Shard, eyes: Eyes) -> list[Line]:
+    """Subtitles that are pictures, a line each; without text where nothing can be read."""
+    found = []
+    pictures = ((cue, eyes.pixels(cue.image)) for cue in shard.cue_pictures or ())
+    for cue, seen in eyes.read(pictures):
+        text = " ".join(words for _, words, _ in seen)
+        start, end = _within(shard, cue.start_us, cue.end_us)
+        sure = min((score for *_, score in seen), default=None)
+        line = Line("segment", shard.part, 0, "subtitle", text, cue.box, start, end, sure)
+        found.append(replace(line, language=cue.language))
+    return found
+
+
+def _within(shard: Shard, start: int, end: int) -> tuple[int, int]:
+    """The part of a time that is in a shard; what comes behind a video's end takes none."""
+    start = max(start, shard.start)
+    return start, max(start, min(end, shard.end))
+
+
+def _numbered(lines: Iterable[Line]) -> list[Line]:
+    """Lines of a segment by the time at which they appear."""
+    order = sorted(lines, key=lambda line: line.start_us or 0)
+    return [replace(line, line_no=number) for number, line in enumerate(order)]
 
 
 def _on_screen(shard: Shard, rows: list[dict[str, Any]], eyes: Eyes) -> list[Line]:
@@ -113,8 +146,7 @@ def _on_screen(shard: Shard, rows: list[dict[str, Any]], eyes: Eyes) -> list[Lin
         gone, standing = _followed(standing, now)
         done += [replace(line, end_us=at) for line in gone]
     done += [replace(line, end_us=shard.end) for line in standing]
-    done.sort(key=lambda line: line.start_us or 0)
-    return [replace(line, line_no=number) for number, line in enumerate(done)]
+    return _numbered(done)
 
 
 def _changes(rows: list[dict[str, Any]], pixels: Pixels) -> Iterator[tuple[int, Picture | None]]:

@@ -15,23 +15,25 @@ log = logging.getLogger(__name__)
 
 def asked_rows(
     subject: Subject, tools: Tools, info: MediaInfo, shard: Shard, tasks: Sequence[Task]
-) -> dict[str, list[Row]]:
-    """Rows of `lines` and `answers`, by table.
+) -> tuple[dict[str, list[Row]], int]:
+    """Rows of `lines` and `answers`, by table, and how many subtitles' pictures were not read.
 
     Raises:
         InputError, TransientError, SetupError: what the recogniser and the model raise.
     """
     rows: dict[str, list[Row]] = {}
+    unread_cues = 0
     name = subject.store.name(shard.part)
     if TEXT in tasks:
         text = tools.reader.text(name, shard)
         rows["lines"] = line_rows(subject.medium, info, shard, text.lines, (MODEL, revision()))
-        if text.unread:
+        unread_cues = text.unread_cues
+        if text.unread or unread_cues:
             _say_unread()
     if prompts := prompts_of(tasks):
         given = tools.answerer.answers(name, shard, prompts, subject.recipe.revision)
         rows["answers"] = answer_rows(subject.medium, info.kind, shard, given, subject.model)
-    return rows
+    return rows, unread_cues
 
 
 @cache

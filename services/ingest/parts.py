@@ -13,6 +13,7 @@ from pipeline.land.protocol import Range
 from pipeline.land.rows import Row, frame_rows, page_rows, segment_rows
 from pipeline.land.store import read_shard
 from schemas.errors import InputError, ReelpageError
+from schemas.jobs import TEXT
 from schemas.shards import (
     Decoded,
     MediaInfo,
@@ -39,6 +40,7 @@ class Tally:
         info: the medium's facts.
         pages: failed ones behind the last part.
         warnings: in the order in which they came, each once.
+        unread_cues: pictures of subtitles that could not be read.
     """
 
     parts: int
@@ -47,6 +49,14 @@ class Tally:
     info: MediaInfo | None = None
     pages: list[PageFailure] = field(default_factory=list)
     warnings: dict[MediaWarning, None] = field(default_factory=dict)
+    unread_cues: int = 0
+
+    def add_unread(self, cues: int, first: int) -> None:
+        """Count pictures of subtitles that could not be read, in one warning of the work's own."""
+        if cues:
+            self.warnings.pop(_text_unread(self.unread_cues, first), None)
+            self.unread_cues += cues
+            self.warnings[_text_unread(self.unread_cues, first)] = None
 
     def facts(self) -> dict[str, Any]:
         """What the marker of structure says on the way."""
@@ -118,10 +128,20 @@ class JobParts:
         if columns.info is not None and store.has(first, stop):
             yield columns.info
             for part in range(first, stop):
-                yield read_shard(self._tools.objects, store.name(part))
-            return
+                shard = read_shard(self._tools.objects, store.name(part))
+                if shard.cue_pictures is None and TEXT in columns.tasks(part):
+                    first = part  # its subtitles are yet to be drawn
+                    break
+                yield shard
+            else:
+                return
         source, plan = self._subject.source, self._subject.recipe.plan_from(first)
-        plan = replace(plan, stop_part=columns.span.stop, subtitles=source.subtitles)
+        plan = replace(
+            plan,
+            stop_part=columns.span.stop,
+            subtitles=source.subtitles,
+            subtitle_pictures=any(one.task == TEXT for one in columns.missing),
+        )
         for item in self._tools.decode(source.path, plan):
             if isinstance(item, Shard):
                 yield from self._kept(item)
@@ -165,7 +185,8 @@ class JobParts:
             pictures = shard.rows.num_rows
         if tasks := columns.tasks(shard.part):
             tally.stage = "generate"
-            asked = asked_rows(subject, self._tools, info, shard, tasks)
+            asked, unread_cues = asked_rows(subject, self._tools, info, shard, tasks)
+            tally.add_unread(unread_cues, columns.first)
             rows |= {
                 table: [row for row in some if row["unit_no"] not in columns.absent]
                 for table, some in asked.items()
@@ -233,6 +254,11 @@ def structure_rows(
         "segments": segment_rows(subject.medium, shard),
         "frames": frame_rows(subject.medium, shard, name),
     }
+
+
+def _text_unread(cues: int, first: int) -> MediaWarning:
+    what = f"pictures of subtitles in segments from {first} on"
+    return MediaWarning("text_unread", f"{what}: {cues}")
 
 
 def _pages(shard: Shard) -> set[int]:

@@ -158,7 +158,8 @@ def text_from_json(body: bytes) -> ShardText:
     """
     value = from_json(body)
     try:
-        return ShardText([_line(one) for one in value["lines"]], value["unread"])
+        lines = [_line(one) for one in value.pop("lines")]
+        return ShardText(lines, **value)
     except (TypeError, KeyError) as error:
         message = f"no text: {error!r}"
         raise ValueError(message) from error

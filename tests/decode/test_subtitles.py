@@ -11,7 +11,7 @@ from av.packet import Packet
 
 from pipeline.decode import DecodePlan, Sampling, decode
 from pipeline.decode.subtitles import cues_beside
-from schemas.shards import MediaWarning, Shard
+from schemas.shards import Shard
 from services.ingest.texts import read_text
 
 PLAN = DecodePlan(Sampling("rate", 1.0))
@@ -132,12 +132,3 @@ def test_cues_of_a_file_and_of_a_track_are_told_once(tmp_path: Path) -> None:
     plan = replace(PLAN, subtitles=(BESIDE["srt"],))
     first = next(one for one in decode(path, plan) if isinstance(one, Shard))
     assert first.subtitles == "One {two}\nMore"
-
-
-def test_tracks_of_pictures_are_said_to_be_there(tmp_path: Path) -> None:
-    path = tmp_path / "a.mkv"
-    segments(path, "hdmv_pgs_subtitle", [(1, 1.5, bytes.fromhex("80 00 00"))])
-    warnings = [one for one in decode(path, PLAN) if isinstance(one, MediaWarning)]
-    assert warnings == [
-        MediaWarning("not_read", "1 subtitle track of pictures or of a kind that is not read")
-    ]

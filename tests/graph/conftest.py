@@ -23,6 +23,7 @@ from services.model.reader import Model, set_threads
 from services.model.wire import ServedModel
 from services.settings import Settings
 from services.stack.ports import Ports
+from tests.bitmaps import CLEAR, film, shown
 from tests.conftest import SAMPLES, environment
 
 SECRET = "the-secret-of-the-graph"
@@ -63,13 +64,16 @@ class Lake:
 @pytest.fixture(scope="session")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     facts = model_facts(checkpoint(Settings()).folder)
-    plan = DecodePlan(parse_sampling("1fps"))
+    plan = DecodePlan(parse_sampling("1fps"), subtitle_pictures=True)
     folder = tmp_path_factory.mktemp("lake")
+    cues = [(0.5, shown("Mind the gap")), (1.5, CLEAR)]
+    film(folder / "film.mkv", cues, seconds=2)
     set_threads(1)
     shards = {}
-    for number, sample in enumerate(("scenes.mkv", "report.pdf", "phone.png")):
+    samples = (SAMPLES / name for name in ("scenes.mkv", "report.pdf", "phone.png"))
+    for number, path in enumerate((*samples, folder / "film.mkv")):
         store = ShardStore(Folder(folder), f"{number:064x}", "0123456789ab")
-        for item in decode(SAMPLES / sample, plan):
+        for item in decode(path, plan):
             if isinstance(item, Shard):
                 shards[store.name(store.keep(item).part)] = item
     return Lake(folder, facts, shards, Model(facts, "cpu"))

@@ -77,6 +77,13 @@ def test_text_is_that_of_the_local_recogniser(graph: Graph) -> None:
     assert there > 20
 
 
+def test_pictures_of_subtitles_are_read(graph: Graph) -> None:
+    (name,) = (name for name, shard in graph.lake.shards.items() if shard.cue_pictures)
+    lines = graph.client.text(name, recognised_by()).lines
+    told = [(line.text, line.start_us, line.end_us, line.language) for line in lines]
+    assert told == [("Mind the gap", 500_000, 1_500_000, "eng")]
+
+
 def test_text_survives_the_death_of_its_reader(graph: Graph) -> None:
     names = list(graph.lake.shards)
     with ThreadPoolExecutor(6) as pool:

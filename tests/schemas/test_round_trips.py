@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.cues import CuePicture
 from schemas.shards import FRAMES, PAGES, MediaInfo, Shard, info_from_json, info_to_json
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -28,6 +29,17 @@ def _rows(schema: pa.Schema) -> st.SearchStrategy[pa.RecordBatch]:
     return made.map(lambda rows: pa.RecordBatch.from_pylist(rows, schema=schema))
 
 
+shares = st.floats(0, 1)
+pictures = st.builds(
+    CuePicture,
+    start_us=longs,
+    end_us=longs,
+    box=st.tuples(shares, shares, shares, shares),
+    language=st.none() | texts,
+    image=st.binary(max_size=30),
+)
+
+
 @given(
     st.builds(
         Shard,
@@ -37,6 +49,7 @@ def _rows(schema: pa.Schema) -> st.SearchStrategy[pa.RecordBatch]:
         rows=_rows(FRAMES) | _rows(PAGES),
         subtitles=texts,
         cues=st.lists(st.tuples(longs, longs, texts), max_size=3).map(tuple),
+        cue_pictures=st.none() | st.lists(pictures, max_size=3).map(tuple),
     )
 )
 def test_shards(shard: Shard) -> None:
