@@ -1,0 +1,152 @@
+"""Attention: of one forward over tokens of many rows, which stand behind each other unpadded.
+
+First come the rows that go on, one token each; then the suffixes of rows that join; then the
+prefixes that are read for them. Rows that go on with one prefix attend to it in one product,
+and none has a copy of it; a prefix that is short is no prefix here, but part of the row.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate, pairwise
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import AttentionInterface
+
+from pipeline.vlm.cache import Cells, Prefix
+
+PACKED: Final = "reelpage_packed"
+"""What the library knows it by."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Whose the tokens of a forward are.
+
+    Attributes:
+        cells: of the rows; all have room.
+        at: row and cell of each token that is not of a prefix.
+        hidden: `(rows, 1, 1, cells)`, minus infinity where a row that goes on has no token.
+        groups: keys and values of a prefix, and the number of rows that go on with it.
+        order: of the rows that go on, as they are in the groups.
+        joining: prefix and length of the suffix of each row that joins.
+        reading: prefixes that are read; they have room.
+    """
+
+    cells: Cells
+    at: tuple[Tensor, Tensor]
+    hidden: Tensor
+    groups: Sequence[tuple[Tensor, Tensor, int]]
+    order: Tensor
+    joining: Sequence[tuple[Prefix, int]]
+    reading: Sequence[Prefix]
+
+    @cached_property
+    def back(self) -> Tensor:
+        """From the order of the groups to that of the rows."""
+        return self.order.argsort()
+
+    @cached_property
+    def suffixes(self) -> list[slice]:
+        """Where the suffix of each row that joins stands among the tokens."""
+        return _behind(len(self.order), [length for _, length in self.joining])
+
+    @cached_property
+    def prefixes(self) -> list[slice]:
+        """Where each prefix that is read stands among the tokens."""
+        return _behind(len(self.at[0]), list(map(len, self.reading)))
+
+
+def attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    scaling: float,
+    layout: Layout,
+    **_: Any,  # noqa: ANN401 - what the library tells other implementations
+) -> tuple[Tensor, None]:
+    """As the library calls it: `(1, heads, tokens, width)` in, `(1, tokens, heads, width)` out."""
+    layer: Any = module.layer_idx
+    query, going, own = query * scaling, len(layout.order), len(layout.at[0])
+    layout.cells.write(layer, layout.at, key[0, :, :own], value[0, :, :own])
+    for prefix, span in zip(layout.reading, layout.prefixes, strict=True):
+        keys, values = prefix.cells
+        keys[layer], values[layer] = key[0, :, span], value[0, :, span]
+    parts = [_going(layout, layer, query[0, :, :going].transpose(0, 1))] if going else []
+    for (prefix, _length), span in zip(layout.joining, layout.suffixes, strict=True):
+        before = [cells[None, layer] for cells in prefix.cells]
+        parts.append(_read(query[:, :, span], key[:, :, span], value[:, :, span], *before))
+    for span in layout.prefixes:
+        parts.append(_read(query[:, :, span], key[:, :, span], value[:, :, span]))
+    return torch.cat(parts)[None], None
+
+
+AttentionInterface.register(PACKED, attend)
+
+
+def _behind(start: int, lengths: Sequence[int]) -> list[slice]:
+    return [slice(*pair) for pair in pairwise(accumulate(lengths, initial=start))]
+
+
+def _read(query: Tensor, key: Tensor, value: Tensor, *before: Tensor) -> Tensor:
+    """Attention of tokens to those before them, and to keys and values before all of them.
+
+    `(1, heads, tokens, width)` in, `(tokens, heads, width)` out; queries are scaled.
+    """
+    seen = None
+    if before:
+        key, value = torch.cat([before[0], key], dim=2), torch.cat([before[1], value], dim=2)
+        seen = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool, device=query.device)
+        seen = seen.tril(key.shape[2] - query.shape[2])
+    attended = functional.scaled_dot_product_attention(
+        query, key, value, attn_mask=seen, is_causal=seen is None, scale=1.0, enable_gqa=True
+    )
+    return attended[0].transpose(0, 1)
+
+
+def _going(layout: Layout, layer: int, query: Tensor) -> Tensor:
+    """Attention of rows that go on; `(rows, heads, width)` in and out, queries are scaled."""
+    rows, heads, width = query.shape
+    cells = layout.hidden.shape[-1]
+    keys = layout.cells.keys[layer, :rows, :, :cells]
+    values = layout.cells.values[layer, :rows, :, :cells]
+    query = query.reshape(rows, keys.shape[1], -1, width)
+    scores = query @ keys.mT + layout.hidden
+    attended, weights = _prefixes(layout, layer, query[layout.order], scores[layout.order])
+    own = weights[layout.back] @ values
+    return (attended[layout.back] + own).view(rows, heads, width)
+
+
+def _prefixes(layout: Layout, layer: int, query: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
+    """Attention to prefixes, and what weight it leaves to the own cells, in the groups' order.
+
+    Args:
+        layout: of the forward.
+        layer: number of the layer.
+        query: `(rows, key heads, heads a key head, width)`, scaled.
+        own: scores of the rows' own cells, `(rows, key heads, heads a key head, cells)`.
+
+    Returns:
+        What is attended to, of the form of `query`, and weights, of the form of `own`.
+    """
+    rows, heads, each, _ = query.shape
+    query, own = (some.transpose(0, 1).flatten(1, 2) for some in (query, own))
+    attended, weights, start = [], [], 0
+    for keys, values, count in layout.groups:
+        end, length = start + count * each, keys.shape[2]
+        scores = torch.cat([query[:, start:end] @ keys[layer].mT, own[:, start:end]], dim=-1)
+        weight = scores.softmax(-1, torch.float32).to(values.dtype)
+        attended.append(weight[..., :length] @ values[layer])
+        weights.append(weight[..., length:])
+        start = end
+    first, second = (
+        torch.cat(some, dim=1).view(heads, rows, each, -1).transpose(0, 1)
+        for some in (attended, weights)
+    )
+    return first, second
