@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,13 +36,13 @@ _BEFORE: Final = "a9c723e"
 _SIDE: Final = 336
 _PROMPTS: Final = (1, 4, 8)
 _NEW: Final = 16  # fewer than a repetition that ends an answer of ours
-_WORDS: Final = "what is the colour of the shape in this picture and where does it stand".split()
+_WORDS: Final = ("what", "is", "the", "colour", "of", "a", "shape", "in", "this", "picture", "and")
 _LOADS: Final = {
     # pictures, their side, prompts of each, least and most tokens of an answer
-    "64 pictures, 1 prompt": (64, 168, 1, 8, 64),
-    "16 pictures, 8 prompts": (16, 168, 8, 32, 32),
-    "50 pictures, 2 prompts, some long": (50, 168, 2, 8, 128),
-    "4 pictures of 1,024 tokens, 8 prompts": (4, 896, 8, 24, 24),
+    "64 pictures, 1 prompt": (64, 168, 1, 8, 32),
+    "8 pictures, 8 prompts": (8, 168, 8, 24, 24),
+    "40 pictures, 2 prompts, some long": (40, 168, 2, 8, 96),
+    "4 pictures of 1,024 tokens, 8 prompts": (4, 896, 8, 16, 16),
 }
 _DECODE: Final = """
 import json, random, sys, time
@@ -128,7 +129,7 @@ def against_plain(folder: Path, turns: int) -> list[Report]:
     rows = []
     for count in _PROMPTS:
         prompts = [question(number) for number in range(count)]
-        ways = [lambda way=way: _timed(way.answer, picture, prompts) for way in (plain, ours)]
+        ways = [partial(_timed, way.answer, picture, prompts) for way in (plain, ours)]
         there, here, tokens = alternate(ways, turns)
         rows.append(
             {"model": folder.name, "load": f"1 picture, {count} prompts", "peer": "plain"}
@@ -139,7 +140,7 @@ def against_plain(folder: Path, turns: int) -> list[Report]:
 
 def against_commit(folder: Path, before: Path, load: str, turns: int) -> Report:
     """Tokens a CPU second of the decoder alone, now and before."""
-    ways = [lambda root=root: _decode(root, folder, load) for root in (before, ROOT)]
+    ways = [partial(_decode, root, folder, load) for root in (before, ROOT)]
     there, here, tokens = alternate(ways, turns)
     return {"model": folder.name, "load": load, "peer": "before"} | compared(here, there, tokens)
 

@@ -30,7 +30,8 @@ class Layout:
         cells: of the rows; all have room.
         at: row and cell of each token that is not of a prefix.
         hidden: `(rows, 1, 1, cells)`, minus infinity where a row that goes on has no token.
-        groups: keys and values of a prefix, and the number of rows that go on with it.
+        groups: keys and values of a prefix, and the number of rows that go on with it; empty where
+            none has a prefix that is not copied.
         order: of the rows that go on, as they are in the groups.
         joining: prefix and length of the suffix of each row that joins.
         reading: prefixes that are read; they have room.
@@ -52,7 +53,7 @@ class Layout:
     @cached_property
     def suffixes(self) -> list[slice]:
         """Where the suffix of each row that joins stands among the tokens."""
-        return _behind(len(self.order), [length for _, length in self.joining])
+        return _behind(len(self.hidden), [length for _, length in self.joining])
 
     @cached_property
     def prefixes(self) -> list[slice]:
@@ -73,17 +74,21 @@ def attend(
 ) -> tuple[Tensor, None]:
     """As the library calls it: `(1, heads, tokens, width)` in, `(1, tokens, heads, width)` out."""
     layer: Any = module.layer_idx
-    query, going, own = query * scaling, len(layout.order), len(layout.at[0])
+    going, own = len(layout.hidden), len(layout.at[0])
     layout.cells.write(layer, layout.at, key[0, :, :own], value[0, :, :own])
     for prefix, span in zip(layout.reading, layout.prefixes, strict=True):
         keys, values = prefix.cells
         keys[layer], values[layer] = key[0, :, span], value[0, :, span]
-    parts = [_going(layout, layer, query[0, :, :going].transpose(0, 1))] if going else []
+    parts = []
+    if going:
+        parts.append(_going(layout, layer, query[0, :, :going].transpose(0, 1), scaling))
     for (prefix, _length), span in zip(layout.joining, layout.suffixes, strict=True):
         before = [cells[None, layer] for cells in prefix.cells]
-        parts.append(_read(query[:, :, span], key[:, :, span], value[:, :, span], *before))
+        here = query[:, :, span], key[:, :, span], value[:, :, span]
+        parts.append(_read(*here, scaling, *before))
     for span in layout.prefixes:
-        parts.append(_read(query[:, :, span], key[:, :, span], value[:, :, span]))
+        here = query[:, :, span], key[:, :, span], value[:, :, span]
+        parts.append(_read(*here, scaling))
     return torch.cat(parts)[None], None
 
 
@@ -94,10 +99,10 @@ def _behind(start: int, lengths: Sequence[int]) -> list[slice]:
     return [slice(*pair) for pair in pairwise(accumulate(lengths, initial=start))]
 
 
-def _read(query: Tensor, key: Tensor, value: Tensor, *before: Tensor) -> Tensor:
+def _read(query: Tensor, key: Tensor, value: Tensor, scaling: float, *before: Tensor) -> Tensor:
     """Attention of tokens to those before them, and to keys and values before all of them.
 
-    `(1, heads, tokens, width)` in, `(tokens, heads, width)` out; queries are scaled.
+    `(1, heads, tokens, width)` in, `(tokens, heads, width)` out.
     """
     seen = None
     if before:
@@ -105,32 +110,37 @@ def _read(query: Tensor, key: Tensor, value: Tensor, *before: Tensor) -> Tensor:
         seen = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool, device=query.device)
         seen = seen.tril(key.shape[2] - query.shape[2])
     attended = functional.scaled_dot_product_attention(
-        query, key, value, attn_mask=seen, is_causal=seen is None, scale=1.0, enable_gqa=True
+        query, key, value, attn_mask=seen, is_causal=seen is None, scale=scaling, enable_gqa=True
     )
     return attended[0].transpose(0, 1)
 
 
-def _going(layout: Layout, layer: int, query: Tensor) -> Tensor:
-    """Attention of rows that go on; `(rows, heads, width)` in and out, queries are scaled."""
+def _going(layout: Layout, layer: int, query: Tensor, scaling: float) -> Tensor:
+    """Attention of rows that go on, to their prefixes and cells; `(rows, heads, width)` both."""
     rows, heads, width = query.shape
     cells = layout.hidden.shape[-1]
     keys = layout.cells.keys[layer, :rows, :, :cells]
     values = layout.cells.values[layer, :rows, :, :cells]
     query = query.reshape(rows, keys.shape[1], -1, width)
     scores = query @ keys.mT + layout.hidden
-    attended, weights = _prefixes(layout, layer, query[layout.order], scores[layout.order])
-    own = weights[layout.back] @ values
-    return (attended[layout.back] + own).view(rows, heads, width)
+    if not layout.groups:
+        return (_weights(scores, values, scaling) @ values).view(rows, heads, width)
+    order, back = layout.order, layout.back
+    attended, weights = _prefixes(layout, layer, query[order], scores[order], scaling)
+    return (attended[back] + weights[back] @ values).view(rows, heads, width)
 
 
-def _prefixes(layout: Layout, layer: int, query: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
+def _prefixes(
+    layout: Layout, layer: int, query: Tensor, own: Tensor, scaling: float
+) -> tuple[Tensor, Tensor]:
     """Attention to prefixes, and what weight it leaves to the own cells, in the groups' order.
 
     Args:
         layout: of the forward.
         layer: number of the layer.
-        query: `(rows, key heads, heads a key head, width)`, scaled.
+        query: `(rows, key heads, heads a key head, width)`.
         own: scores of the rows' own cells, `(rows, key heads, heads a key head, cells)`.
+        scaling: of all scores.
 
     Returns:
         What is attended to, of the form of `query`, and weights, of the form of `own`.
@@ -141,7 +151,7 @@ def _prefixes(layout: Layout, layer: int, query: Tensor, own: Tensor) -> tuple[T
     for keys, values, count in layout.groups:
         end, length = start + count * each, keys.shape[2]
         scores = torch.cat([query[:, start:end] @ keys[layer].mT, own[:, start:end]], dim=-1)
-        weight = scores.softmax(-1, torch.float32).to(values.dtype)
+        weight = _weights(scores, values, scaling)
         attended.append(weight[..., :length] @ values[layer])
         weights.append(weight[..., length:])
         start = end
@@ -150,3 +160,8 @@ def _prefixes(layout: Layout, layer: int, query: Tensor, own: Tensor) -> tuple[T
         for some in (attended, weights)
     )
     return first, second
+
+
+def _weights(scores: Tensor, values: Tensor, scaling: float) -> Tensor:
+    """Weights of an attention; its scores, which nobody else has, may be changed in place."""
+    return scores.float().mul_(scaling).softmax(-1).to(values.dtype)

@@ -128,6 +128,7 @@ class Batch:
             groups=[
                 (*(prefix.cells if prefix else (none, none)), len(places))
                 for prefix, places in shared.items()
+                if shared.keys() != {None}
             ],
             order=torch.tensor(order, dtype=torch.long, device=device),
             joining=[(row.prefix, len(row.suffix)) for row in joining],
