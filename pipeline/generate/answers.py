@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.vlm.language import Mask
+from pipeline.vlm.row import Mask
 from schemas.features import Features
 
 FinishReason = Literal["stop", "length", "repetition"]

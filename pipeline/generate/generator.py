@@ -12,9 +12,9 @@ from pipeline.generate.handle import Handle
 from pipeline.vlm.cache import Prefix
 from pipeline.vlm.checkpoint import default_dtype, load_language, read_tokenizer, stop_tokens
 from pipeline.vlm.decoder import Decoder
-from pipeline.vlm.language import Row
 from pipeline.vlm.positions import VisionBlock, rope_positions
 from pipeline.vlm.repetition import repeated_tail
+from pipeline.vlm.row import Row
 from pipeline.vlm.template import Message, Part, pad_ids, tokenize
 from schemas.errors import InputError
 from schemas.features import Features

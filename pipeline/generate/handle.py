@@ -8,7 +8,7 @@ from math import inf
 
 from pipeline.generate.answers import Generation
 from pipeline.vlm.decoder import Decoder
-from pipeline.vlm.language import Row
+from pipeline.vlm.row import Row
 
 
 class Handle:

@@ -1,14 +1,9 @@
-"""Attention: of one forward over tokens of many rows, which stand behind each other unpadded.
+"""Attention: of one forward over tokens of many rows, as their layout says.
 
-First come the rows that go on, one token each; then the suffixes of rows that join; then the
-prefixes that are read for them. Rows that go on with one prefix attend to it in one product,
-and none has a copy of it; a prefix that is short is no prefix here, but part of the row.
+Rows that go on with one prefix attend to it in one product, and none has a copy of it. If the
+prefix is short, all have one.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from itertools import accumulate, pairwise
 from typing import Any, Final
 
 import torch
@@ -16,49 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AttentionInterface
 
-from pipeline.vlm.cache import Cells, Prefix
+from pipeline.vlm.layout import Layout
 
 PACKED: Final = "reelpage_packed"
 """What the library knows it by."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Whose the tokens of a forward are.
-
-    Attributes:
-        cells: of the rows; all have room.
-        at: row and cell of each token that is not of a prefix.
-        hidden: `(rows, 1, 1, cells)`, minus infinity where a row that goes on has no token.
-        groups: keys and values of a prefix, and the number of rows that go on with it; empty where
-            none has a prefix that is not copied.
-        order: of the rows that go on, as they are in the groups.
-        joining: prefix and length of the suffix of each row that joins.
-        reading: prefixes that are read; they have room.
-    """
-
-    cells: Cells
-    at: tuple[Tensor, Tensor]
-    hidden: Tensor
-    groups: Sequence[tuple[Tensor, Tensor, int]]
-    order: Tensor
-    joining: Sequence[tuple[Prefix, int]]
-    reading: Sequence[Prefix]
-
-    @cached_property
-    def back(self) -> Tensor:
-        """From the order of the groups to that of the rows."""
-        return self.order.argsort()
-
-    @cached_property
-    def suffixes(self) -> list[slice]:
-        """Where the suffix of each row that joins stands among the tokens."""
-        return _behind(len(self.hidden), [length for _, length in self.joining])
-
-    @cached_property
-    def prefixes(self) -> list[slice]:
-        """Where each prefix that is read stands among the tokens."""
-        return _behind(len(self.at[0]), list(map(len, self.reading)))
 
 
 def attend(
@@ -93,10 +49,6 @@ def attend(
 
 
 AttentionInterface.register(PACKED, attend)
-
-
-def _behind(start: int, lengths: Sequence[int]) -> list[slice]:
-    return [slice(*pair) for pair in pairwise(accumulate(lengths, initial=start))]
 
 
 def _read(query: Tensor, key: Tensor, value: Tensor, scaling: float, *before: Tensor) -> Tensor:

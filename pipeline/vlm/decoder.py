@@ -13,7 +13,8 @@ from itertools import count
 from typing import Final
 
 from pipeline.vlm.checkpoint import Language
-from pipeline.vlm.language import Batch, Row
+from pipeline.vlm.language import Batch
+from pipeline.vlm.row import Row
 
 _BATCH_ROWS: Final = 64
 _BATCH_TOKENS: Final = 65536  # of the key-value cache, answers included

@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.encode import Clip, Encoder
 from pipeline.generate import Generation, Generator, Handle, Parameters, Prompt
 from pipeline.vlm.checkpoint import read_tokenizer, stop_tokens
-from pipeline.vlm.language import Mask
+from pipeline.vlm.row import Mask
 from schemas.features import Features
 from tests.vlm.reference import NEW, Reference
 from training.evaluate import draw
