@@ -38,31 +38,34 @@ def attend(
     parts = []
     if going:
         parts.append(_going(layout, layer, query[0, :, :going].transpose(0, 1), scaling))
-    for (prefix, _length), span in zip(layout.joining, layout.suffixes, strict=True):
-        before = [cells[None, layer] for cells in prefix.cells]
-        here = query[:, :, span], key[:, :, span], value[:, :, span]
-        parts.append(_read(*here, scaling, *before))
+    for (prefix, seen), span in zip(layout.joining, layout.suffixes, strict=True):
+        keys, values = prefix.cells
+        parts.append(
+            _read(
+                query[:, :, span],
+                torch.cat([keys[None, layer], key[:, :, span]], dim=2),
+                torch.cat([values[None, layer], value[:, :, span]], dim=2),
+                scaling,
+                seen,
+            )
+        )
     for span in layout.prefixes:
-        here = query[:, :, span], key[:, :, span], value[:, :, span]
-        parts.append(_read(*here, scaling))
+        parts.append(_read(query[:, :, span], key[:, :, span], value[:, :, span], scaling))
     return torch.cat(parts)[None], None
 
 
 AttentionInterface.register(PACKED, attend)
 
 
-def _read(query: Tensor, key: Tensor, value: Tensor, scaling: float, *before: Tensor) -> Tensor:
-    """Attention of tokens to those before them, and to keys and values before all of them.
+def _read(
+    query: Tensor, keys: Tensor, values: Tensor, scaling: float, seen: Tensor | None = None
+) -> Tensor:
+    """Attention to what is seen, or to what stands before; `(tokens, heads, width)` out.
 
-    `(1, heads, tokens, width)` in, `(tokens, heads, width)` out.
+    `(1, heads, tokens, width)` in; keys and values may have fewer heads.
     """
-    seen = None
-    if before:
-        key, value = torch.cat([before[0], key], dim=2), torch.cat([before[1], value], dim=2)
-        seen = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool, device=query.device)
-        seen = seen.tril(key.shape[2] - query.shape[2])
     attended = functional.scaled_dot_product_attention(
-        query, key, value, attn_mask=seen, is_causal=seen is None, scale=scaling, enable_gqa=True
+        query, keys, values, seen, is_causal=seen is None, scale=scaling, enable_gqa=True
     )
     return attended[0].transpose(0, 1)
 

@@ -29,7 +29,8 @@ class Layout:
         hidden: `(rows, 1, 1, cells)`, minus infinity where a row that goes on has no token.
         groups: of the rows that go on; empty if each has a copy of its prefix.
         order: of the rows that go on, as they are in the groups.
-        joining: prefix and length of the suffix of each row that joins.
+        joining: prefix of each row that joins, and `(suffix, prefix + suffix)`, true where a token
+            of the suffix sees another.
         reading: prefixes that are read; they have room.
     """
 
@@ -38,7 +39,7 @@ class Layout:
     hidden: Tensor
     groups: Sequence[Group]
     order: Tensor
-    joining: Sequence[tuple[Prefix, int]]
+    joining: Sequence[tuple[Prefix, Tensor]]
     reading: Sequence[Prefix]
 
     @cached_property
@@ -49,7 +50,7 @@ class Layout:
     @cached_property
     def suffixes(self) -> list[slice]:
         """Where the suffix of each row that joins stands among the tokens."""
-        return _behind(len(self.hidden), [length for _, length in self.joining])
+        return _behind(len(self.hidden), [len(seen) for _, seen in self.joining])
 
     @cached_property
     def prefixes(self) -> list[slice]:
@@ -81,9 +82,14 @@ def layout(
         hidden=hidden,
         groups=groups,
         order=torch.tensor(order, dtype=torch.long, device=device),
-        joining=[(row.prefix, len(row.suffix)) for row in joining],
+        joining=[(row.prefix, _seen(len(row.prefix), len(row.suffix), device)) for row in joining],
         reading=reading,
     )
+
+
+def _seen(prefix: int, suffix: int, device: torch.device) -> Tensor:
+    seen = torch.ones(suffix, prefix + suffix, dtype=torch.bool, device=device)
+    return seen.tril_(prefix)
 
 
 def _hidden(used: Sequence[int], device: torch.device) -> Tensor:
