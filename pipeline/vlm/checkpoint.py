@@ -208,6 +208,9 @@ def load_language(directory: Path, device: str, dtype: torch.dtype) -> Language:
     check_device(device)
     config = read_config(directory)
     text = config.text_config
+    if "sliding_attention" in text.layer_types:
+        message = f"{directory}: layers with a sliding window, which reelpage does not know"
+        raise SetupError("model_unsupported", message)
     text._attn_implementation = PACKED
     with torch.device("meta"):
         model = _LANGUAGE[config.model_type](text)

@@ -125,6 +125,15 @@ def test_unusable_checkpoints_are_refused(tmp_path: Path, checkpoint: Path) -> N
         load_language(tmp_path, "cpu", torch.float32)
 
 
+def test_a_sliding_window_is_refused(tmp_path: Path, checkpoint: Path) -> None:
+    config = json.loads((checkpoint / "config.json").read_text())
+    text = config["text_config"]
+    text |= {"layer_types": ["sliding_attention"] * 2, "use_sliding_window": True}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(SetupError, match="sliding window"):
+        load_language(tmp_path, "cpu", torch.float32)
+
+
 def test_revision_follows_the_content(checkpoint: Path, tmp_path: Path) -> None:
     other = rekeyed(checkpoint, tmp_path / "other")
     assert revision(checkpoint) == revision(checkpoint)
