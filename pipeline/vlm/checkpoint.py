@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoTokenizer, GenerationConfig, PreTrained
 from transformers.models.qwen2_5_vl import modeling_qwen2_5_vl as qwen2_5
 from transformers.models.qwen2_vl import modeling_qwen2_vl as qwen2
 
+from pipeline.vlm.attention import PACKED
 from pipeline.vlm.facts import read_family, unreadable
 from pipeline.vlm.template import CONTROL_TOKENS
 from pipeline.vlm.weights import fill
@@ -133,6 +134,10 @@ def load_language(directory: Path, device: str, dtype: torch.dtype) -> Language:
     check_device(device)
     config = read_config(directory)
     text = config.text_config
+    if "sliding_attention" in text.layer_types:
+        message = f"{directory}: layers with a sliding window, which reelpage does not know"
+        raise SetupError("model_unsupported", message)
+    text._attn_implementation = PACKED
     with torch.device("meta"):
         model = _LANGUAGE[config.model_type](text)
         head = nn.Linear(text.hidden_size, text.vocab_size, bias=False)

@@ -1,143 +1,117 @@
-"""Language: greedy decoding of many prompts that share prefixes, by the language half.
+"""Language: a batch of rows that are answered by the language half, one token a step.
 
-A sequence is a prefix with several suffixes. Prefixes are prefilled once, padded on the left to
-one length; their key-value caches are forked, one row a suffix; and all rows are decoded as one
-batch. Positions are given at every step, so padding moves nothing.
+A row is a prefix, which others may share, and a suffix. Rows join at any step and leave when they
+have ended; what joins is read in the forward that gives the others their next token.
 """
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-from transformers import DynamicCache
 
+from pipeline.vlm.cache import Cells, Prefix, Shape
 from pipeline.vlm.checkpoint import Language
-
-Positions = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Prefix:
-    """What several prompts have in common: embeddings `(n, hidden)` and positions `(3, n)`."""
-
-    embedded: Tensor
-    positions: Positions
-
-    def __len__(self) -> int:
-        return len(self.embedded)
+from pipeline.vlm.layout import Layout, layout
+from pipeline.vlm.row import Row
 
 
-@dataclass
-class Row:
-    """One prompt that is being answered.
+class Batch:
+    """Rows that run. One thread at a time."""
 
-    Attributes:
-        prefix: index of its prefix in the batch.
-        suffix: token ids after the prefix, at least one.
-        positions: of the suffix, `(3, n)`.
-        following: position of the first generated token.
-        ended: says after each token whether the answer has ended.
-        tokens: generated so far.
-        logprob: sum over the generated tokens, nats.
-        finished_at: `time.perf_counter()` at the end.
-    """
+    def __init__(self, language: Language) -> None:
+        self._language = language
+        self._shape = _shape(language)
+        self.rows: list[Row] = []
+        self._cells = Cells(self._shape)
+        self._prefixes: dict[Prefix, None] = {}  # in the cache
 
-    prefix: int
-    suffix: Sequence[int]
-    positions: Positions
-    following: int
-    ended: Callable[["Row"], bool]
-    tokens: list[int] = field(default_factory=list)
-    logprob: float = 0.0
-    finished_at: float = 0.0
+    @torch.inference_mode()
+    def step(self, joining: Sequence[Row]) -> None:
+        """Add rows, and one token to each that is there. After an error, call `clear`."""
+        going, self.rows = self.rows, [*self.rows, *joining]
+        if not self.rows:
+            return
+        laid_out = layout(self._cells, going, joining, self._reserve())
+        logits = self._forward(going, joining, laid_out)
+        for place, row in enumerate(joining, len(going)):
+            if row.prefix.is_copied:
+                self._cells.copy(row.prefix, place)
+        _choose(self.rows, logits)
 
+    @torch.inference_mode()
+    def leave(self, row: Row) -> None:
+        """Take a row out; the last one gets its place."""
+        place, last = self.rows.index(row), self.rows.pop()
+        if last is not row:
+            self.rows[place] = last
+            self._cells.move(len(self.rows), place, last.cells)
 
-def decode(language: Language, prefixes: Sequence[Prefix], rows: Sequence[Row]) -> None:
-    """Generate until every row has ended; the rows are filled in place."""
-    with torch.inference_mode():
-        cache, mask = _prefill(language, prefixes)
-        # A row that is named twice is forked.
-        cache.batch_select_indices(torch.tensor([row.prefix for row in rows], device=mask.device))
-        ids, places, mask = _suffixes(rows, mask)
-        active = list(rows)
-        while True:
-            _take(active, *_step(language, ids, places, mask, cache))
-            keep = [index for index, row in enumerate(active) if not row.finished_at]
-            if not keep:
-                return
-            if len(keep) < len(active):
-                chosen = torch.tensor(keep, device=mask.device)
-                cache.batch_select_indices(chosen)
-                active, mask = [active[index] for index in keep], mask[chosen]
-            ids = torch.tensor([[row.tokens[-1]] for row in active])
-            following = torch.tensor([[row.following + len(row.tokens) - 1] for row in active])
-            places = following.expand(3, *following.shape)
-            mask = torch.cat([mask, mask.new_ones((len(active), 1))], dim=1)
+    def clear(self) -> None:
+        """Take all out, and free the cache."""
+        for prefix in self._prefixes:
+            prefix.free()
+        self.rows, self._prefixes, self._cells = [], {}, Cells(self._shape)
 
+    def _reserve(self) -> list[Prefix]:
+        """Make room for the next forward; the prefixes that are to be read in it."""
+        used = dict.fromkeys(row.prefix for row in self.rows)
+        for prefix in self._prefixes.keys() - used.keys():
+            prefix.free()
+        reading = [prefix for prefix in used if prefix not in self._prefixes]
+        self._prefixes = used
+        for prefix in reading:
+            prefix.reserve(self._shape)
+        self._cells.reserve(len(self.rows), 1 + max(row.cells for row in self.rows))
+        return reading
 
-def _prefill(language: Language, prefixes: Sequence[Prefix]) -> tuple[DynamicCache, Tensor]:
-    """Cache of the prefixes, padded on the left, and the mask `(prefixes, longest)`."""
-    longest = max(map(len, prefixes))
-    weight = language.embed.weight
-    embedded = weight.new_zeros((len(prefixes), longest, weight.shape[1]))
-    mask = torch.zeros((len(prefixes), longest), dtype=torch.long, device=embedded.device)
-    places = np.zeros((3, len(prefixes), longest), dtype=np.int64)
-    for index, prefix in enumerate(prefixes):
-        pad = longest - len(prefix)
-        embedded[index, pad:] = prefix.embedded
-        mask[index, pad:] = 1
-        places[:, index, pad:] = prefix.positions
-    cache = DynamicCache()
-    if longest:
-        language.model(
-            inputs_embeds=embedded,
-            position_ids=torch.from_numpy(places).to(embedded.device),
-            attention_mask=None if bool(mask.all()) else mask,
-            past_key_values=cache,
-            use_cache=True,
-        )
-    return cache, mask
+    def _forward(self, going: Sequence[Row], joining: Sequence[Row], there: Layout) -> Tensor:
+        """Logits of the next token of each row, float32 `(rows, vocabulary)`."""
+        device = self._shape.device
+        following = np.array([row.following + len(row.tokens) - 1 for row in going], np.int64)
+        places = [np.tile(following, (3, 1)), *(row.positions for row in joining)]
+        places += [prefix.positions for prefix in there.reading]
+        hidden = self._language.model(
+            inputs_embeds=self._embedded(going, joining, there)[None],
+            position_ids=torch.from_numpy(np.concatenate(places, axis=1))[:, None].to(device),
+            use_cache=False,
+            layout=there,
+        ).last_hidden_state[0]
+        last = [*range(len(going)), *(span.stop - 1 for span in there.suffixes)]
+        logits: Tensor = self._language.head(hidden[torch.tensor(last, device=device)])
+        return logits.float()
 
-
-def _suffixes(rows: Sequence[Row], mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Ids `(rows, longest)`, positions `(3, rows, longest)` and the mask grown by them."""
-    longest = max(len(row.suffix) for row in rows)
-    ids = np.zeros((len(rows), longest), dtype=np.int64)
-    places = np.zeros((3, len(rows), longest), dtype=np.int64)
-    shown = np.zeros((len(rows), longest), dtype=np.int64)
-    for index, row in enumerate(rows):
-        pad = longest - len(row.suffix)
-        ids[index, pad:] = row.suffix
-        places[:, index, pad:] = row.positions
-        shown[index, pad:] = 1
-    before = mask[[row.prefix for row in rows]]
-    grown = torch.cat([before, torch.from_numpy(shown).to(mask.device)], dim=1)
-    return torch.from_numpy(ids), torch.from_numpy(places), grown
+    def _embedded(self, going: Sequence[Row], joining: Sequence[Row], there: Layout) -> Tensor:
+        """Embed the tokens of a forward, with visual tokens in their places."""
+        ids = [row.tokens[-1] for row in going]
+        for part in [*(row.suffix for row in joining), *(one.ids for one in there.reading)]:
+            ids += part
+        device = self._shape.device
+        embedded: Tensor = self._language.embed(torch.tensor(ids, device=device))
+        for prefix, span in zip(there.reading, there.prefixes, strict=True):
+            if prefix.visual:
+                visual = torch.from_numpy(np.concatenate(prefix.visual)).to(embedded)
+                embedded[span][torch.tensor(prefix.places, device=device)] = visual
+        return embedded
 
 
-def _step(
-    language: Language, ids: Tensor, places: Tensor, mask: Tensor, cache: DynamicCache
-) -> tuple[list[int], list[float]]:
-    """One forward; the best next token of each row and its log probability."""
-    hidden = language.model(
-        input_ids=ids.to(mask.device),
-        position_ids=places.to(mask.device),
-        attention_mask=mask,
-        past_key_values=cache,
-        use_cache=True,
-    ).last_hidden_state[:, -1]
-    logits = language.head(hidden).float()
+def _choose(rows: Sequence[Row], logits: Tensor) -> None:
+    """Give each row the best token of its logits; one whose mask fails has an error, alone."""
+    for place, row in enumerate(rows):
+        if row.mask is not None:
+            try:
+                logits[place] = row.mask(row.tokens, logits[place])
+            except Exception as error:  # noqa: BLE001 - the code of who asked
+                row.error = error
     best, chosen = logits.max(dim=-1)
-    return chosen.tolist(), (best - logits.logsumexp(dim=-1)).tolist()
-
-
-def _take(rows: Sequence[Row], chosen: Sequence[int], logprobs: Sequence[float]) -> None:
-    for row, token, logprob in zip(rows, chosen, logprobs, strict=True):
+    logprobs = best - logits.logsumexp(dim=-1)
+    for row, token, logprob in zip(rows, chosen.tolist(), logprobs.tolist(), strict=True):
         row.tokens.append(token)
         row.logprob += logprob
-        if row.ended(row):
-            row.finished_at = time.perf_counter()
+
+
+def _shape(language: Language) -> Shape:
+    text, weight = language.config.text_config, language.embed.weight
+    width = text.hidden_size // text.num_attention_heads
+    heads = text.num_key_value_heads
+    return Shape(text.num_hidden_layers, heads, width, weight.dtype, weight.device)

@@ -1,0 +1,19 @@
+"""Generate: answers to prompts about images by the language model.
+
+Prompts are submitted one by one and answered together; those about the same images share what
+they begin with. The tokens are those of one plain greedy `generate` a prompt.
+"""
+
+from pipeline.generate.answers import FinishReason, Generation, Parameters, Prompt, WorkItem
+from pipeline.generate.generator import Generator
+from pipeline.generate.handle import Handle
+
+__all__ = [
+    "FinishReason",
+    "Generation",
+    "Generator",
+    "Handle",
+    "Parameters",
+    "Prompt",
+    "WorkItem",
+]
