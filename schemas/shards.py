@@ -103,6 +103,8 @@ class Shard:
         rows: a record batch of schema `FRAMES` or `PAGES`.
         subtitles: text of the subtitle cues that are shown in this range, one a line.
         cues: these cues: start and end, microseconds, and text.
+        rate: instants a second that `frame_no` counts; None where they have no even distance, and
+            in shards of an older reelpage.
     """
 
     part: int
@@ -111,6 +113,7 @@ class Shard:
     rows: pa.RecordBatch
     subtitles: str = ""
     cues: tuple[tuple[int, int, str], ...] = ()
+    rate: float | None = None
 
     def to_ipc(self) -> bytes:
         """Return the shard as an Arrow IPC stream; its facts are schema metadata."""
@@ -121,6 +124,7 @@ class Shard:
             "end": self.end,
             "subtitles": self.subtitles,
             "cues": self.cues,
+            **({} if self.rate is None else {"rate": self.rate}),
         }
         metadata = {b"reelpage.shard": json.dumps(facts).encode()}
         schema = self.rows.schema.with_metadata(metadata)

@@ -20,9 +20,10 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pipeline.encode import Clip, Encoder
+from pipeline.encode import Encoder
 from pipeline.generate import Generator, Prompt, WorkItem
 from pipeline.vlm.checkpoint import read_processor
+from pipeline.vlm.clip import Clip
 from pipeline.vlm.preprocess import resize, smart_resize
 from training.canvas import Example
 from training.table import ABSENT, PARTS, Draw, Part, exact

@@ -130,7 +130,12 @@ class _Window:
         cues = self._cues.between(start, until if end is None else None)
         subtitles = "\n".join(text for _, _, text in cues)
         stop = until if end is None else end
-        return Shard(self._part, start, stop, batch, subtitles, cues)
+        return Shard(self._part, start, stop, batch, subtitles, cues, self._rate())
+
+    def _rate(self) -> float | None:
+        """Instants a second that numbers of frames count; those of scenes are milliseconds."""
+        sampling = self._plan.sampling
+        return {"rate": sampling.value, "scene": 1000.0}.get(sampling.mode)
 
     def _row(self, frame: Presented, number: int, t_us: int) -> dict[str, Any]:
         return {

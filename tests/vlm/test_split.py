@@ -13,9 +13,10 @@ from transformers import (
     PreTrainedModel,
 )
 
-from pipeline.encode import Clip, Encoder
+from pipeline.encode import Encoder
 from pipeline.generate import Generation, Generator, Prompt, WorkItem
 from pipeline.vlm.checkpoint import load_language, load_vision, read_processor, revision
+from pipeline.vlm.clip import Clip
 from pipeline.vlm.positions import Span, VisionBlock, rope_positions
 from pipeline.vlm.preprocess import patchify
 from schemas.errors import SetupError
