@@ -49,7 +49,7 @@ _INTERRUPTED: Final = 130
 _FAULT: Final = os.EX_SOFTWARE
 To = Annotated[str, typer.Option("--to", metavar="LAKE", help="Folder of the tables.")]
 Model = Annotated[
-    str, typer.Option(help="Checkpoint: a folder, or hf://, ms://, s3://; default: the tiny one.")
+    str, typer.Option(help="A folder, or hf://, ms://, s3://; default: the tiny one.")
 ]
 OptionalLake = Annotated[
     str, typer.Argument(metavar="[LAKE]", help="The lake, a folder or s3://bucket/prefix.")
