@@ -3,35 +3,22 @@
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from pipeline.vlm.checkpoint import default_dtype, load_vision
+from pipeline.vlm.clip import Clip, Item, Picture
 from pipeline.vlm.embed import FoldedPatchEmbed
 from pipeline.vlm.facts import read_processor, revision
 from pipeline.vlm.preprocess import cut
 from schemas.errors import InputError
 from schemas.features import Features
 
-Picture = NDArray[np.uint8]
 _BATCH_TOKENS: Final = 4096  # visual tokens of one call; what is larger goes alone
-
-
-@dataclass(frozen=True)
-class Clip:
-    """Frames of equal size, `uint8 (frames, height, width, 3)`, and their true sampling rate."""
-
-    frames: Picture
-    fps: float
-
-
-Item = Picture | Clip
 
 
 class Encoder:

@@ -30,6 +30,11 @@ PROMPT: Final = 32_768
 NAME: Final = 256
 """Characters of a prompt's name at the most."""
 
+PICTURE: Final = "picture"
+SEGMENT: Final = "segment"
+UNITS: Final = (PICTURE, SEGMENT)
+"""What a prompt is about: each frame or page, or each segment of a video, as a clip."""
+
 _LATEST_US: Final = 1 << 53  # in the year 2255
 _LAST_PAGE: Final = (1 << 31) - 1  # what the tables count to
 _ATTEMPTS: Final = 1_000_000
@@ -67,22 +72,26 @@ class MediaReference:
 
 @dataclass(frozen=True)
 class Task:
-    """One prompt that every frame or page is asked.
+    """One prompt that every unit of a medium is asked.
 
     Attributes:
         name: column value in `answers`, such as "caption".
-        prompt: the text after the image.
+        prompt: the text after the image or clip.
         max_new_tokens: bound of the answer's length, in tokens.
+        unit: one of `UNITS`.
     """
 
     name: str
     prompt: str
     max_new_tokens: int = 128
+    unit: str = PICTURE
 
     @property
     def prompt_id(self) -> str:
         """Identity of the prompt: 12 hex digits over all that shapes its answer."""
         text = f"{self.name}\0{self.prompt}\0{self.max_new_tokens}"
+        if self.unit != PICTURE:  # which had no name at first
+            text += f"\0{self.unit}"
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -192,7 +201,8 @@ def _problems(job: Job) -> Iterator[str]:
     if len(job.tasks) > TASKS or not all(map(is_askable, job.tasks)):
         yield (
             f"there are at most {TASKS} tasks, each with a name of 1 to {NAME} characters, "
-            f"a prompt of at most {PROMPT} and 1 to {ANSWER_TOKENS} new tokens"
+            f"a prompt of at most {PROMPT}, 1 to {ANSWER_TOKENS} new tokens "
+            f"and a unit of {', '.join(UNITS)}"
         )
     if not 0 <= job.attempt <= _ATTEMPTS:
         yield f"attempt is 0 to {_ATTEMPTS}"
@@ -207,7 +217,7 @@ def _problems(job: Job) -> Iterator[str]:
 def is_askable(task: Task) -> bool:
     """Whether a model takes a prompt, whoever asks."""
     named, short = 0 < len(task.name) <= NAME, len(task.prompt) <= PROMPT
-    return named and short and 0 < task.max_new_tokens <= ANSWER_TOKENS
+    return named and short and 0 < task.max_new_tokens <= ANSWER_TOKENS and task.unit in UNITS
 
 
 def _range_problems(job: Job) -> Iterator[str]:

@@ -107,6 +107,8 @@ class Shard:
         cues: these cues: start and end, microseconds, and text.
         cue_pictures: subtitles that are pictures and are shown in this range; None where the
             medium has some and they were not drawn, because nobody was to read them.
+        rate: instants a second that `frame_no` counts; None where they have no even distance, and
+            in shards of an older reelpage.
     """
 
     part: int
@@ -116,6 +118,7 @@ class Shard:
     subtitles: str = ""
     cues: tuple[tuple[int, int, str], ...] = ()
     cue_pictures: tuple[CuePicture, ...] | None = ()
+    rate: float | None = None
 
     def to_ipc(self) -> bytes:
         """Return the shard as an Arrow IPC stream; its facts are schema metadata.
@@ -130,6 +133,7 @@ class Shard:
             "end": self.end,
             "subtitles": self.subtitles,
             "cues": self.cues,
+            **({} if self.rate is None else {"rate": self.rate}),
         }
         metadata = {b"reelpage.shard": json.dumps(facts).encode()}
         schema = self.rows.schema.with_metadata(metadata)

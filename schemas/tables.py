@@ -121,9 +121,9 @@ ANSWERS: Final = pa.schema(
     [
         *_MEDIUM,
         ("kind", pa.string()),
-        ("unit", pa.string()),  # frame, page
-        ("unit_no", pa.int64()),  # frame_no or page_no
-        ("t_us", pa.int64()),  # of a frame
+        ("unit", pa.string()),  # frame, page, segment
+        ("unit_no", pa.int64()),  # frame_no, page_no or segment_no
+        ("t_us", pa.int64()),  # of a frame; of the first frame of a segment's clip
         ("t_s", pa.float64()),
         ("task", pa.string()),
         ("prompt_id", pa.string()),
@@ -137,6 +137,8 @@ ANSWERS: Final = pa.schema(
         ("logprob", pa.float64()),  # mean of the chosen tokens' log probabilities
         ("latency_us", pa.int64()),
         ("run_id", pa.string()),
+        ("start_us", pa.int64()),  # of a segment, else null ...
+        ("end_us", pa.int64()),  # ... as its end, exclusive
     ]
 )
 

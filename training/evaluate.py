@@ -20,8 +20,9 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pipeline.encode import Clip, Encoder
+from pipeline.encode import Encoder
 from pipeline.generate import Generator, Prompt, WorkItem
+from pipeline.vlm.clip import Clip
 from pipeline.vlm.facts import read_processor
 from pipeline.vlm.preprocess import resize, smart_resize
 from training.canvas import Example

@@ -148,7 +148,12 @@ class _Window:
         pictures = self._cues.pictures_between(start, before)
         subtitles = "\n".join(text for _, _, text in cues)
         stop = until if end is None else end
-        return Shard(self._part, start, stop, batch, subtitles, cues, pictures)
+        return Shard(self._part, start, stop, batch, subtitles, cues, pictures, self._rate())
+
+    def _rate(self) -> float | None:
+        """Instants a second that numbers of frames count; those of scenes are milliseconds."""
+        sampling = self._plan.sampling
+        return {"rate": sampling.value, "scene": 1000.0}.get(sampling.mode)
 
     def _row(self, frame: Presented, number: int, t_us: int) -> dict[str, Any]:
         return {

@@ -93,7 +93,7 @@ def answer_rows(
     answers: Sequence[Sequence[Answer]],
     model: tuple[str, str],
 ) -> list[Row]:
-    """Rows of `answers`: one a picture and task.
+    """Rows of `answers` about pictures: one a picture and task.
 
     Args:
         medium: identity of the medium.
@@ -117,6 +117,34 @@ def answer_rows(
         }
         rows += [medium.columns() | place | _answer(answer) for answer in given]
     return rows
+
+
+def segment_answer_rows(
+    medium: Medium, shard: Shard, answers: Sequence[Sequence[Answer]], model: tuple[str, str]
+) -> list[Row]:
+    """Rows of `answers` about a segment as a clip: one a task.
+
+    Args:
+        medium: identity of the medium.
+        shard: of a video.
+        answers: one list of them, or nothing where the segment has no frames.
+        model: name and revision.
+    """
+    if not answers:
+        return []
+    t_us = shard.rows.column("t_us")[0].as_py()
+    place = {
+        "kind": "video",
+        "unit": "segment",
+        "unit_no": shard.part,
+        "t_us": t_us,
+        "t_s": t_us * _MICRO,
+        "start_us": shard.start,
+        "end_us": shard.end,
+        "model": model[0],
+        "model_revision": model[1],
+    }
+    return [medium.columns() | place | _answer(answer) for given in answers for answer in given]
 
 
 def line_rows(

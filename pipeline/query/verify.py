@@ -122,22 +122,26 @@ def _page_gaps(lake: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
 
 
 def _answer_gaps(lake: duckdb.DuckDBPyConnection, standing: Standing) -> Iterator[Problem]:
-    """Prompts that some pictures of a finished medium were not asked, and no failure says so."""
+    """Prompts that some units of a finished medium were not asked, and no failure says so.
+
+    A segment in which no frame was kept is not asked.
+    """
     sql = """
         with have as (
-            select media_id, sampling, model_revision, prompt_id, count(distinct unit_no) n
+            select media_id, sampling, model_revision, prompt_id, unit, count(distinct unit_no) n
             from answers group by all),
         wanted as (
-            select media_id, sampling, count(*) pictures from (
-                select media_id, sampling from frames union all
-                select media_id, sampling from pages) group by all)
-        select media_id, sampling, model_revision, prompt_id, n, pictures
+            select media_id, sampling, unit, count(*) units from (
+                select media_id, sampling, 'frame' unit from frames union all
+                select media_id, sampling, 'page' from pages union all
+                select media_id, sampling, 'segment' from segments where frames > 0) group by all)
+        select media_id, sampling, model_revision, prompt_id, unit, n, units
         from media semi join have using (media_id, sampling)
-        join have using (media_id, sampling) join wanted using (media_id, sampling)
-        where n <> pictures order by all"""
-    for media_id, sampling, revision, prompt, count, pictures in lake.execute(sql).fetchall():
+        join have using (media_id, sampling) join wanted using (media_id, sampling, unit)
+        where n <> units order by all"""
+    for media_id, sampling, revision, prompt, unit, count, units in lake.execute(sql).fetchall():
         name = _named(("media_id", "sampling", "prompt_id"), (media_id, sampling, prompt))
-        message = f"{name}: {count} answers to {pictures} pictures"
+        message = f"{name}: {count} answers to {units} {unit}s"
         key = key_of(media_id, sampling)
         said = standing.said(key, f"{revision}-{prompt}")
         if said == "partial" or standing.is_pending(key):
@@ -147,13 +151,14 @@ def _answer_gaps(lake: duckdb.DuckDBPyConnection, standing: Standing) -> Iterato
 
 
 def _strangers(lake: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
-    """Answers about pictures of finished media that are in no table."""
+    """Answers about units of finished media that are in no table."""
     sql = """
         select media_id, sampling, unit, count(*) from answers
         semi join media using (media_id, sampling)
         anti join (
             select media_id, sampling, 'frame' unit, frame_no unit_no from frames union all
-            select media_id, sampling, 'page', page_no from pages
+            select media_id, sampling, 'page', page_no from pages union all
+            select media_id, sampling, 'segment', segment_no from segments
         ) using (media_id, sampling, unit, unit_no) group by all order by all"""
     for media_id, sampling, unit, count in lake.execute(sql).fetchall():
         name = _named(("media_id", "sampling"), (media_id, sampling))

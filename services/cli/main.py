@@ -18,6 +18,7 @@ from schemas.errors import InputError, ReelpageError, SetupError, TransientError
 from services.cli import care, demo, models, operate, stacks, stream, submit
 from services.cli.shared import (
     Ask,
+    AskVideo,
     Device,
     Dpi,
     Inputs,
@@ -48,7 +49,7 @@ _INTERRUPTED: Final = 130
 _FAULT: Final = os.EX_SOFTWARE
 To = Annotated[str, typer.Option("--to", metavar="LAKE", help="Folder of the tables.")]
 Model = Annotated[
-    str, typer.Option(help="Checkpoint: a folder, or hf://, ms://, s3://; default: the tiny one.")
+    str, typer.Option(help="A folder, or hf://, ms://, s3://; default: the tiny one.")
 ]
 OptionalLake = Annotated[
     str, typer.Argument(metavar="[LAKE]", help="The lake, a folder or s3://bucket/prefix.")
@@ -62,6 +63,7 @@ def index(
     to: To = "lake",
     tasks: Tasks = "text,caption",
     ask: Ask = None,
+    ask_video: AskVideo = None,
     sample: Sample = "1fps",
     width: Width = None,
     dpi: Dpi = None,
@@ -84,7 +86,7 @@ def index(
         _command(),
         tuple(lines(inputs)),
         sample,
-        parse_tasks(tasks, tuple(ask or ())),
+        parse_tasks(tasks, ask or (), ask_video or ()),
         model=model,
         quiet=as_json,
     )
@@ -195,7 +197,9 @@ def show(
         out.print(line_of_text(row), soft_wrap=True)
     for row in found["answers"][:40]:
         at = f"{row['t_s']:.2f} s" if row["t_s"] is not None else f"page {row['unit_no']}"
-        out.print(f"{at:>12}  {row['task']:8} {escape(str(row['answer']))}", highlight=False)
+        if row["unit"] == "segment":
+            at = f"{row['start_s']:.2f}-{row['end_s']:.2f} s"
+        out.print(f"{at:>16}  {row['task']:10} {escape(str(row['answer']))}", highlight=False)
     if picture is not None:
         out.print(f"picture written to {escape(str(picture))}")
     elif out.is_terminal:

@@ -33,8 +33,12 @@ Inputs = Annotated[list[str], typer.Argument(metavar="PATHS|URLS|-", show_defaul
 _KINDS: Final = 8
 """Of files that are passed over, that are named."""
 
-Tasks = Annotated[str, typer.Option(help="Of each frame and page: text (its lines), caption, ocr.")]
+Tasks = Annotated[str, typer.Option(help="Some of text (lines), caption, ocr, segment-caption.")]
 Ask = Annotated[list[str] | None, typer.Option("--ask", help="A question of your own; repeatable.")]
+AskVideo = Annotated[
+    list[str] | None,
+    typer.Option("--ask-video", help="The same of each segment of a video."),
+]
 Device = Annotated[
     str, typer.Option(help="Torch device: cpu, cuda:0, auto; default: REELPAGE_DEVICE.")
 ]

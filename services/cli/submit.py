@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from schemas.errors import SetupError
 from services.cli.shared import (
     Ask,
+    AskVideo,
     Dpi,
     Inputs,
     Json,
@@ -50,6 +51,7 @@ def submit(
     inputs: Inputs,
     tasks: Tasks = "text,caption",
     ask: Ask = None,
+    ask_video: AskVideo = None,
     sample: Sample = "1fps",
     width: Width = None,
     dpi: Dpi = None,
@@ -71,7 +73,8 @@ def submit(
     found = stream_settings()
     sample = sized(sample, width, dpi)
     parse_plan(sample)
-    question = work.Question(parse_tasks(tasks, tuple(ask or ())), sample, deadline)
+    asked = parse_tasks(tasks, ask or (), ask_video or ())
+    question = work.Question(asked, sample, deadline)
     if wait and not found.lake:
         message = "--wait looks into the lake: set REELPAGE_LAKE=s3://bucket/prefix"
         raise SetupError("usage", message)

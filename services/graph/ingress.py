@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pipeline.land.rows import Answer
+from pipeline.vlm.clip import Item
 from schemas.errors import TransientError
 from schemas.jobs import Task
 from services.calls.gate import Gate, Handler
@@ -24,7 +25,7 @@ from services.graph.reading import Handle, Pack, Reading, Split, Together
 from services.graph.recognising import Recognising
 from services.graph.shards import shard_of
 from services.lander.answering import COMMIT, LOOK
-from services.model.asking import Picture, shard_answers
+from services.model.asking import shard_answers
 from services.model.wire import (
     SHARDS,
     TEXT,
@@ -132,7 +133,7 @@ class Graph:
         question = question_from_json(body)
         loop = asyncio.get_running_loop()
 
-        def read(pictures: Sequence[Picture], tasks: Sequence[Task]) -> list[list[Answer]]:
+        def read(pictures: Sequence[Item], tasks: Sequence[Task]) -> list[list[Answer]]:
             parts = [ray.put(pack) for pack in packs(pictures)]
             answers = self._read(parts, tasks, question.revision)
             return asyncio.run_coroutine_threadsafe(answers, loop).result()

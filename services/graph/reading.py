@@ -7,12 +7,12 @@ from ray import ObjectRef
 from ray.serve.handle import DeploymentHandle
 
 from pipeline.land.rows import Answer
+from pipeline.vlm.clip import Item
 from schemas.jobs import Task
 from services.graph.asking import Questions, ask_once
-from services.model.asking import Picture
 from services.model.wire import ServedModel
 
-Pack = ObjectRef[list[Picture]]
+Pack = ObjectRef[list[Item]]
 Handle = DeploymentHandle[Any]
 
 

@@ -14,18 +14,18 @@ from ray import ObjectRef
 from ray.exceptions import ObjectLostError
 
 from pipeline.land.rows import Answer
+from pipeline.vlm.clip import Item
 from schemas.errors import TransientError
 from schemas.features import Features
 from schemas.jobs import Task
 from services.checkpoints.found import checkpoint
 from services.graph.batches import Batches
 from services.graph.scaling import SIGNAL
-from services.model.asking import Picture
 from services.model.wire import ServedModel
 from services.settings import Settings
 
 _FETCH_S: Final = 15.0  # for features of one pack; encoding them again is the other way
-Pictures = Sequence["ObjectRef[list[Picture]]"]
+Pictures = Sequence["ObjectRef[list[Item]]"]
 Packed = Sequence["ObjectRef[list[bytes]]"]
 
 

@@ -10,11 +10,11 @@ import numpy as np
 from pipeline.encode import Encoder
 from pipeline.generate import Generator
 from pipeline.land.rows import Answer
+from pipeline.vlm.clip import Clip, Item
 from schemas.features import Features
 from schemas.jobs import Task
 from services.graph.batches import Batches, end_process
 from services.graph.packs import PACK_TOKENS, visual_tokens
-from services.model.asking import Picture
 from services.model.reader import answer
 
 In = TypeVar("In")
@@ -38,9 +38,9 @@ class EncodeStage:
             _grouped(encoder.encode), visual_tokens, PACK_TOKENS, _noise, end_process
         )
 
-    async def encode(self, pictures: Sequence[Picture]) -> list[Features]:
-        """Features of pictures of one shard, in their order."""
-        return await self.queue.submit(pictures)
+    async def encode(self, items: Sequence[Item]) -> list[Features]:
+        """Features of pictures or clips of one shard, in their order."""
+        return await self.queue.submit(items)
 
 
 class DecodeStage:
@@ -72,20 +72,20 @@ class ReadStage:
         """
         encoder, generator = Encoder(directory, device=device), Generator(directory, device=device)
 
-        def read(asked: Sequence[tuple[Picture, Tasks]]) -> list[list[Answer]]:
-            encoded = encoder.encode([picture for picture, _ in asked])
+        def read(asked: Sequence[tuple[Item, Tasks]]) -> list[list[Answer]]:
+            encoded = encoder.encode([item for item, _ in asked])
             tasks = [tasks for _, tasks in asked]
             return answer(generator, list(zip(encoded, tasks, strict=True)))
 
-        def alike(asked: Sequence[tuple[Picture, Tasks]]) -> Sequence[tuple[Picture, Tasks]]:
-            pictures = _noise([picture for picture, _ in asked])
-            return list(zip(pictures, (tasks for _, tasks in asked), strict=True))
+        def alike(asked: Sequence[tuple[Item, Tasks]]) -> Sequence[tuple[Item, Tasks]]:
+            items = _noise([item for item, _ in asked])
+            return list(zip(items, (tasks for _, tasks in asked), strict=True))
 
         self.queue = Batches(_grouped(read), _decode, _DECODE_TOKENS, alike, end_process)
 
-    async def read(self, pictures: Sequence[Picture], tasks: Tasks) -> list[list[Answer]]:
-        """For each picture one answer a task."""
-        return await self.queue.submit([(picture, tasks) for picture in pictures])
+    async def read(self, items: Sequence[Item], tasks: Tasks) -> list[list[Answer]]:
+        """For each picture or clip one answer a task."""
+        return await self.queue.submit([(item, tasks) for item in items])
 
 
 def _grouped(
@@ -104,7 +104,13 @@ def _decode(asked: Sequence[tuple[object, Tasks]]) -> int:
     return sum(task.max_new_tokens for _, tasks in asked for task in tasks)
 
 
-def _noise(pictures: Sequence[Picture]) -> Sequence[Picture]:
-    """Other pictures of the same sizes: the encoder knows those that it has seen."""
+def _noise(items: Sequence[Item]) -> Sequence[Item]:
+    """Other items of the same sizes: the encoder knows those that it has seen."""
     random = np.random.default_rng()
-    return [random.integers(0, 256, picture.shape, np.uint8) for picture in pictures]
+
+    def like(item: Item) -> Item:
+        if isinstance(item, Clip):
+            return Clip(random.integers(0, 256, item.frames.shape, np.uint8), item.fps)
+        return random.integers(0, 256, item.shape, np.uint8)
+
+    return [like(item) for item in items]

@@ -10,9 +10,10 @@ import numpy as np
 
 from pipeline.consume import Input
 from pipeline.decode import probe
+from pipeline.vlm.clip import MOST_FRAMES, clip_tokens, frame_size
 from pipeline.vlm.preprocess import smart_resize
 from schemas.errors import ReelpageError
-from schemas.jobs import prompts_of
+from schemas.jobs import SEGMENT, prompts_of
 from schemas.shards import MediaInfo
 from services.ingest.recipe import MICRO, Recipe
 from services.model.in_process import InProcess
@@ -74,10 +75,17 @@ def _add(total: Estimate, info: MediaInfo, recipe: Recipe, model: ServedModel) -
         pictures = info.pages
         total.pages += pictures
         height, width = (info.height, info.width) if info.height else _A4
-    rows, columns = smart_resize(
-        max(height, 1), max(width, 1), min_pixels=model.min_pixels, max_pixels=model.max_pixels
-    )
-    total.visual_tokens += pictures * rows * columns // 784
+    height, width = max(height, 1), max(width, 1)
+    units = {task.unit for task in prompts_of(recipe.tasks)}
+    if units != {SEGMENT}:
+        low, high = model.min_pixels, model.max_pixels
+        rows, columns = smart_resize(height, width, min_pixels=low, max_pixels=high)
+        total.visual_tokens += pictures * rows * columns // 784
+    if info.kind == "video" and SEGMENT in units:
+        segments = max(1, math.ceil((info.duration_us or 0) / plan.segment_us))
+        frames = min(math.ceil(pictures / segments), MOST_FRAMES)
+        size = frame_size(height, width, max(frames, 1), model.max_pixels)
+        total.visual_tokens += min(segments, pictures) * clip_tokens(frames, *size)
 
 
 def _seconds_per_token(recipe: Recipe, model: InProcess) -> float:

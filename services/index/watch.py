@@ -40,7 +40,8 @@ class RunWatch:
             self._summary.errors.append((row["code"], row["message"]))
             self._summary.failed_pages += row["unit"] == "page"
         answers = part.rows.get("answers", ())
-        visual = sum({row["unit_no"]: row["visual_tokens"] for row in answers}.values())
+        seen = {(row["unit"], row["unit_no"]): row["visual_tokens"] for row in answers}
+        visual = sum(seen.values())
         self._progress.encode.done += visual
         self._progress.generate.done += len(answers)
         self._summary.visual_tokens += visual

@@ -4,9 +4,9 @@ import logging
 from collections.abc import Sequence
 from functools import cache
 
-from pipeline.land.rows import Row, answer_rows, line_rows
+from pipeline.land.rows import Row, answer_rows, line_rows, segment_answer_rows
 from pipeline.recognise import MODEL, revision
-from schemas.jobs import TEXT, Task, prompts_of
+from schemas.jobs import SEGMENT, TEXT, Task, prompts_of
 from schemas.shards import MediaInfo, Shard
 from services.ingest.subject import Subject, Tools
 
@@ -30,9 +30,15 @@ def asked_rows(
         unread_cues = text.unread_cues
         if text.unread or unread_cues:
             _say_unread()
-    if prompts := prompts_of(tasks):
-        given = tools.answerer.answers(name, shard, prompts, subject.recipe.revision)
+    prompts, ask = prompts_of(tasks), tools.answerer.answers
+    if about := [task for task in prompts if task.unit != SEGMENT]:
+        given = ask(name, shard, about, subject.recipe.revision)
         rows["answers"] = answer_rows(subject.medium, info.kind, shard, given, subject.model)
+    about = [task for task in prompts if task.unit == SEGMENT]
+    if about and info.kind == "video":  # a page is no part of a clip
+        given = ask(name, shard, about, subject.recipe.revision)
+        more = segment_answer_rows(subject.medium, shard, given, subject.model)
+        rows["answers"] = rows.get("answers", []) + more
     return rows, unread_cues
 
 

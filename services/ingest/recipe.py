@@ -9,12 +9,13 @@ from typing import Final
 from pipeline.decode import DECODING, DecodePlan, Sampling
 from pipeline.land.store import sampling_id
 from schemas.errors import SetupError
-from schemas.jobs import TEXT, Task
+from schemas.jobs import SEGMENT, TEXT, Task
 
 STANDARD_TASKS = {
     "text": TEXT,
     "caption": Task("caption", "Describe the picture.", 64),
     "ocr": Task("ocr", "Read the text.", 256),
+    "segment-caption": Task("segment-caption", "What happens?", 128, SEGMENT),
 }
 MICRO = 1_000_000
 _SAMPLE: Final = re.compile(
@@ -67,8 +68,10 @@ class Recipe:
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
 
-def parse_tasks(names: str, questions: Sequence[str]) -> tuple[Task, ...]:
-    """Tasks from `--tasks text,caption` and any number of `--ask "question"`.
+def parse_tasks(
+    names: str, questions: Sequence[str], of_video: Sequence[str] = ()
+) -> tuple[Task, ...]:
+    """Tasks from `--tasks text,caption` and any number of `--ask` and `--ask-video` "question".
 
     Raises:
         SetupError: `usage`, for a task that does not exist.
@@ -77,10 +80,11 @@ def parse_tasks(names: str, questions: Sequence[str]) -> tuple[Task, ...]:
     for name in filter(None, (part.strip() for part in names.split(","))):
         if name not in STANDARD_TASKS:
             known = ", ".join(STANDARD_TASKS)
-            message = f"--tasks {name}: no such task; known are {known}, and --ask for questions"
+            message = f"--tasks {name}: no such task; known are {known}, and --ask and --ask-video"
             raise SetupError("usage", message)
         tasks.append(STANDARD_TASKS[name])
-    tasks += [Task("ask", question.strip(), 128) for question in questions if question.strip()]
+    tasks += [Task("ask", text.strip(), 128) for text in questions if text.strip()]
+    tasks += [Task("ask", text.strip(), 128, SEGMENT) for text in of_video if text.strip()]
     return tuple(dict.fromkeys(tasks))
 
 

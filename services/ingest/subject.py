@@ -37,12 +37,12 @@ class Answerer(Protocol):
     def answers(
         self, name: str, shard: Shard, tasks: Sequence[Task], revision: str
     ) -> list[list[Answer]]:
-        """One list a picture, one answer a task.
+        """One list a picture, or a single one for a segment; one answer a task.
 
         Args:
             name: of the shard's object.
             shard: the same shard.
-            tasks: what to ask.
+            tasks: what to ask, about one kind of unit.
             revision: of the model that is to answer.
 
         Raises:

@@ -91,10 +91,14 @@ def _show(lake: DuckDBPyConnection, spot: Spot) -> dict[str, Any]:
         message = f"{spot.name}: has no {unit} there; it has {media['frames'] or media['pages']}"
         raise InputError("unknown_media", message)
     picture = nearest[0]
-    answers = f"select t_s, unit, unit_no, task, prompt, answer, model from answers {where}"
+    columns = "t_s, unit, unit_no, start_us / 1e6 start_s, end_us / 1e6 end_s, task, prompt"
+    answers = f"select {columns}, answer, model from answers {where}"
     if spot.t_us is not None or spot.page is not None:
-        answers += f" and unit_no = {picture[f'{unit}_no']}"
-    rows = select(lake, answers + " order by unit_no, task", key).to_pylist()
+        of_picture = f"unit = '{unit}' and unit_no = {picture[f'{unit}_no']}"
+        moment = picture.get("t_us") if spot.t_us is None else spot.t_us
+        around = "" if moment is None else f" or start_us <= {moment} and {moment} < end_us"
+        answers += f" and ({of_picture}{around})"
+    rows = select(lake, answers + " order by unit, unit_no, task", key).to_pylist()
     lines = select(lake, _lines_at(spot), key).to_pylist()
     found = {"media": media, f"{unit}s_of": parts, "lines": lines, "answers": rows}
     return found | {"picture": picture}

@@ -12,7 +12,7 @@ from pipeline.land.tables import check_version
 from pipeline.land.window import LogError, next_offset, seek_to
 from pipeline.query.standing import Standing, key_of
 from pipeline.query.verify import Problem
-from schemas.jobs import TEXT, Job, Task
+from schemas.jobs import SEGMENT, TEXT, Job, Task
 from services.inspect.evidence import Asked, Have, Key, how
 from services.inspect.lag import app_of
 from services.settings import Settings
@@ -140,8 +140,11 @@ class _Proof:
                 yield Problem("gap", "answers", message)
 
     def _is_asked(self, key: Key, task: Task) -> bool:
-        """Whether a prompt has its answers; a medium without text has no lines, and a marker."""
-        if task != TEXT:
+        """Whether a prompt has its answers.
+
+        A medium without text has no lines, and a document no segments; their markers say so.
+        """
+        if task != TEXT and task.unit != SEGMENT:
             return (key, task.prompt_id) in self._have.asked
         return self._standing.is_asked(key_of(key[0], self._have.samplings[key]), task.prompt_id)
 

@@ -1,32 +1,38 @@
-"""Asking: all tasks about the pictures of a shard."""
+"""Asking: all tasks about the pictures of a shard, or about its frames as one clip."""
 
 from collections.abc import Callable, Sequence
 
-from numpy import uint8
-from numpy.typing import NDArray
+import numpy as np
 
-from pipeline.decode import model_picture
+from pipeline.decode import model_picture, pixels
 from pipeline.land.rows import Answer
-from schemas.jobs import Task
+from pipeline.vlm.clip import Clip, Item, even, frame_size
+from pipeline.vlm.preprocess import resize
+from schemas.jobs import SEGMENT, Task
 from schemas.shards import Shard
 from services.model.wire import ServedModel
 
-Picture = NDArray[uint8]
-Read = Callable[[Sequence[Picture], Sequence[Task]], list[list[Answer]]]
-"""Answers of a model: for each picture `uint8 (height, width, 3)`, one a task."""
+Read = Callable[[Sequence[Item], Sequence[Task]], list[list[Answer]]]
+"""Answers of a model: for each picture or clip, one a task."""
 
 
 def shard_answers(
     shard: Shard, tasks: Sequence[Task], read: Read, model: ServedModel
 ) -> list[list[Answer]]:
-    """Answers for each picture; blank ones never reach the model, which would invent text.
+    """Answers about each unit; what is blank never reaches the model, which would invent text.
 
     Args:
         shard: pictures as they are kept.
-        tasks: what is asked about each.
+        tasks: what is asked, all of it about the same kind of unit.
         read: asks the model ...
         model: ... which takes pictures of so many pixels.
+
+    Returns:
+        For each picture one answer a task; for a segment a single such list, or none for one
+        without frames.
     """
+    if tasks[0].unit == SEGMENT:
+        return _clip_answers(shard, tasks, read, model)
     blank = shard.rows.column("is_blank").to_pylist()
     images = shard.rows.column("image").to_pylist()
     low, high = model.min_pixels, model.max_pixels
@@ -36,6 +42,37 @@ def shard_answers(
         if not empty
     ]
     given = iter(read(shown, tasks) if shown else [])
-    return [
-        [Answer(task, "", "blank") for task in tasks] if empty else next(given) for empty in blank
-    ]
+    return [_blank(tasks) if empty else next(given) for empty in blank]
+
+
+def clip_of(shard: Shard, max_pixels: int) -> Clip:
+    """All frames that a segment's shard keeps, at an even rate and at the size of the first.
+
+    Raises:
+        InputError: `aspect_ratio`.
+    """
+    rows = shard.rows
+    numbers, times = (rows.column(name).to_pylist() for name in ("frame_no", "t_us"))
+    shown, fps = even(numbers, times, shard.rate, shard.end - shard.start)
+    height, width = (rows.column(name)[0].as_py() for name in ("height", "width"))
+    size = frame_size(height, width, len(shown), max_pixels)
+    frames = np.empty((len(shown), *size, 3), np.uint8)
+    for place, index in enumerate(shown):
+        again = place > 0 and index == shown[place - 1]
+        image = rows.column("image")[index]
+        frames[place] = frames[place - 1] if again else resize(pixels(image.as_py()), *size)
+    return Clip(frames, fps)
+
+
+def _clip_answers(
+    shard: Shard, tasks: Sequence[Task], read: Read, model: ServedModel
+) -> list[list[Answer]]:
+    if not shard.rows.num_rows:
+        return []
+    if all(shard.rows.column("is_blank").to_pylist()):
+        return [_blank(tasks)]
+    return read([clip_of(shard, model.max_pixels)], tasks)
+
+
+def _blank(tasks: Sequence[Task]) -> list[Answer]:
+    return [Answer(task, "", "blank") for task in tasks]

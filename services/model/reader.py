@@ -1,16 +1,20 @@
 """Reader: both halves of a checkpoint in one process, pictures in and answers out."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import torch
 
 from pipeline.encode import Encoder
 from pipeline.generate import Generator, Prompt, WorkItem
 from pipeline.land.rows import Answer
+from pipeline.vlm.clip import Item
+from pipeline.vlm.template import clip_question
 from schemas.features import Features
 from schemas.jobs import Task
-from services.model.asking import Picture
 from services.model.facts import ModelFacts
+
+_TEMPORAL: Final = 2  # frames of a grid, in both families
 
 
 def set_threads(threads: int) -> None:
@@ -31,26 +35,29 @@ class Model:
         self._encoder = Encoder(facts.directory, device=device)
         self._generator = Generator(facts.directory, device=device)
 
-    def read(self, pictures: Sequence[Picture], tasks: Sequence[Task]) -> list[list[Answer]]:
-        """Answer all tasks about each picture.
+    def read(self, items: Sequence[Item], tasks: Sequence[Task]) -> list[list[Answer]]:
+        """Answer all tasks about each picture or clip.
 
         Args:
-            pictures: `uint8 (height, width, 3)`, at the size the model takes.
-            tasks: the prompts; the same for each picture.
+            items: at the size the model takes.
+            tasks: the prompts; the same for each item.
 
         Returns:
-            For each picture, one answer a task.
+            For each item, one answer a task.
         """
-        encoded = self._encoder.encode(pictures)
+        encoded = self._encoder.encode(items)
         return answer(self._generator, [(features, tasks) for features in encoded])
 
 
 def answer(
     generator: Generator, asked: Sequence[tuple[Features, Sequence[Task]]]
 ) -> list[list[Answer]]:
-    """Answer tasks about encoded pictures: for each picture, one answer a task."""
+    """Answer tasks about encoded pictures and clips: for each of them, one answer a task."""
     items = [
-        WorkItem([features], [Prompt(task.prompt, task.max_new_tokens) for task in tasks])
+        WorkItem(
+            [features],
+            [Prompt(_words(task.prompt, features), task.max_new_tokens) for task in tasks],
+        )
         for features, tasks in asked
     ]
     return [
@@ -69,3 +76,9 @@ def answer(
         ]
         for (_, tasks), generations in zip(asked, generator.generate(items), strict=True)
     ]
+
+
+def _words(prompt: str, features: Features) -> str:
+    """What the model is asked: of a clip with its rate, as positions of Qwen2-VL do not say it."""
+    seconds = features.seconds_per_grid
+    return prompt if seconds is None else clip_question(prompt, round(_TEMPORAL / seconds, 2))

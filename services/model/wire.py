@@ -45,7 +45,7 @@ class Question:
     Attributes:
         shard: name of its object in the lake.
         revision: of the model that has to answer; empty for any.
-        tasks: asked of each picture.
+        tasks: asked of each unit, all of one kind.
     """
 
     shard: str
@@ -103,7 +103,9 @@ def question_from_json(body: bytes) -> Question:
     tasks = value["tasks"]
     good = isinstance(tasks, list) and 1 <= len(tasks) <= TASKS
     _check(good, f"it has 1 to {TASKS} tasks")
-    return Question(value["shard"], value["revision"], tuple(_task(one) for one in tasks))
+    asked = tuple(_task(one) for one in tasks)
+    _check(len({task.unit for task in asked}) == 1, "its tasks are about one kind of unit")
+    return Question(value["shard"], value["revision"], asked)
 
 
 def answers_to_json(answers: Sequence[Sequence[Answer]]) -> bytes:
@@ -112,7 +114,7 @@ def answers_to_json(answers: Sequence[Sequence[Answer]]) -> bytes:
 
 
 def answers_from_json(body: bytes, tasks: Sequence[Task]) -> list[list[Answer]]:
-    """For each picture one answer a task.
+    """For each unit one answer a task.
 
     Raises:
         ValueError: the body is no such reply.

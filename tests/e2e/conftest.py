@@ -62,21 +62,27 @@ def indexed(request: pytest.FixtureRequest) -> Indexed:
 
 @pytest.fixture(scope="session")
 def kafka(streams: StreamFactory) -> Indexed:
-    stream = streams("kafka")
-    stream.start("worker", "worker")
-    return _streamed("kafka", stream)
+    return _streamed("kafka", started(streams, "kafka", "kafka"))
 
 
 @pytest.fixture(scope="session")
 def ray(streams: StreamFactory) -> Indexed:
-    with closing(Ports()) as ports:
-        port = ports.choose(1)[0]
-    url = f"http://127.0.0.1:{port}"
-    stream = streams("ray", REELPAGE_GRAPH=url)
-    stream.start("serve", "serve", "--port", str(port))
-    stream.wait_for_graph(url)
+    return _streamed("ray", started(streams, "ray", "ray"))
+
+
+def started(streams: StreamFactory, mode: str, name: str) -> Stream:
+    """A stream with a worker, and with the graph in the mode "ray"."""
+    if mode == "kafka":
+        stream = streams(name)
+    else:
+        with closing(Ports()) as ports:
+            port = ports.choose(1)[0]
+        url = f"http://127.0.0.1:{port}"
+        stream = streams(name, REELPAGE_GRAPH=url)
+        stream.start("serve", "serve", "--port", str(port))
+        stream.wait_for_graph(url)
     stream.start("worker", "worker")
-    return _streamed("ray", stream)
+    return stream
 
 
 def _streamed(mode: str, stream: Stream) -> Indexed:

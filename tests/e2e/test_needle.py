@@ -10,10 +10,11 @@ from PIL import Image, ImageDraw
 
 import pipeline.vlm
 from pipeline.decode import DecodePlan, Sampling, decode, model_picture
-from pipeline.encode import Clip, Encoder
+from pipeline.encode import Encoder
 from pipeline.generate import Generator, Prompt, WorkItem
 from pipeline.land.store import local_place
 from pipeline.query.sql import query
+from pipeline.vlm.clip import Clip
 from pipeline.vlm.template import clip_question
 from schemas.shards import Shard
 from tests.conftest import SAMPLES, run

@@ -12,7 +12,7 @@ import pytest
 from pipeline.decode import DecodePlan, decode
 from pipeline.land.rows import Answer
 from pipeline.land.store import Folder, ShardStore
-from schemas.jobs import Task, prompts_of
+from schemas.jobs import PICTURE, SEGMENT, Task, prompts_of
 from schemas.shards import Shard
 from services.checkpoints.found import checkpoint
 from services.ingest.recipe import STANDARD_TASKS, parse_sampling
@@ -27,7 +27,9 @@ from tests.bitmaps import CLEAR, film, shown
 from tests.conftest import SAMPLES, environment
 
 SECRET = "the-secret-of-the-graph"
-TASKS = tuple(prompts_of(STANDARD_TASKS.values()))
+_ASKED = prompts_of(STANDARD_TASKS.values())
+TASKS = tuple(task for task in _ASKED if task.unit == PICTURE)
+OF_SEGMENTS = tuple(task for task in _ASKED if task.unit == SEGMENT)
 
 
 def compared(answers: Sequence[Sequence[Answer]]) -> list[list[Answer]]:

@@ -8,13 +8,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from ray.serve.schema import ServeDeploySchema
 
 from pipeline.land.rows import Answer
+from pipeline.vlm.clip import Item, Picture
 from schemas.errors import InputError, SetupError, TransientError
 from schemas.features import Features
 from schemas.jobs import Task
@@ -24,9 +25,8 @@ from services.graph.options import GraphOptions
 from services.graph.packs import PACK_TOKENS, packs, visual_tokens
 from services.graph.scaling import SIGNAL, Waiting
 from services.graph.stages import DecodeStage, EncodeStage, ReadStage
-from services.model.asking import Picture
 from services.model.client import GraphClient
-from tests.graph.conftest import TASKS, Lake, compared
+from tests.graph.conftest import OF_SEGMENTS, TASKS, Lake, compared
 
 
 def unexpected() -> None:
@@ -34,28 +34,31 @@ def unexpected() -> None:
 
 
 @pytest.mark.parametrize("colocated", [False, True])
-def test_stages_together_and_apart_say_what_the_reader_says(lake: Lake, colocated: bool) -> None:
+@pytest.mark.parametrize("tasks", [TASKS, OF_SEGMENTS], ids=["pictures", "clips"])
+def test_stages_together_and_apart_say_what_the_reader_says(
+    lake: Lake, colocated: bool, tasks: Sequence[Task]
+) -> None:
     directory = lake.facts.directory
 
     async def answers() -> list[Any]:
         if colocated:
             both = ReadStage(directory, "cpu")
-            calls = [both.read(pictures, TASKS) for pictures in shown]
+            calls = [both.read(items, tasks) for items in shown]
         else:
             encoder, decoder = EncodeStage(directory, "cpu"), DecodeStage(directory, "cpu")
 
-            async def read(pictures: list[Picture]) -> list[list[Answer]]:
-                return await decoder.answer(await encoder.encode(pictures), TASKS)
+            async def read(items: Sequence[Item]) -> list[list[Answer]]:
+                return await decoder.answer(await encoder.encode(items), tasks)
 
-            calls = [read(pictures) for pictures in shown]
+            calls = [read(items) for items in shown]
         return await asyncio.gather(*calls)
 
-    shown: list[list[Picture]] = []
-    names = list(lake.shards)[-3:]
+    shown: list[Sequence[Item]] = []
+    names = list(lake.shards)[:3] if tasks == OF_SEGMENTS else list(lake.shards)[-3:]
     for name in names:
-        lake.ask(name, TASKS, lambda some, _: shown.append(some) or [[]] * 99)
+        lake.ask(name, tasks, lambda some, _: shown.append(some) or [[]] * 99)
     for name, given in zip(names, asyncio.run(answers()), strict=True):
-        wanted = [row for row in lake.expected(name) if row[0].finish_reason != "blank"]
+        wanted = [row for row in lake.expected(name, tasks) if row[0].finish_reason != "blank"]
         assert compared(given) == wanted
 
 
@@ -84,7 +87,7 @@ def test_damaged_features_cost_their_own_question(lake: Lake) -> None:
 
 def test_a_broken_encoder_is_not_hidden_by_what_it_remembers(lake: Lake) -> None:
     """What tells whose fault a failure is are pictures of the same size that it has never seen."""
-    asked: list[Sequence[Picture]] = []
+    asked: list[Sequence[Item]] = []
 
     async def run() -> None:
         queue = EncodeStage(lake.facts.directory, "cpu").queue
@@ -95,7 +98,7 @@ def test_a_broken_encoder_is_not_hidden_by_what_it_remembers(lake: Lake) -> None
             await queue.submit(asked[-1])
 
     asyncio.run(run())
-    first, second = (pictures[0] for pictures in asked)
+    first, second = (cast("Picture", items[0]) for items in asked)
     assert first.shape == second.shape == (56, 56, 3)
     assert (first != second).any()
 

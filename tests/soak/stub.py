@@ -5,9 +5,10 @@ import zlib
 from collections.abc import Sequence
 
 from pipeline.land.rows import Answer
+from pipeline.vlm.clip import Clip, Item
 from schemas.jobs import Task
 from schemas.shards import Shard
-from services.model.asking import Picture, shard_answers
+from services.model.asking import shard_answers
 from services.model.wire import ServedModel
 
 MODEL = ServedModel("stub", "stub-1", 3136, 12544)
@@ -20,9 +21,9 @@ class Stub:
         """Take how long the answers about a shard take."""
         self._seconds = seconds
 
-    def read(self, pictures: Sequence[Picture], tasks: Sequence[Task]) -> list[list[Answer]]:
+    def read(self, items: Sequence[Item], tasks: Sequence[Task]) -> list[list[Answer]]:
         time.sleep(self._seconds)
-        return [[_answer(picture, task) for task in tasks] for picture in pictures]
+        return [[_answer(item, task) for task in tasks] for item in items]
 
     def model(self) -> ServedModel:
         return MODEL
@@ -36,6 +37,7 @@ class Stub:
         return shard_answers(shard, tasks, self.read, MODEL)
 
 
-def _answer(picture: Picture, task: Task) -> Answer:
-    text = f"{task.name} {zlib.crc32(picture.tobytes()):08x}"
+def _answer(item: Item, task: Task) -> Answer:
+    seen = item.frames if isinstance(item, Clip) else item
+    text = f"{task.name} {zlib.crc32(seen.tobytes()):08x}"
     return Answer(task, text, "stop")

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.encode import Clip, Encoder
+from pipeline.encode import Encoder
 from pipeline.generate import Generation, Generator, Handle, Parameters, Prompt
 from pipeline.vlm.checkpoint import read_tokenizer, stop_tokens
+from pipeline.vlm.clip import Clip
 from pipeline.vlm.row import Mask
 from schemas.features import Features
 from tests.vlm.reference import NEW, Reference

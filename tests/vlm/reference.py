@@ -12,7 +12,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from pipeline.encode import Clip
+from pipeline.vlm.clip import Clip
 from pipeline.vlm.facts import read_processor
 from pipeline.vlm.positions import Span, VisionBlock, rope_positions
 from pipeline.vlm.preprocess import patchify

@@ -8,9 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from pipeline.encode import Clip, Encoder
+from pipeline.encode import Encoder
 from pipeline.generate import Generation, Generator, Prompt, WorkItem
 from pipeline.vlm.checkpoint import load_language, load_vision
+from pipeline.vlm.clip import Clip
 from pipeline.vlm.facts import revision
 from schemas.errors import SetupError
 from tests.vlm.reference import NEW, Reference
