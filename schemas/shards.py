@@ -5,7 +5,7 @@ gave, so that what the model saw is what a person is shown and what a later run 
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Final, Literal
 
 import pyarrow as pa
@@ -162,6 +162,8 @@ class Shard:
         batch = (rows[0] if rows else empty).replace_schema_metadata(None)
         facts["cues"] = tuple((start, end, text) for start, end, text in facts.pop("cues", ()))
         pictures = () if file.tell() == file.size() else read_cues(file) or None
+        known = {one.name for one in fields(cls)}  # those of a newer writer are left out
+        facts = {name: value for name, value in facts.items() if name in known}
         return cls(rows=batch, cue_pictures=pictures, **facts)
 
 

@@ -1,12 +1,22 @@
 """Shards and the facts of media survive their own wire formats."""
 
+import json
+
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.cues import CuePicture
-from schemas.shards import FRAMES, PAGES, MediaInfo, Shard, info_from_json, info_to_json
+from schemas.shards import (
+    FRAMES,
+    PAGES,
+    SHARD_VERSION,
+    MediaInfo,
+    Shard,
+    info_from_json,
+    info_to_json,
+)
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 longs = st.integers(-(2**63), 2**63 - 1)
@@ -58,6 +68,16 @@ def test_shards(shard: Shard) -> None:
     assert back == shard
     assert back.rows.schema.equals(shard.rows.schema, check_metadata=True)
     assert back.to_ipc() == data
+
+
+def test_what_a_newer_writer_says_of_a_shard_is_left_out() -> None:
+    rows = pa.RecordBatch.from_pylist([], schema=PAGES)
+    facts = {"version": SHARD_VERSION, "part": 3, "start": 1, "end": 9, "mood": "calm"}
+    schema = PAGES.with_metadata({b"reelpage.shard": json.dumps(facts).encode()})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, schema):
+        pass
+    assert Shard.from_ipc(bytes(sink.getvalue())) == Shard(3, 1, 9, rows)
 
 
 def test_what_is_no_shard() -> None:
