@@ -34,6 +34,7 @@ hypothesis.settings.load_profile("any machine")
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "samples"
+CAPTION = ("--tasks", "caption")
 FEW = tuple(SAMPLES / name for name in ("phone.png", "report.pdf", "scenes.mkv", "signs.pdf"))
 """The samples that are quickly read and asked about; the talk alone has more frames than they."""
 MEDIA = ROOT.parent / "shared" / "media"

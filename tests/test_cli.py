@@ -84,7 +84,7 @@ run(app)
 
 def test_paths_from_standard_input(tmp_path: Path) -> None:
     paths = f"{SAMPLES / 'phone.png'}\n"
-    result = run("index", "-", "--to", tmp_path / "lake", "--json", text=paths)
+    result = run("index", "-", "--to", tmp_path / "lake", "--tasks", "", "--json", text=paths)
     assert json.loads(result.out)["indexed"] == 1
 
 

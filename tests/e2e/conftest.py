@@ -10,14 +10,15 @@ import pytest
 from pipeline.land.place import Place
 from pipeline.land.store import local_place
 from services.stack.ports import Ports
-from tests.conftest import FEW, Result, run
+from tests.conftest import CAPTION, FEW, Result, run
 from tests.streams import Stream, StreamFactory
 
 MODES = ("local", "kafka", pytest.param("ray", marks=pytest.mark.ci))
 """Execution modes: one process; a worker with the model in it, behind Kafka and S3; the same with
 the model in Ray Serve, which takes half a minute to start and is left to CI."""
 
-ASKED = ("--tasks", "text,caption,ocr")
+ASKED = {"local": "text,caption,ocr", "kafka": "caption,ocr", "ray": "text,caption,ocr"}
+"""Tasks by mode. A worker reads lines as `index` does; once a day is enough for that."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ class Indexed:
     result: Result
     environment: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def has_lines(self) -> bool:
+        """Whether its text was asked for."""
+        return "text" in ASKED[self.mode]
+
     def run(self, *arguments: str | Path) -> Result:
         return run(*arguments, **self.environment)
 
@@ -49,14 +55,30 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Indexed:
     lake = tmp_path_factory.mktemp("local") / "lake"
 
     def index(*options: str) -> Result:
-        return run("index", *FEW, "--to", lake, *ASKED, *options)
+        return run("index", *FEW, "--to", lake, "--tasks", ASKED["local"], *options)
 
     return Indexed("local", str(lake), local_place(lake), index, index())
+
+
+@pytest.fixture(scope="session")
+def captioned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake of captions alone, which takes seconds; nobody changes it."""
+    lake = tmp_path_factory.mktemp("captioned") / "lake"
+    assert run("index", *FEW, "--to", lake, *CAPTION).code == 0
+    return lake
 
 
 @pytest.fixture(scope="session", params=MODES)
 def indexed(request: pytest.FixtureRequest) -> Indexed:
     found: Indexed = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(scope="session", params=["local", pytest.param("ray", marks=pytest.mark.ci)])
+def read(request: pytest.FixtureRequest) -> Indexed:
+    """One with lines."""
+    found: Indexed = request.getfixturevalue(request.param)
+    assert found.has_lines
     return found
 
 
@@ -87,7 +109,7 @@ def started(streams: StreamFactory, mode: str, name: str) -> Stream:
 
 def _streamed(mode: str, stream: Stream) -> Indexed:
     def index(*options: str) -> Result:
-        result = stream.run("submit", *FEW, *ASKED, *options)
+        result = stream.run("submit", *FEW, "--tasks", ASKED[mode], *options)
         stream.wait()
         return result
 
@@ -98,4 +120,4 @@ def _streamed(mode: str, stream: Stream) -> Indexed:
 def media_lake(media: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     """The media, indexed by one process."""
     target = tmp_path_factory.mktemp("media") / "lake"
-    return target, run("index", media, "--to", target, "--tasks", "caption,ocr")
+    return target, run("index", media, "--to", target, *CAPTION)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from pipeline.land.store import local_place
 from pipeline.query.sql import query
-from tests.conftest import SAMPLES, run
+from tests.conftest import CAPTION, SAMPLES, run
 from tests.media import LOCKED
 
 
@@ -141,7 +141,7 @@ def test_urls_inside_the_network_are_refused(tmp_path: Path, url: str, words: st
 
 
 def test_a_device_that_torch_cannot_use(tmp_path: Path) -> None:
-    result = run("index", SAMPLES, "--to", tmp_path / "lake", REELPAGE_DEVICE="cuda:99")
+    result = run("index", SAMPLES, "--to", tmp_path / "lake", *CAPTION, REELPAGE_DEVICE="cuda:99")
     assert result.code == 2
     assert "REELPAGE_DEVICE=cpu" in result.err
 
@@ -171,7 +171,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(small)]
     subprocess.run(mount, check=True)
     try:
-        result = run("index", SAMPLES, "--to", small / "lake")
+        result = run("index", SAMPLES, "--to", small / "lake", *CAPTION)
     finally:
         subprocess.run(["umount", str(small)], check=True)
     assert result.code == 2

@@ -10,12 +10,11 @@ from services.settings import Settings
 from services.stack.servers import S3Server
 from services.storage.places import open_place
 from tests.conftest import Result, run
-from tests.e2e.conftest import Indexed
 
 
 @pytest.fixture
 def copied(
-    local: Indexed, s3: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch
+    captioned: Path, s3: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[str, dict[str, str]]:
     """The samples' lake, object by object, and the environment that reaches it."""
     environment = {
@@ -26,7 +25,7 @@ def copied(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     location = f"s3://{bucket}/lakes/samples"
-    folder, place = Folder(Path(local.location)), open_place(location, Settings.from_environment())
+    folder, place = Folder(captioned), open_place(location, Settings.from_environment())
     for name in folder.names(""):
         data = folder.get(name)
         assert data is not None
@@ -35,12 +34,12 @@ def copied(
 
 
 def test_every_reader_takes_a_bucket(
-    local: Indexed, copied: tuple[str, dict[str, str]], tmp_path: Path
+    captioned: Path, copied: tuple[str, dict[str, str]], tmp_path: Path
 ) -> None:
     location, environment = copied
 
     def both(command: str, *arguments: str) -> Result:
-        here = run(command, local.location, *arguments)
+        here = run(command, captioned, *arguments)
         there = run(command, location, *arguments, **environment)
         assert (there.code, there.out) == (here.code, here.out), there.err
         return there

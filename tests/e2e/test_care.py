@@ -12,14 +12,13 @@ import pytest
 from pipeline.land.store import local_place
 from pipeline.land.tables import open_table
 from pipeline.query.sql import query
-from tests.conftest import FEW, run, start, tables
-from tests.e2e.conftest import Indexed
+from tests.conftest import CAPTION, FEW, run, start, tables
 
 
 @pytest.fixture
-def lake(local: Indexed, tmp_path: Path) -> Path:
+def lake(captioned: Path, tmp_path: Path) -> Path:
     copy = tmp_path / "lake"
-    shutil.copytree(local.location, copy)
+    shutil.copytree(captioned, copy)
     return copy
 
 
@@ -42,7 +41,7 @@ def test_a_lake_is_compacted_and_a_medium_forgotten(lake: Path) -> None:
     }
     assert tables(lake) == kept
     assert run("verify", lake).code == 0
-    again = run("index", *FEW, "--to", lake, "--json").json
+    again = run("index", *FEW, "--to", lake, *CAPTION, "--json").json
     assert (again["inputs"], again["skipped"], again["failed"]) == (4, 4, 0)
     assert tables(lake) == kept, "it stays away"
 
@@ -69,7 +68,7 @@ def test_a_schedule_acts_again_and_again(lake: Path) -> None:
     process = start("compact", lake, "--every", "0.0002")
     try:
         for question in ("What colour is it?", "What shape is it?"):
-            assert run("index", *FEW, "--to", lake, "--ask", question).code == 0
+            assert run("index", *FEW, "--to", lake, "--tasks", "", "--ask", question).code == 0
             give_up = time.monotonic() + 60
             while len(open_table(local_place(lake), "answers").file_uris()) > 1:
                 assert time.monotonic() < give_up

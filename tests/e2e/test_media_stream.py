@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Result, tables
+from tests.conftest import CAPTION, Result, tables
 from tests.media import inputs
 from tests.streams import StreamFactory
 
@@ -15,7 +15,7 @@ def test_the_stream_gives_the_same_rows(
 ) -> None:
     stream = streams(media.name, partitions=4, REELPAGE_ROOTS=str(media))
     stream.start("worker", "worker")
-    assert stream.submit(media, "--tasks", "caption,ocr")["sent"] == len(inputs(media))
+    assert stream.submit(media, *CAPTION)["sent"] == len(inputs(media))
     stream.wait(600)
     assert tables(stream.place) == tables(media_lake[0])
     assert stream.run("verify", stream.location, "--topic").code == 0

@@ -12,12 +12,11 @@ from pipeline.land.positions import positions
 from services.inspect.lag import app_of
 from services.machine import HOST
 from services.stack.ports import Ports
-from tests.conftest import FEW, run, tables
+from tests.conftest import CAPTION, FEW, run, tables
 from tests.graph.processes import replica
 from tests.streams import Stream, StreamFactory
 
 pytestmark = pytest.mark.ci
-ASKED = ("--tasks", "caption")
 
 
 def landed(stream: Stream) -> int:
@@ -39,7 +38,7 @@ def next_lander(stream: Stream, before: int | None, patience_s: float = 60.0) ->
 def kill_as_it_lands(stream: Stream, path: Path, killed: int | None) -> int:
     """Kill the lander once the ledger has a part, and perhaps no other table; its process."""
     lander, before, give_up = next_lander(stream, killed), landed(stream), time.monotonic() + 120
-    stream.submit(path, *ASKED)
+    stream.submit(path, *CAPTION)
     while landed(stream) == before:
         assert time.monotonic() < give_up, stream.log("worker")
         time.sleep(0.05)
@@ -50,7 +49,7 @@ def kill_as_it_lands(stream: Stream, path: Path, killed: int | None) -> int:
 def test_landers_that_are_killed_lose_and_double_nothing(
     streams: StreamFactory, tmp_path: Path
 ) -> None:
-    assert run("index", *FEW, "--to", tmp_path / "calm", *ASKED).code == 0
+    assert run("index", *FEW, "--to", tmp_path / "calm", *CAPTION).code == 0
     with closing(Ports()) as ports:
         (port,) = ports.choose(1)
     url = f"http://{HOST}:{port}"

@@ -54,7 +54,12 @@ def test_stages_together_and_apart_say_what_the_reader_says(
         return await asyncio.gather(*calls)
 
     shown: list[Sequence[Item]] = []
-    names = list(lake.shards)[:3] if tasks == OF_SEGMENTS else list(lake.shards)[-3:]
+    names = [
+        name
+        for name, shard in lake.shards.items()
+        if not all(shard.rows.column("is_blank").to_pylist())
+    ]
+    names = names[:3] if tasks == OF_SEGMENTS else names[-3:]
     for name in names:
         lake.ask(name, tasks, lambda some, _: shown.append(some) or [[]] * 99)
     for name, given in zip(names, asyncio.run(answers()), strict=True):

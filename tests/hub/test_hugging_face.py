@@ -10,7 +10,7 @@ import pytest
 
 from services.checkpoints.found import checkpoint
 from services.settings import Settings
-from tests.conftest import SAMPLES, environment, rows, run
+from tests.conftest import CAPTION, SAMPLES, environment, rows, run
 from tests.hub.hugging_face import COMMIT, NAME, Hub, serving
 
 TINY = checkpoint(Settings()).folder
@@ -65,7 +65,7 @@ def test_a_checkpoint_of_a_hub_lands_the_same_rows(hub: Hub, tmp_path: Path) -> 
     for name, lake in lakes.items():
         if name == "offline":
             env |= {"HF_HUB_OFFLINE": "1", "HF_ENDPOINT": "http://127.0.0.1:1"}
-        what = ("--tasks", "caption", "--width", "224", "--model", addresses[name])
+        what = (*CAPTION, "--width", "224", "--model", addresses[name])
         done = run("index", still, "--to", lake, *what, **env)
         assert done.code == 0, done.err
     answers = {name: rows(lake, "answers") for name, lake in lakes.items()}

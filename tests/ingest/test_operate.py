@@ -15,18 +15,16 @@ from schemas.jobs import Job, MediaReference
 from services.inspect.failures import retries
 from services.inspect.proof import prove
 from services.topic.broker import Sender
-from tests.conftest import FEW, SAMPLES, rows
+from tests.conftest import CAPTION, FEW, SAMPLES, rows
 from tests.ingest.conftest import StubStream
 from tests.videos import video
-
-ASKED = ("--tasks", "caption")
 
 
 @pytest.fixture(scope="module")
 def filled(stream: StubStream) -> StubStream:
     """A few samples and one file that is no medium."""
     (stream.logs / "bad.mp4").write_bytes(b"no video")
-    assert stream.submit(*FEW, stream.logs / "bad.mp4", *ASKED)["sent"] == 5
+    assert stream.submit(*FEW, stream.logs / "bad.mp4", *CAPTION)["sent"] == 5
     stream.wait()
     return stream
 
@@ -56,10 +54,10 @@ def test_waiting_counts_what_failed_before(filled: StubStream) -> None:
     """A copy of what is no medium fails as the first one did, without a row of its own."""
     copy = filled.logs / "copy.mp4"
     copy.write_bytes((filled.logs / "bad.mp4").read_bytes())
-    result = filled.run("submit", *FEW, copy, *ASKED, "--wait", "--json")
+    result = filled.run("submit", *FEW, copy, *CAPTION, "--wait", "--json")
     assert result.code == 1
     assert result.json["landed"] == {"indexed": 4, "failed": 1}
-    good = filled.run("submit", *FEW, *ASKED, "--wait")
+    good = filled.run("submit", *FEW, *CAPTION, "--wait")
     assert (good.code, good.out.splitlines()[0]) == (
         0,
         "4 jobs sent, 0 inputs refused; 4 indexed, 0 failed",

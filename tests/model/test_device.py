@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from services.model.device import AUTO, resolve
-from tests.conftest import SAMPLES, run
+from tests.conftest import CAPTION, SAMPLES, run
 
 
 def test_auto_is_what_torch_reports() -> None:
@@ -27,7 +27,9 @@ def test_doctor_says_what_auto_is_here() -> None:
 
 @pytest.mark.parametrize("device", ["cuda:99", "abacus"])
 def test_a_device_that_torch_cannot_use_is_one_line(device: str, tmp_path: Path) -> None:
-    result = run("index", SAMPLES / "phone.png", "--to", tmp_path / "lake", "--device", device)
+    result = run(
+        "index", SAMPLES / "phone.png", "--to", tmp_path / "lake", *CAPTION, "--device", device
+    )
     assert result.code == 2
     assert result.err.startswith(f"device_missing: '{device}': torch cannot use this device")
     assert result.err.count("\n") == 1
@@ -37,6 +39,6 @@ def test_a_device_that_torch_cannot_use_is_one_line(device: str, tmp_path: Path)
 
 
 def test_the_option_overrides_the_environment(tmp_path: Path) -> None:
-    arguments = (SAMPLES / "phone.png", "--to", tmp_path / "lake", "--tasks", "caption")
+    arguments = (SAMPLES / "phone.png", "--to", tmp_path / "lake", *CAPTION)
     result = run("index", *arguments, "--device", "cpu", REELPAGE_DEVICE="cuda:99")
     assert result.code == 0, result.err
