@@ -168,7 +168,7 @@ def test_every_mode_gives_the_same_rows(indexed: Indexed, local: Indexed) -> Non
     """But for run ids, times of day and latency."""
     wanted = tables(local.place)
     if not indexed.has_lines:
-        del wanted["lines"]
+        wanted["lines"] = []
     assert tables(indexed.place) == wanted
 
 
