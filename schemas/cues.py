@@ -53,10 +53,11 @@ def read_cues(file: pa.NativeFile) -> tuple[CuePicture, ...]:
         ValueError: it is something else.
     """
     with pa.ipc.open_stream(file) as reader:
-        if reader.schema != CUES:
-            message = "the pictures of subtitles have other columns"
-            raise ValueError(message)
         table = reader.read_all()
+    if not set(CUES.names) <= set(table.column_names):
+        message = "the pictures of subtitles have other columns"
+        raise ValueError(message)
+    table = table.select(CUES.names).cast(CUES)  # a newer writer may say more
     table.validate(full=True)
     return tuple(
         CuePicture(

@@ -101,8 +101,7 @@ class _Window:
         self._part = plan.first_part
         self._rows: list[dict[str, Any]] = []
         self._bytes = 0
-        drawn = sum(len(one.image) for one in cues.pictures or ())
-        self._room = limits.message_bytes - drawn  # one segment may show all of them
+        self._room = 0
 
     @property
     def is_done(self) -> bool:
@@ -128,6 +127,8 @@ class _Window:
         t_us = microseconds(visit.tick * self._base)
         if visit.kept is None or t_us // self._plan.segment_us < self._part:
             return
+        if not self._rows:
+            self._room = self._limits.message_bytes - self._drawn()
         row = self._row(visit.kept, visit.number, t_us)
         self._bytes += len(row["image"])
         if self._bytes > self._room:
@@ -137,6 +138,12 @@ class _Window:
             )
             raise InputError("too_large", message)
         self._rows.append(row)
+
+    def _drawn(self) -> int:
+        """Bytes of the subtitles' pictures of the segment."""
+        start = self._part * self._plan.segment_us
+        shown = self._cues.pictures_between(start, start + self._plan.segment_us)
+        return sum(len(one.image) for one in shown or ())
 
     def shard(self, end: int | None) -> Shard:
         """The segment; the last one ends where the video does, and has all later subtitles."""

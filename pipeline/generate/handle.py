@@ -20,7 +20,7 @@ class Handle:
     def __init__(
         self, decoder: Decoder, row: Row, read: Callable[[Row, float], Generation]
     ) -> None:
-        """Submit a row; `read` makes an answer of one that took so many seconds."""
+        """Follow a row; `read` makes an answer of one that took so many seconds."""
         self._decoder, self._row, self._read = decoder, row, read
         self._started = time.perf_counter()
 

@@ -38,8 +38,8 @@ class Recogniser:
     def __init__(self, threads: int = 0) -> None:
         """Take how many threads may work; by default one a core."""
         threads = threads or os.cpu_count() or 1
-        self.width = min(threads, _WIDTH)
-        self._threads = threads // self.width
+        self._threads = -(-threads // _WIDTH)  # for one picture
+        self.width = threads // self._threads
         self._free = threading.Semaphore(self.width)
         self._loading = threading.Lock()
         self._engines: list[Any] = []

@@ -87,7 +87,9 @@ def shard_text(shard: Shard, pixels: Pixels, reader: TextReader) -> ShardText:
     drawn = _drawn(shard, eyes)
     subtitles = _numbered([*_subtitles(shard), *(line for line in drawn if line.text)])
     lines = [*subtitles, *_on_screen(shard, rows, eyes)]
-    return ShardText(lines, eyes.unread, sum(not line.text for line in drawn))
+    cues = zip(shard.cue_pictures or (), drawn, strict=True)
+    unread = sum(not line.text and cue.start_us >= shard.start for cue, line in cues)
+    return ShardText(lines, eyes.unread, unread)
 
 
 def _pages(rows: list[dict[str, Any]], eyes: Eyes) -> Iterator[Line]:

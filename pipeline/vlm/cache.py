@@ -15,6 +15,8 @@ from torch import Tensor
 
 Positions = NDArray[np.int64]
 
+MOST_CELLS: Final = 65536
+"""Tokens that rows and prefixes may come to have in the cache, answers included."""
 _SHORT: Final = 128
 """Tokens of a prefix that are copied for each row: that a prefix is attended to on its own costs
 more than to read so many again and again."""
@@ -93,11 +95,19 @@ class Cells:
         self.keys, self.values = (shape.room(0, cells=0) for _ in range(2))
 
     def reserve(self, rows: int, cells: int) -> None:
-        """Make room; where it grows it doubles at least, so that a cell is seldom copied."""
+        """Make room for so many rows, those that are there among them, of so many cells each.
+
+        Where it grows it doubles, so that a cell is seldom copied, but never beyond `MOST_CELLS`
+        for the sake of what may come.
+        """
         had_rows, had_cells = self.keys.shape[1], self.keys.shape[3]
         if rows > had_rows or cells > had_cells:
+            needed = rows
             rows = max(rows, 2 * had_rows) if rows > had_rows else had_rows
-            cells = max(cells, 2 * had_cells) if cells > had_cells else had_cells
+            more = max(cells, 2 * had_cells) if cells > had_cells else had_cells
+            if rows * more > MOST_CELLS:
+                rows, more = needed, max(cells, min(more, MOST_CELLS // needed))
+            cells = more
             self.keys, self.values = (
                 self._grown(self.keys, rows, cells),
                 self._grown(self.values, rows, cells),
@@ -105,7 +115,8 @@ class Cells:
 
     def _grown(self, had: Tensor, rows: int, cells: int) -> Tensor:
         grown = self._shape.room(rows, cells=cells)
-        grown[:, : had.shape[1], :, : had.shape[3]] = had
+        rows, cells = min(rows, had.shape[1]), min(cells, had.shape[3])
+        grown[:, :rows, :, :cells] = had[:, :rows, :, :cells]
         return grown
 
     def write(self, layer: int, at: tuple[Tensor, Tensor], keys: Tensor, values: Tensor) -> None:

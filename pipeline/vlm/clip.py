@@ -49,7 +49,7 @@ def even(
 
     A frame that was kept once and stood for several instants is shown at each of them, for the
     family knows no other time than the place of a frame in an even row. The step is the least
-    distance between two kept frames, so that each is shown.
+    distance between two kept frames, so that each is shown, unless there are too many.
 
     Args:
         numbers: of the frames, rising: instants that the sampling counts; at least one.
@@ -70,7 +70,7 @@ def even(
     shown = np.searchsorted(known, instants, side="right") - 1
     seconds = span / rate if rate else (times_us[-1] - times_us[0]) / _MICRO
     apart = float(instants[-1] - instants[0]) / (len(instants) - 1) * seconds / span
-    return shown.tolist(), 1 / apart
+    return shown.tolist(), 1 / max(apart, 1 / _MICRO)
 
 
 def frame_size(height: int, width: int, count: int, max_pixels: int) -> tuple[int, int]:

@@ -8,16 +8,17 @@ wait for a token one does the work, for all rows, while the others sleep.
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError
 from heapq import heappop, heappush
 from itertools import count
 from typing import Final
 
+from pipeline.vlm.cache import MOST_CELLS
 from pipeline.vlm.checkpoint import Language
 from pipeline.vlm.language import Batch
 from pipeline.vlm.row import Row
 
 _BATCH_ROWS: Final = 64
-_BATCH_TOKENS: Final = 65536  # of the key-value cache, answers included
 
 
 class Decoder:
@@ -56,13 +57,15 @@ class Decoder:
 
     def _work(self) -> None:
         """One step, for which the lock is let go."""
-        joining = self._admit()
         self._working = True
-        self._changed.release()
         try:
-            self._step(joining)
+            joining = self._admit()
+            self._changed.release()
+            try:
+                self._step(joining)
+            finally:
+                self._changed.acquire()
         finally:
-            self._changed.acquire()
             self._working = False
             self._sweep()
             self._changed.notify_all()
@@ -75,7 +78,8 @@ class Decoder:
         except BaseException as error:
             ended = self._batch.rows
             for row in ended:
-                row.error = error
+                # An interrupt is for the thread that works; others have lost their rows.
+                row.error = error if isinstance(error, Exception) else CancelledError()
             self._batch.clear()
             if not isinstance(error, Exception):
                 raise
@@ -108,4 +112,4 @@ def _fits(rows: Sequence[Row]) -> bool:
     """Whether rows have room in the cache at their longest; all get as many cells of their own."""
     shared = sum(map(len, {row.prefix for row in rows}))
     own = len(rows) * max(row.most_cells for row in rows)
-    return len(rows) <= _BATCH_ROWS and shared + own <= _BATCH_TOKENS
+    return len(rows) <= _BATCH_ROWS and shared + own <= MOST_CELLS

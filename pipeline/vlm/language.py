@@ -46,6 +46,8 @@ class Batch:
         if last is not row:
             self.rows[place] = last
             self._cells.move(len(self.rows), place, last.cells)
+        if not self.rows:
+            self._cells = Cells(self._shape)  # the next ones may have another form
 
     def clear(self) -> None:
         """Take all out, and free the cache."""

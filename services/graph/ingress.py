@@ -133,8 +133,8 @@ class Graph:
         question = question_from_json(body)
         loop = asyncio.get_running_loop()
 
-        def read(pictures: Sequence[Item], tasks: Sequence[Task]) -> list[list[Answer]]:
-            parts = [ray.put(pack) for pack in packs(pictures)]
+        def read(items: Sequence[Item], tasks: Sequence[Task]) -> list[list[Answer]]:
+            parts = [ray.put(pack) for pack in packs(items)]
             answers = self._read(parts, tasks, question.revision)
             return asyncio.run_coroutine_threadsafe(answers, loop).result()
 

@@ -82,7 +82,8 @@ def index(request: Request, settings: Settings, console: Console) -> Summary:
     """Run all stages over the inputs.
 
     Raises:
-        SetupError: before anything starts, or when the lake cannot be written on.
+        SetupError: before anything starts, when the lake cannot be written on, or with the first
+            question, if the model cannot be loaded.
     """
     started, summary = datetime.now(UTC), Summary(uuid.uuid4().hex[:16])
     model = _model(request, settings)

@@ -44,6 +44,7 @@ class InProcess:
         Raises:
             SetupError: `device_missing`, `model_missing` or `model_unsupported`.
         """
+        self.read_model()
         from services.model.reader import Model, set_threads
 
         set_threads(self._threads)
@@ -77,7 +78,7 @@ class InProcess:
     def answers(
         self, name: str, shard: Shard, tasks: Sequence[Task], revision: str
     ) -> list[list[Answer]]:
-        """For each picture of the shard one answer a task."""
+        """See `Answerer`."""
         assert revision == self._model.revision
         with self._lock:
             return shard_answers(shard, tasks, lambda *asked: self.loaded.read(*asked), self._model)

@@ -81,4 +81,7 @@ def answer(
 def _words(prompt: str, features: Features) -> str:
     """What the model is asked: of a clip with its rate, as positions of Qwen2-VL do not say it."""
     seconds = features.seconds_per_grid
-    return prompt if seconds is None else clip_question(prompt, round(_TEMPORAL / seconds, 2))
+    if seconds is None:
+        return prompt
+    rate = _TEMPORAL / seconds
+    return clip_question(prompt, round(rate, 2) or float(f"{rate:.1g}"))

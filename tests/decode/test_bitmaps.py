@@ -259,3 +259,63 @@ def test_parts_have_their_own_pictures(tmp_path: Path) -> None:
     (shard,), _ = read(path, replace(PLAN, first_part=1))
     assert spans(list(shard.cue_pictures or ())) == [(11, 11.5)]
     assert Shard.from_ipc(shard.to_ipc()) == shard
+
+
+def test_words_that_a_palette_reveals_are_another_cue() -> None:
+    """The same bitmap, of which more is seen."""
+    half = palette([RIMMED[0], (2, 235, 0)])
+    more = composition((0, 100, 280), state=0) + palette() + END
+    decoder = Pgs()
+    (first,) = decoder.feed(0, composition((0, 100, 280)) + half + picture(LINE) + END)
+    (second,) = decoder.feed(SECOND, more)
+    assert first.key != second.key
+
+
+def test_a_region_of_dvb_at_thousands_of_places_is_refused() -> None:
+    data = bitmaps.dvb((np.ones((400, 640), np.uint8), 0, 0))
+    (start,) = struct.unpack(">H", data[4:6])
+    page = data[6 : 6 + start][:2] + struct.pack(">BBHH", 0, 0, 0, 0) * 2000
+    many = struct.pack(">BBHH", 0x0F, 0x10, 1, len(page)) + page + data[6 + start :]
+    with pytest.raises(ValueError, match="too many pixels"):
+        list(Dvb().feed(0, many))
+
+
+def test_a_page_of_dvb_without_a_time_stands_until_the_next() -> None:
+    (screen,) = Dvb().feed(SECOND, bitmaps.dvb((LINE, 9, 9), timeout_s=0))
+    assert screen.until is None
+
+
+def test_lines_that_end_without_a_pixel_are_bounded() -> None:
+    """Object after object of them, which would take minutes."""
+    lines = b"\0\0" * 30_000
+    head = (len(lines) + 4).to_bytes(3, "big") + struct.pack(">HH", 8, 8)
+    thing = bitmaps.segment(0x15, struct.pack(">HBB", 0, 0, 0xC0) + head + lines)
+    data = composition(*[(0, 0, 0)] * 250) + palette() + thing + END
+    (screen,) = Pgs().feed(0, data)
+    with pytest.raises(ValueError, match="too many pixels"):
+        screen.draw()
+
+
+def test_a_picture_of_a_dvd_that_fades_out_is_read() -> None:
+    data = bitmaps.vobsub(LINE, 9, 9, 2.0)
+    faded = bytearray(data)
+    faded[2:4] = struct.pack(">H", len(data))  # commands of our own, behind
+    (control,) = struct.unpack(">H", data[2:4])
+    begins = data[control + 4 : data.index(b"\x01\xff", control) + 2]
+    second = len(data) + 4 + len(begins)
+    faded += struct.pack(">HH", 0, second) + begins
+    faded += struct.pack(">HH", 150, second) + b"\x04\0\0\x02\xff"
+    (screen,) = VobSub(b"", SIZE).feed(0, bytes(faded))
+    assert np.array_equal(screen.draw()[0].indices, LINE)
+
+
+def test_a_time_beyond_all_media_is_damage(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mkv", [(2, SHOWN), (4, CLEAR)])
+    with path.open("rb") as file, open_container(file) as container:
+        pictures = tracks.Pictures(container, PLAN, SIZE)
+        for packet in container.demux(pictures.tracks):
+            list(pictures.take(packet, Fraction(-(2**50))))
+        pictures.finish()
+    assert pictures.cues == []
+    (warning,) = pictures.warnings()
+    assert "damaged" in warning.detail

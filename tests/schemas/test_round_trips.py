@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.cues import CuePicture
+from schemas.cues import CuePicture, read_cues, write_cues
 from schemas.shards import (
     FRAMES,
     PAGES,
@@ -78,6 +78,19 @@ def test_what_a_newer_writer_says_of_a_shard_is_left_out() -> None:
     with pa.ipc.new_stream(sink, schema):
         pass
     assert Shard.from_ipc(bytes(sink.getvalue())) == Shard(3, 1, 9, rows)
+
+
+def test_what_a_newer_writer_says_of_a_cue_is_left_out() -> None:
+    cue = CuePicture(1, 2, (0.0, 0.0, 1.0, 1.0), None, b"png")
+    sink = pa.BufferOutputStream()
+    write_cues(sink, [cue])
+    with pa.ipc.open_stream(sink.getvalue()) as reader:
+        table = reader.read_all()
+    table = table.append_column("mood", pa.array(["calm"]))
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    assert read_cues(pa.BufferReader(sink.getvalue())) == (cue,)
 
 
 def test_what_is_no_shard() -> None:

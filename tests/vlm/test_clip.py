@@ -128,3 +128,9 @@ def test_what_is_blank_or_has_no_frame_is_not_asked() -> None:
     ]
     (clip,) = asked
     assert isinstance(clip, Clip)
+
+
+def test_frames_of_one_instant_have_some_rate() -> None:
+    """In a time base finer than a microsecond two frames may have one time."""
+    shown, rate = even([0, 1], [5, 5], None, 10)
+    assert (shown, rate) == ([0, 1], 1_000_000)

@@ -24,7 +24,8 @@ def tiny() -> Model:
 def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """So little that prompts wait and items are split."""
     monkeypatch.setattr(pipeline.vlm.decoder, "_BATCH_ROWS", 7)
-    monkeypatch.setattr(pipeline.vlm.decoder, "_BATCH_TOKENS", 900)
+    for module in (pipeline.vlm.decoder, pipeline.vlm.cache):
+        monkeypatch.setattr(module, "MOST_CELLS", 900)
 
 
 class Asked:

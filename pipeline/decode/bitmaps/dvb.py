@@ -60,21 +60,21 @@ class Dvb:
         self._size = _STANDARD
         self._regions: dict[int, _Region] = {}
         self._cluts: dict[tuple[int, int], Entries] = {}
-        self._page: _Page | None = None
+        self._pages: list[_Page] = []
 
     def feed(self, at: int, data: bytes) -> Iterator[Screen]:
         """The screen of a display set, which a packet holds whole; some leave its end out."""
         if len(data) > _MOST_BYTES:
             message = f"a packet of {len(data)} bytes"
             raise RefusedError(message)
+        self._pages.clear()  # that of a packet that was damaged
         place = 2 if data[:1] == b"\x20" else 0  # the head of a packet of a transport stream
         while data[place : place + 1] == bytes((_SYNC,)):
             kind, _, length = struct.unpack_from(">BHH", data, place + 1)
             place += 6
             self._take(kind, at, data[place : place + length])
             place += length
-        if self._page is not None:
-            page, self._page = self._page, None
+        for page in self._pages[-1:]:
             yield self._screen(page)
 
     def _take(self, kind: int, at: int, body: bytes) -> None:
@@ -94,7 +94,7 @@ class Dvb:
         if body[1] >> 2 & 3 == _NEW_EPOCH:
             self._regions, self._cluts = {}, {}
         placed = tuple((number, x, y) for number, _, x, y in struct.iter_unpack(">BBHH", body[2:]))
-        self._page = _Page(at, body[0], placed)
+        self._pages.append(_Page(at, body[0], placed))
 
     def _define(self, body: bytes) -> None:
         number, flags, width, height, depth, clut = struct.unpack_from(">BBHHBB", body)
@@ -150,12 +150,18 @@ class Dvb:
                 draw_lines(lines, region.canvas, region.bits, x, y + odd)
 
     def _screen(self, page: _Page) -> Screen:
-        bitmaps = [
-            Bitmap(x, y, region.canvas.copy(), self._palette(region))
+        placed = [
+            (x, y, region)
             for number, x, y in page.placed
             if (region := self._regions.get(number)) is not None
         ]
-        until = page.at + page.timeout_s * _SECOND
+        if sum(region.canvas.size for *_, region in placed) > MOST_PIXELS:
+            message = "regions of too many pixels"
+            raise RefusedError(message)
+        bitmaps = [
+            Bitmap(x, y, region.canvas.copy(), self._palette(region)) for x, y, region in placed
+        ]
+        until = page.at + page.timeout_s * _SECOND if page.timeout_s else None
         return drawn_at(page.at, self._size, bitmaps, until)
 
     def _palette(self, region: _Region) -> Palette:

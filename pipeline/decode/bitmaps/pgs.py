@@ -20,14 +20,15 @@ _EPOCH: Final = 0x80
 _FIRST: Final = 0x80
 _CROPPED: Final = 0x80
 _MOST_BYTES: Final = 1 << 24  # of all objects of an epoch; a player's buffer holds 4 MiB
+Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class _Object:
     """Run lengths of a picture, as they come in pieces."""
 
-    size: tuple[int, int]
-    data: bytes
+    size: Size
+    pieces: list[bytes]
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Pgs:
         self._palettes: dict[int, dict[int, tuple[int, int]]] = {}
         self._objects: dict[int, _Object] = {}
         self._composition: _Composition | None = None
+        self._bytes = 0  # of the objects
 
     def feed(self, at: int, data: bytes) -> Iterator[Screen]:
         """Screens of the display sets that end in a packet."""
@@ -76,7 +78,7 @@ class Pgs:
     def _compose(self, at: int, body: bytes) -> _Composition:
         width, height, _, _, state, _, palette, count = struct.unpack_from(">HHBHBBBB", body)
         if state & _EPOCH:
-            self._palettes, self._objects = {}, {}
+            self._palettes, self._objects, self._bytes = {}, {}, 0
         placed, place = [], struct.calcsize(">HHBHBBBB")
         for _ in range(count):
             number, _, flags, x, y = struct.unpack_from(">HBBHH", body, place)
@@ -92,12 +94,12 @@ class Pgs:
         number, _, flags = struct.unpack_from(">HBB", body)
         if flags & _FIRST:
             size = struct.unpack_from(">HH", body, 7)
-            self._objects[number] = _Object(checked(size), body[11:])
+            self._objects[number] = _Object(checked(size), [body[11:]])
         else:
-            known = self._objects[number]
-            self._objects[number] = _Object(known.size, known.data + body[4:])
-        if sum(len(one.data) for one in self._objects.values()) > _MOST_BYTES:
-            self._objects = {}
+            self._objects[number].pieces.append(body[4:])
+        self._bytes += len(body)
+        if self._bytes > _MOST_BYTES:
+            self._objects, self._bytes = {}, 0
             message = "objects of too many bytes"
             raise RefusedError(message)
 
@@ -110,7 +112,9 @@ class Pgs:
             return Screen(at, size)  # it is yet to be faded in
         palette = Palette.of([(index, *one) for index, one in entries.items()])
         shown = [(place, self._objects[place.number]) for place in placed]
-        return Screen(at, size, tuple(shown), partial(_drawn, shown, palette))
+        key = [(place, one.size, b"".join(one.pieces)) for place, one in shown]
+        visible = (palette.alpha > 0).tobytes()
+        return Screen(at, size, (tuple(key), visible), partial(_drawn, key, palette))
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -126,11 +130,15 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
         place += length
 
 
-def _drawn(shown: Sequence[tuple[_Placed, _Object]], palette: Palette) -> list[Bitmap]:
-    if sum(one.size[0] * one.size[1] for _, one in shown) > MOST_PIXELS:
+def _drawn(shown: Sequence[tuple[_Placed, Size, bytes]], palette: Palette) -> list[Bitmap]:
+    """Bitmaps of what is placed; its bytes are bounded too: a line may end without a pixel."""
+    if sum(max(width * height, len(data)) for _, (width, height), data in shown) > MOST_PIXELS:
         message = "objects of too many pixels"
         raise RefusedError(message)
-    return [Bitmap(at.x, at.y, _cropped(_unrolled(one), at.crop), palette) for at, one in shown]
+    return [
+        Bitmap(at.x, at.y, _cropped(_unrolled(size, data), at.crop), palette)
+        for at, size, data in shown
+    ]
 
 
 def _cropped(indices: Grey, crop: tuple[int, int, int, int] | None) -> Grey:
@@ -140,9 +148,9 @@ def _cropped(indices: Grey, crop: tuple[int, int, int, int] | None) -> Grey:
     return indices[y : y + height, x : x + width]
 
 
-def _unrolled(one: _Object) -> Grey:
+def _unrolled(size: Size, data: bytes) -> Grey:
     """The indices of an object: a byte is a pixel, a zero begins a run or ends a line."""
-    (width, height), data = one.size, one.data
+    width, height = size
     drawn, place = bytearray(), 0
     while place < len(data) and len(drawn) < width * height:
         colour, place = data[place], place + 1

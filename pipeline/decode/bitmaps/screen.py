@@ -67,7 +67,10 @@ def drawn_at(at: int, size: tuple[int, int], bitmaps: list[Bitmap], until: int |
     seen = [one for one in bitmaps if one.palette.alpha[one.indices].any()]
     if not seen:
         return Screen(at, size)
-    key = tuple((one.x, one.y, one.indices.shape, one.indices.tobytes()) for one in seen)
+    key = tuple(
+        (one.x, one.y, one.indices.shape, one.indices.tobytes(), (one.palette.alpha > 0).tobytes())
+        for one in seen
+    )
     return Screen(at, size, key, lambda: seen, until)
 
 

@@ -24,8 +24,9 @@ _DECODERS: Final[Mapping[str, MakeDecoder]] = {
     "dvdsub": VobSub,
 }
 _TRACKS: Final = 32  # that a Blu-ray disc may have
-_CUES: Final = 20_000
-_BYTES: Final = 1 << 26  # of all pictures
+_CUES: Final = 60_000  # of all tracks: more than a disc of 32 languages has
+_BYTES: Final = 1 << 28  # of all pictures
+_LATEST_US: Final = 1 << 53  # in 285 years
 _LONGEST_US: Final = 600_000_000  # that one may stand: every segment that it is in keeps it
 _TAG: Final = 35  # letters, of the longest name of a language that is in use
 _DAMAGE: Final = (ValueError, LookupError, struct.error)
@@ -67,6 +68,9 @@ class Pictures:
             return
         track = self._shown[packet.stream.index]
         at = microseconds(packet.pts * Fraction(packet.time_base) - zero)
+        if abs(at) > _LATEST_US:
+            self._damaged += 1
+            return
         try:
             for screen, end in track.feed(at, bytes(packet)):
                 self._keep(track, screen, end)
@@ -91,7 +95,7 @@ class Pictures:
 
     def _keep(self, track: "_Track", screen: Screen, end: int) -> None:
         start = max(screen.at, 0)
-        end = min(end, start + _LONGEST_US, screen.until or end)
+        end = min(end, start + _LONGEST_US, end if screen.until is None else screen.until)
         if end <= max(start, self._start) or (self._stop is not None and start >= self._stop):
             return
         if len(self.cues) >= _CUES or self._room < 0:

@@ -3,16 +3,27 @@
 import re
 import struct
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 import numpy as np
 
-from pipeline.decode.bitmaps.screen import Bitmap, Grey, Palette, Screen, checked, drawn_at
+from pipeline.decode.bitmaps.screen import (
+    Bitmap,
+    Grey,
+    Palette,
+    RefusedError,
+    Screen,
+    checked,
+    drawn_at,
+)
 
 _TICK: Final = 1024 * 1_000_000 / 90_000  # microseconds, of the times of commands
 _UNKNOWN: Final = (0, 255, 0, 128)
 """Brightness of ground, letter, rim and edge, where no palette says it: as discs use them."""
 _FORCED_START, _START, _STOP, _COLOURS, _ALPHA, _AREA, _FIELDS, _CHANGES, _END = *range(8), 0xFF
+_MOST_BYTES: Final = 0xFFFF  # as its own size can say
+_MOST_COMMANDS: Final = 1000
 _LENGTHS: Final = {_COLOURS: 2, _ALPHA: 2, _AREA: 6, _FIELDS: 4}
 
 
@@ -30,15 +41,20 @@ class VobSub:
 
     def feed(self, at: int, data: bytes) -> Iterator[Screen]:
         """The screen of a packet, which says when it ends."""
+        if len(data) > _MOST_BYTES:
+            message = f"a packet of {len(data)} bytes"
+            raise RefusedError(message)
         told: dict[int, bytes] = {}
         begins, ends = 0, None
-        for date, command, body in _commands(data):
+        for date, command, body in islice(_commands(data), _MOST_COMMANDS):
             if command in (_FORCED_START, _START):
                 begins = date
             elif command == _STOP:
                 ends = date
-            else:
-                told[command] = body
+            elif command != _ALPHA:
+                told.setdefault(command, body)
+            elif sum(_nibbles(body)) >= sum(_nibbles(told.get(_ALPHA, bytes(2)))):
+                told[_ALPHA] = body  # before it fades out, behind it fades in
         x0, x1, y0, y1 = _twelves(told[_AREA])
         indices = _pictured(data, told[_FIELDS], checked((x1 - x0 + 1, y1 - y0 + 1)))
         palette = self._palette(_nibbles(told[_COLOURS]), _nibbles(told[_ALPHA]))
