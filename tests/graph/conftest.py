@@ -72,8 +72,8 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     film(folder / "film.mkv", cues, seconds=2)
     set_threads(1)
     shards = {}
-    samples = (SAMPLES / name for name in ("scenes.mkv", "report.pdf", "phone.png"))
-    for number, path in enumerate((*samples, folder / "film.mkv")):
+    scenes, *others = (SAMPLES / name for name in ("scenes.mkv", "report.pdf", "phone.png"))
+    for number, path in enumerate((scenes, folder / "film.mkv", *others)):
         store = ShardStore(Folder(folder), f"{number:064x}", "0123456789ab")
         for item in decode(path, plan):
             if isinstance(item, Shard):
