@@ -14,7 +14,7 @@ MOST_FRAMES: Final = 768
 FRAME_TOKENS: Final = (128, 768)
 """... and the least and the most visual tokens of the area of one frame."""
 _TOKEN: Final = 28 * 28  # pixels
-_TEMPORAL: Final = 2  # frames of a visual token
+TEMPORAL: Final = 2  # frames of a visual token
 _MICRO: Final = 1_000_000
 
 Picture = NDArray[np.uint8]
@@ -27,19 +27,26 @@ class Clip:
     frames: Picture
     fps: float
 
-    @property
-    def tokens(self) -> int:
-        """Visual tokens."""
-        return clip_tokens(*map(int, self.frames.shape[:3]))
-
 
 Item = Picture | Clip
 """What the model looks at: a still `uint8 (height, width, 3)` or a clip."""
 
 
+def item_tokens(item: Item) -> int:
+    """Visual tokens of a still or a clip."""
+    if isinstance(item, Clip):
+        return clip_tokens(*map(int, item.frames.shape[:3]))
+    return still_tokens(*map(int, item.shape[:2]))
+
+
+def still_tokens(height: int, width: int) -> int:
+    """Visual tokens of a still of a size in pixels."""
+    return height * width // _TOKEN
+
+
 def clip_tokens(count: int, height: int, width: int) -> int:
     """Visual tokens of so many frames of a size in pixels; an odd last frame is doubled."""
-    return -(-count // _TEMPORAL) * (height * width // _TOKEN)
+    return -(-count // TEMPORAL) * still_tokens(height, width)
 
 
 def even(
@@ -89,5 +96,5 @@ def frame_size(height: int, width: int, count: int, max_pixels: int) -> tuple[in
         InputError: `aspect_ratio`.
     """
     least, most = (tokens * _TOKEN for tokens in FRAME_TOKENS)
-    high = max(_TOKEN, min(most, max_pixels // -(-count // _TEMPORAL)))
+    high = max(_TOKEN, min(most, max_pixels // -(-count // TEMPORAL)))
     return smart_resize(height, width, min_pixels=min(least, high // 2), max_pixels=high)

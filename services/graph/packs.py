@@ -3,15 +3,14 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from pipeline.vlm.clip import Clip, Item
+from pipeline.vlm.clip import Item, item_tokens
 
 PACK_TOKENS: Final = 4096
-_SIDE: Final = 28  # pixels a side of a visual token
 
 
 def visual_tokens(items: Sequence[Item]) -> int:
     """Visual tokens of pictures and clips."""
-    return sum(map(_tokens, items))
+    return sum(map(item_tokens, items))
 
 
 def packs(items: Sequence[Item]) -> Iterator[list[Item]]:
@@ -24,9 +23,3 @@ def packs(items: Sequence[Item]) -> Iterator[list[Item]]:
         pack.append(item)
     if pack:
         yield pack
-
-
-def _tokens(item: Item) -> int:
-    if isinstance(item, Clip):
-        return item.tokens
-    return int(item.shape[0] * item.shape[1]) // _SIDE**2

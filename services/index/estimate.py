@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.consume import Input
 from pipeline.decode import probe
-from pipeline.vlm.clip import MOST_FRAMES, clip_tokens, frame_size
+from pipeline.vlm.clip import MOST_FRAMES, clip_tokens, frame_size, still_tokens
 from pipeline.vlm.preprocess import smart_resize
 from schemas.errors import ReelpageError
 from schemas.jobs import SEGMENT, prompts_of
@@ -80,7 +80,7 @@ def _add(total: Estimate, info: MediaInfo, recipe: Recipe, model: ServedModel) -
     if units != {SEGMENT}:
         low, high = model.min_pixels, model.max_pixels
         rows, columns = smart_resize(height, width, min_pixels=low, max_pixels=high)
-        total.visual_tokens += pictures * rows * columns // 784
+        total.visual_tokens += pictures * still_tokens(rows, columns)
     if info.kind == "video" and SEGMENT in units:
         segments = max(1, math.ceil((info.duration_us or 0) / plan.segment_us))
         frames = min(math.ceil(pictures / segments), MOST_FRAMES)
@@ -101,4 +101,4 @@ def _seconds_per_token(recipe: Recipe, model: InProcess) -> float:
     read(list(noise[:1]), prompts)
     started = time.perf_counter()
     read(list(noise), prompts)
-    return (time.perf_counter() - started) / (len(noise) * rows * columns / 784)
+    return (time.perf_counter() - started) / (len(noise) * still_tokens(rows, columns))

@@ -1,20 +1,17 @@
 """Reader: both halves of a checkpoint in one process, pictures in and answers out."""
 
 from collections.abc import Sequence
-from typing import Final
 
 import torch
 
 from pipeline.encode import Encoder
 from pipeline.generate import Generator, Prompt, WorkItem
 from pipeline.land.rows import Answer
-from pipeline.vlm.clip import Item
+from pipeline.vlm.clip import TEMPORAL, Item
 from pipeline.vlm.template import clip_question
 from schemas.features import Features
 from schemas.jobs import Task
 from services.model.facts import ModelFacts
-
-_TEMPORAL: Final = 2  # frames of a grid, in both families
 
 
 def set_threads(threads: int) -> None:
@@ -83,5 +80,5 @@ def _words(prompt: str, features: Features) -> str:
     seconds = features.seconds_per_grid
     if seconds is None:
         return prompt
-    rate = _TEMPORAL / seconds
+    rate = TEMPORAL / seconds
     return clip_question(prompt, round(rate, 2) or float(f"{rate:.1g}"))

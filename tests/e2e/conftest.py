@@ -18,7 +18,7 @@ MODES = ("local", "kafka", pytest.param("ray", marks=pytest.mark.ci))
 the model in Ray Serve, which takes half a minute to start and is left to CI."""
 
 ASKED = {"local": "text,caption,ocr", "kafka": "caption,ocr", "ray": "text,caption,ocr"}
-"""Tasks by mode. A worker reads lines as `index` does; once a day is enough for that."""
+"""Tasks by mode. Lines take most of the time; behind Kafka they are read in the mode "ray"."""
 
 
 @dataclass(frozen=True)

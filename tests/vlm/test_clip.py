@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline.land.rows import Answer
-from pipeline.vlm.clip import FRAME_TOKENS, MOST_FRAMES, Clip, Item, clip_tokens, even, frame_size
+from pipeline.vlm.clip import (
+    FRAME_TOKENS,
+    MOST_FRAMES,
+    Clip,
+    Item,
+    clip_tokens,
+    even,
+    frame_size,
+    item_tokens,
+)
 from schemas.jobs import SEGMENT, Task
 from schemas.shards import FRAMES, Shard
 from services.model.asking import clip_of, shard_answers
@@ -104,7 +113,7 @@ def test_the_clip_of_a_shard_has_all_its_frames_at_one_size() -> None:
     whole = Shard.from_ipc(_shard([0, 1, 3]).to_ipc())
     clip = clip_of(whole, 48 * 784)
     assert clip.fps == 1.0
-    assert clip.tokens <= 48
+    assert item_tokens(clip) <= 48
     assert clip.frames.shape[0] == 4
     assert clip.frames[:, 0, 0, 0].tolist() == [0, 20, 20, 60]
 
