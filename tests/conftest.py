@@ -4,10 +4,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, Any
 
 import hypothesis
 import pyarrow as pa
@@ -20,6 +21,7 @@ from schemas.tables import KEYS
 from services.stack.servers import Broker, S3Server
 from tests.media import make_media
 from tests.servers import broker, bucket, s3, servers, topic  # noqa: F401 - fixtures
+from tests.warm import Process, Warm
 
 if TYPE_CHECKING:
     from tests.streams import StreamFactory
@@ -39,6 +41,7 @@ FEW = tuple(SAMPLES / name for name in ("phone.png", "report.pdf", "scenes.mkv",
 """The samples that are quickly read and asked about; the talk alone has more frames than they."""
 MEDIA = ROOT.parent / "shared" / "media"
 COMMAND = Path(sys.executable).with_name("reelpage")
+Running = Process | subprocess.Popen[bytes]
 CHANGING = {"run_id", "indexed_at", "failed_at", "latency_us"}
 
 
@@ -70,6 +73,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A test that is skipped fails the run."""
+    WARM.close()
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter and reporter.stats.get("skipped") and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -100,31 +104,61 @@ def environment(**more: str) -> dict[str, str]:
     return inherited | own | more
 
 
+WARM = Warm(environment())
+
+
 def run(*arguments: str | Path, text: str = "", cwd: Path | None = None, **env: str) -> Result:
-    """Run the installed command as a user does; a traceback is always a failure."""
-    done = subprocess.run(
-        [COMMAND, *map(str, arguments)],
-        input=text,
-        capture_output=True,
-        text=True,
-        errors="surrogateescape",
-        cwd=cwd,
-        env=environment(**env),
-        timeout=300,
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return Result(done.returncode, done.stdout, done.stderr)
+    """Run the command as a user does; a traceback is always a failure."""
+    with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
+        given.write(text.encode(errors="surrogateescape"))
+        given.seek(0)
+        process = launch(arguments, environment(**env), (given, out, err), cwd)
+        try:
+            code = process.wait(300)
+        finally:
+            process.kill()
+        out.seek(0)
+        err.seek(0)
+        result = Result(code, _words(out.read()), _words(err.read()))
+    assert "Traceback" not in result.err, result.err
+    return result
 
 
-def start(*arguments: str | Path) -> subprocess.Popen[bytes]:
-    """Start the installed command in a process group of its own."""
+def start(*arguments: str | Path) -> Running:
+    """Start the command in a process group of its own."""
+    with Path(os.devnull).open("r+b") as nothing:
+        return launch(arguments, environment(), (nothing, nothing, nothing))
+
+
+def launch(
+    arguments: Sequence[str | Path],
+    env: Mapping[str, str],
+    files: Sequence[IO[bytes]],
+    cwd: Path | None = None,
+) -> Running:
+    """Start the command with these standard files, by its name or from the warm process.
+
+    By its name where a setting is not ours alone, as libraries read theirs when they are imported,
+    and where it is Ray that runs.
+    """
+    words = [str(argument) for argument in arguments]
+    folder = cwd or Path.cwd()
+    ours = all(_is_ours(name) or os.environ.get(name) == env[name] for name in env)
+    if ours and words[0] != "serve":
+        return WARM.start(words, env, folder, files)
+    command = [str(COMMAND), *words]
+    given, out, err = files
     return subprocess.Popen(
-        [COMMAND, *map(str, arguments)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=environment(),
-        start_new_session=True,
+        command, cwd=folder, env=env, stdin=given, stdout=out, stderr=err, start_new_session=True
     )
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith("REELPAGE_") or name in ("COLUMNS", "XDG_STATE_HOME")
+
+
+def _words(output: bytes) -> str:
+    return output.decode(errors="surrogateescape")
 
 
 def rows(lake: Path | Place, table: str) -> list[dict[str, Any]]:

@@ -10,7 +10,6 @@ Broker and S3 are shared; each stream has a topic, a lake and a worker process o
 
 import secrets
 import signal
-import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +28,7 @@ from services.stack.servers import Broker, S3Server
 from services.storage.places import open_place
 from services.topic.broker import make_topic
 from services.topic.log import open_log
-from tests.conftest import COMMAND, MEDIA, SAMPLES, Result, environment, run
+from tests.conftest import MEDIA, SAMPLES, Result, Running, environment, launch, run
 
 _DRAIN_S = 40.0
 
@@ -40,7 +39,7 @@ class Stream:
 
     environment: dict[str, str]
     logs: Path
-    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    processes: dict[str, Running] = field(default_factory=dict)
 
     @property
     def settings(self) -> Settings:
@@ -57,13 +56,8 @@ class Stream:
     def start(self, name: str, *arguments: str) -> None:
         """Start one of our commands, `worker` or `serve`."""
         with (self.logs / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(
-                [COMMAND, *arguments],
-                stdout=log,
-                stderr=log,
-                env=environment(**self.environment),
-                cwd=self.logs,
-            )
+            settings = environment(**self.environment)
+            self.processes[name] = launch(arguments, settings, (log, log, log), self.logs)
 
     def end(self, name: str, number: int = signal.SIGTERM) -> int:
         process = self.processes.pop(name)

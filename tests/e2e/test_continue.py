@@ -1,7 +1,6 @@
 """A lake that `index` has begun is finished by the stream, and the reverse, row for row."""
 
 import random
-import subprocess
 import time
 from collections.abc import Iterator
 from itertools import count
@@ -14,14 +13,14 @@ from pipeline.consume import open_input
 from pipeline.land.protocol import Marker
 from pipeline.land.records import markers_of
 from pipeline.land.store import Folder
-from tests.conftest import run, start, tables
+from tests.conftest import Running, run, start, tables
 from tests.streams import Stream, StreamFactory
 from tests.videos import video
 
 pytestmark = pytest.mark.ci
 
 WAIT_S = 120
-SECONDS, PAGES = 200, 40
+SECONDS, PAGES = 120, 24
 ALL = 4 * (SECONDS // 10 + PAGES // 8)
 """Parts of all columns: structure, lines, and two questions."""
 ASKED = "text,caption,ocr"
@@ -33,7 +32,7 @@ Rows = dict[str, list[dict[str, object]]]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A video of 20 parts, a document of 5, and room for a file that is not there."""
+    """A video of 12 parts, a document of 3, and room for a file that is not there."""
     made = tmp_path_factory.mktemp("media")
     video(made / "clip.mp4", SECONDS)
     pages = []
@@ -103,7 +102,7 @@ def landed(lake: Path) -> int:
     return sum(marker.parts for marker in markers(lake))
 
 
-def kill_amid(lake: Path, medium: Path, process: subprocess.Popen[bytes]) -> None:
+def kill_amid(lake: Path, medium: Path, process: Running) -> None:
     """SIGKILL at a random moment while a medium is in work."""
     give_up = time.monotonic() + WAIT_S
     while not is_amid(lake, medium):

@@ -6,7 +6,6 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import cache
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,7 +16,6 @@ from pipeline.recognise import Line, Recogniser, ShardText, shard_text
 from pipeline.recognise import revision as recognised_by
 from schemas.errors import InputError, SetupError, TransientError
 from schemas.jobs import Task
-from schemas.shards import Shard
 from services.calls.replies import credentials
 from services.lander.client import LanderClient
 from services.model.client import GraphClient
@@ -40,13 +38,11 @@ def post(url: str, path: str, body: bytes) -> tuple[int, str | None]:
         connection.close()
 
 
-@cache
-def local_reader() -> Recogniser:
-    return Recogniser(1)
-
-
-def local_text(shard: Shard) -> ShardText:
-    return shard_text(shard, pixels, local_reader())
+@pytest.fixture(scope="module")
+def texts(graph: Graph) -> dict[str, ShardText]:
+    """What a recogniser in this process reads in each shard."""
+    reader = Recogniser(1)
+    return {name: shard_text(shard, pixels, reader) for name, shard in graph.lake.shards.items()}
 
 
 def places(text: ShardText) -> tuple[list[Line], int]:
@@ -69,12 +65,10 @@ def test_answers_are_those_of_the_local_reader(graph: Graph) -> None:
     assert "blank" in reasons  # the report has an empty page
 
 
-def test_text_is_that_of_the_local_recogniser(graph: Graph) -> None:
-    there = 0
-    for name, shard in graph.lake.shards.items():
-        assert places(graph.client.text(name, recognised_by())) == places(local_text(shard))
-        there += len(local_text(shard).lines)
-    assert there > 20
+def test_text_is_that_of_the_local_recogniser(graph: Graph, texts: dict[str, ShardText]) -> None:
+    for name, text in texts.items():
+        assert places(graph.client.text(name, recognised_by())) == places(text)
+    assert sum(len(text.lines) for text in texts.values()) > 20
 
 
 def test_pictures_of_subtitles_are_read(graph: Graph) -> None:
@@ -84,17 +78,17 @@ def test_pictures_of_subtitles_are_read(graph: Graph) -> None:
     assert told == [("Mind the gap", 500_000, 1_500_000, "eng")]
 
 
-def test_text_survives_the_death_of_its_reader(graph: Graph) -> None:
-    names = list(graph.lake.shards)
+def test_text_survives_the_death_of_its_reader(graph: Graph, texts: dict[str, ShardText]) -> None:
+    names = list(texts)
     with ThreadPoolExecutor(6) as pool:
         running = [pool.submit(graph.client.text, name, recognised_by()) for name in names]
         while not any(one.done() for one in running):
             time.sleep(0.05)
         dead = replica("Recogniser", graph.pid)
         os.kill(dead, signal.SIGKILL)
-        texts = [places(one.result()) for one in running]
+        read = [places(one.result()) for one in running]
     assert dead != replica("Recogniser", graph.pid)
-    assert texts == [places(local_text(graph.lake.shards[name])) for name in names]
+    assert read == [places(texts[name]) for name in names]
 
 
 def test_text_is_of_the_recogniser_that_was_asked_for(graph: Graph) -> None:

@@ -1,14 +1,15 @@
-"""The demo shows what the samples hold, all of it true, in print as in JSON."""
+"""The demo of the wheel alone shows what the samples hold, all true, in print as in JSON."""
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import SAMPLES, Result, run
+from tests.conftest import SAMPLES, Result, environment
 
-pytestmark = pytest.mark.ci  # a minute of reading
+pytestmark = pytest.mark.ci  # an installation, and a minute of reading
 
 TRUTH: dict[str, Any] = json.loads((SAMPLES / "contents.json").read_text())
 REPORT, RECEIPT, PHONE = TRUTH["report.pdf"], TRUTH["receipt.jpg"], TRUTH["phone.png"]
@@ -32,17 +33,29 @@ EVERY_LINE = " ".join(line for lines in PAGES.values() for line in lines)
 
 
 @pytest.fixture(scope="module")
-def printed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
-    lake = tmp_path_factory.mktemp("demo") / "lake"
-    return lake, run("demo", "--to", lake, COLUMNS="1000")
+def printed(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    """In an empty folder, by the first command of the README."""
+    folder = tmp_path_factory.mktemp("demo")
+    return folder, told_by(installed, folder, COLUMNS="1000")
 
 
 @pytest.fixture(scope="module")
-def told(printed: tuple[Path, Result]) -> Any:  # noqa: ANN401
+def told(installed: Path, printed: tuple[Path, Result]) -> Any:  # noqa: ANN401
     """The same as JSON, of the lake that is there already."""
-    lake, result = printed
+    folder, result = printed
     assert result.code == 0, result.err
-    return run("demo", "--to", lake, "--json").json
+    return told_by(installed, folder, "--json").json
+
+
+def told_by(command: Path, folder: Path, *options: str, **env: str) -> Result:
+    done = subprocess.run(
+        [command, "demo", *options],
+        cwd=folder,
+        env=environment(**env),
+        capture_output=True,
+        text=True,
+    )
+    return Result(done.returncode, done.stdout, done.stderr)
 
 
 def test_lines_of_pages_are_those_of_the_samples(told: Any) -> None:  # noqa: ANN401
