@@ -54,11 +54,11 @@ def open_lake(lake: str | Path) -> "duckdb.DuckDBPyConnection":
     Raises:
         schemas.errors.SetupError: there is no lake, or it cannot be read.
     """
-    from pipeline.query.sql import connect
+    from pipeline.query.sql import Lake
     from services.settings import Settings
     from services.storage.places import open_place
 
-    return connect(open_place(str(lake), Settings.from_environment()))
+    return Lake(open_place(str(lake), Settings.from_environment())).connection()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline.land.place import Objects, Place
 from schemas.errors import InputError, SetupError
@@ -212,8 +211,10 @@ class ShardStore:
 
 
 def _joined(kept: Shard, more: Shard) -> Shard:
-    known = kept.rows.column("page_no")
-    new = more.rows.filter(pc.invert(pc.is_in(more.rows.column("page_no"), known)))
+    known = set(kept.rows.column("page_no").to_pylist())
+    # Not by pyarrow.compute: every command would import it with this module.
+    is_new = [number not in known for number in more.rows.column("page_no").to_pylist()]
+    new = more.rows.filter(pa.array(is_new, pa.bool_()))
     return replace(more, rows=pa.concat_batches([kept.rows, new.cast(kept.rows.schema)]))
 
 

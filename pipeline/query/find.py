@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipeline.land.place import Place
-from pipeline.query.sql import connect, query_errors
+from pipeline.query.sql import Lake
 from pipeline.query.words import Snippet, Words
 
 _TEXTS: Final = """
@@ -30,7 +30,6 @@ _TEXTS: Final = """
     where t.text <> ''
     order by t.uri, t.sampling, t.page_no, t.t_us, t.source, t.line_no
 """
-_AT_ONCE: Final = 4096  # rows
 
 
 @dataclass(frozen=True)
@@ -72,8 +71,8 @@ def find(place: Place, wanted: str) -> Iterator[Hit]:
         TransientError: `store_failed`.
     """
     words = Words(wanted)
-    with connect(place) as lake, query_errors():
-        for batch in lake.sql(_TEXTS).to_arrow_reader(_AT_ONCE):
+    with Lake(place) as lake:
+        for batch in lake.stream(_TEXTS):
             for row in batch.to_pylist():
                 if snippet := words.snippet(row.pop("text")):
                     yield Hit(**row, snippet=snippet)

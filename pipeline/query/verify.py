@@ -10,7 +10,7 @@ import duckdb
 from pipeline.land.place import Place
 from pipeline.land.store import is_forgotten
 from pipeline.land.tables import check_version, is_written, open_table
-from pipeline.query.sql import connect
+from pipeline.query.sql import Lake
 from pipeline.query.standing import Standing, key_of
 from schemas.tables import KEYS, TABLES
 
@@ -53,7 +53,7 @@ def verify(place: Place) -> list[Problem]:
     if any(problem.kind == "missing_file" for problem in problems):
         return problems  # its rows cannot be read
     standing = Standing(place, version)  # before the rows are read: they land before their markers
-    with connect(place) as lake:
+    with Lake(place).connection() as lake:
         for table in TABLES:
             problems += _duplicates(lake, table)
         for table in _UNITS:

@@ -101,15 +101,15 @@ def _show(
     from services.cli.render import hit_line, to_rich
 
     out.print("Lines of pages and pictures, from a PDF's own text or read in the picture:")
-    out.print(to_rich(pages))
+    out.print(to_rich(pages.to_reader()))
     out.print("\nLines of a talk, from the second they appear to the second they are gone:")
-    out.print(to_rich(screen))
+    out.print(to_rich(screen.to_reader()))
     for word, found in hits.items():
         out.print(f"\n$ reelpage find {to} {word}", highlight=False)
         for hit in found:
             out.print(hit_line(hit), soft_wrap=True)
     out.print("\nCaptions by the toy model that ships, which knows a few coloured shapes:")
-    out.print(to_rich(toy))
+    out.print(to_rich(toy.to_reader()))
     out.print("\nNext:", highlight=False)
     out.print(f'  reelpage query {to} "from lines"', highlight=False, soft_wrap=True)
     out.print(f"  reelpage index FOLDER --to {to}", highlight=False, soft_wrap=True)

@@ -134,18 +134,19 @@ def query(
     as_json: Json = False,
 ) -> None:
     """Run SQL over the tables media, segments, frames, pages, lines, answers, failures, runs."""
-    from pipeline.query.sql import query as run
-    from services.cli.render import to_bytes, to_rich
+    from pipeline.query.sql import Lake
+    from services.cli.render import to_rich, write
 
     form = "json" if as_json else form
     if form not in ("table", "csv", "json", "parquet"):
         message = f"--format {form}: give table, csv, json or parquet"
         raise SetupError("usage", message)
-    result = run(place_of(lake), sql)
-    if form == "table":
-        out.print(to_rich(result))
-    else:
-        sys.stdout.buffer.write(to_bytes(result, form))  # type: ignore[arg-type]
+    with Lake(place_of(lake)) as opened:
+        rows = opened.stream(sql)
+        if form == "table":
+            out.print(to_rich(rows))
+        else:
+            write(rows, form, sys.stdout.buffer)  # type: ignore[arg-type]
 
 
 @app.command()
@@ -242,7 +243,8 @@ def errors(lake: LakeArgument, as_json: Json = False) -> None:
     if as_json:
         say(found.to_pylist(), "", True)
     elif found.num_rows:
-        out.print(to_rich(found.select(["code", "uri", "unit_no", "attempt", "message"])))
+        columns = ["code", "uri", "unit_no", "attempt", "message"]
+        out.print(to_rich(found.select(columns).to_reader()))
     else:
         out.print("no open failures")
 

@@ -1,10 +1,10 @@
-"""Render: Arrow tables to a terminal, CSV, JSON or Parquet."""
+"""Render: rows to a terminal, CSV, JSON or Parquet, as they come."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from io import BytesIO
-from typing import Any, Literal
+from textwrap import indent
+from typing import Any, BinaryIO, Literal
 
 import pyarrow as pa
 import pyarrow.csv
@@ -18,16 +18,30 @@ Format = Literal["table", "csv", "json", "parquet"]
 _MOST_ROWS = 1000
 
 
-def to_bytes(table: pa.Table, form: Format) -> bytes:
-    """A table in a machine's format: "csv", "json" (one array of objects) or "parquet"."""
+def write(rows: pa.RecordBatchReader, form: Format, sink: BinaryIO) -> None:
+    """Write rows in a machine's format: "csv", "json" (one array of objects) or "parquet"."""
     if form == "json":
-        return (to_json(table.to_pylist()) + "\n").encode()
-    sink = BytesIO()
-    if form == "csv":
-        pyarrow.csv.write_csv(table, sink)
+        for text in _array(rows):
+            sink.write(text.encode())
+    elif form == "csv":
+        with pyarrow.csv.CSVWriter(sink, rows.schema) as csv:
+            for batch in rows:
+                csv.write_batch(batch)
     else:
-        pyarrow.parquet.write_table(table, sink, compression="zstd", store_schema=False)
-    return sink.getvalue()
+        options = {"compression": "zstd", "store_schema": False}
+        with pyarrow.parquet.ParquetWriter(sink, rows.schema, **options) as parquet:
+            for batch in rows:
+                parquet.write_batch(batch)
+
+
+def _array(rows: pa.RecordBatchReader) -> Iterator[str]:
+    """What `to_json` makes of all rows in a list."""
+    before = "[\n"
+    for batch in rows:
+        for row in batch.to_pylist():
+            yield before + indent(to_json(row), " ")
+            before = ",\n"
+    yield "[]\n" if before == "[\n" else "\n]\n"
 
 
 def to_json(value: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
@@ -35,17 +49,19 @@ def to_json(value: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
     return json.dumps(value, ensure_ascii=False, indent=1, default=str)
 
 
-def to_rich(table: pa.Table) -> Table:
+def to_rich(rows: pa.RecordBatchReader) -> Table:
     """A table for people; control characters in cells are shown, not obeyed."""
-    shown = Table(caption=f"{table.num_rows:,} rows")
-    for name in table.column_names:
-        kind = table.schema.field(name).type
+    shown = Table()
+    for name, kind in zip(rows.schema.names, rows.schema.types, strict=True):
         number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
         shown.add_column(name, justify="right" if number else "left", overflow="fold")
-    for row in table.slice(0, _MOST_ROWS).to_pylist():
-        shown.add_row(*(Text(_cell(value)) for value in row.values()))
-    if table.num_rows > _MOST_ROWS:
-        shown.caption = f"first {_MOST_ROWS:,} of {table.num_rows:,} rows"
+    count = 0
+    for batch in rows:
+        for row in batch.slice(0, max(_MOST_ROWS - count, 0)).to_pylist():
+            shown.add_row(*(Text(_cell(value)) for value in row.values()))
+        count += batch.num_rows
+    first = f"first {_MOST_ROWS:,} of " if count > _MOST_ROWS else ""
+    shown.caption = f"{first}{count:,} rows"
     return shown
 
 

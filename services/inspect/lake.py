@@ -4,11 +4,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from duckdb import DuckDBPyConnection
-
 from pipeline.land.place import Place
 from pipeline.land.store import read_shard
-from pipeline.query.sql import connect, select
+from pipeline.query.sql import Lake
 from schemas.errors import InputError, SetupError
 from services.inspect.failures import open_failures
 
@@ -18,11 +16,11 @@ _SPOT = re.compile(r"^(?P<name>.*?)(?:@(?P<clock>[\d:.]+)|#(?P<page>\d+))?$", re
 
 def status(place: Place) -> dict[str, Any]:
     """Row counts of all tables, the failures that are open, and the last run."""
-    with connect(place) as lake:
+    with Lake(place) as lake:
         counts = {
-            name: select(lake, f"select count(*) n from {name}")["n"][0].as_py() for name in _TABLES
+            name: lake.select(f"select count(*) n from {name}")["n"][0].as_py() for name in _TABLES
         }
-        runs = select(lake, "from runs order by started_at desc limit 1").to_pylist()
+        runs = lake.select("from runs order by started_at desc limit 1").to_pylist()
     failures = open_failures(place).num_rows
     return {"tables": counts, "open_failures": failures, "last_run": runs[0] if runs else None}
 
@@ -65,11 +63,11 @@ def show(place: Place, spot: Spot) -> dict[str, Any]:
     Raises:
         InputError: `unknown_media`, if the name fits none or several.
     """
-    with connect(place) as lake:
+    with Lake(place) as lake:
         return _show(lake, spot)
 
 
-def _show(lake: DuckDBPyConnection, spot: Spot) -> dict[str, Any]:
+def _show(lake: Lake, spot: Spot) -> dict[str, Any]:
     media = _find(lake, spot.name)
     key: list[object] = [media["media_id"], media["sampling"]]
     where = "where media_id = ? and sampling = ?"
@@ -77,16 +75,16 @@ def _show(lake: DuckDBPyConnection, spot: Spot) -> dict[str, Any]:
         t_us = spot.t_us or 0
         near = f"from frames {where} order by abs(t_us - {t_us}), frame_no limit 1"
         unit = "frame"
-        parts = select(lake, f"from segments {where} order by segment_no", key).to_pylist()
+        parts = lake.select(f"from segments {where} order by segment_no", key).to_pylist()
         if spot.t_us is not None:
             parts = [part for part in parts if part["start_us"] <= t_us < part["end_us"]]
     else:
         near = f"from pages {where} and page_no = {spot.page or 1}"
         unit = "page"
-        parts = select(lake, f"from pages {where} order by page_no", key).to_pylist()
+        parts = lake.select(f"from pages {where} order by page_no", key).to_pylist()
         if spot.page is not None:
             parts = [part for part in parts if part["page_no"] == spot.page]
-    nearest = select(lake, near, key).to_pylist()
+    nearest = lake.select(near, key).to_pylist()
     if not nearest:
         message = f"{spot.name}: has no {unit} there; it has {media['frames'] or media['pages']}"
         raise InputError("unknown_media", message)
@@ -98,8 +96,8 @@ def _show(lake: DuckDBPyConnection, spot: Spot) -> dict[str, Any]:
         moment = picture.get("t_us") if spot.t_us is None else spot.t_us
         around = "" if moment is None else f" or start_us <= {moment} and {moment} < end_us"
         answers += f" and ({of_picture}{around})"
-    rows = select(lake, answers + " order by unit, unit_no, task", key).to_pylist()
-    lines = select(lake, _lines_at(spot), key).to_pylist()
+    rows = lake.select(answers + " order by unit, unit_no, task", key).to_pylist()
+    lines = lake.select(_lines_at(spot), key).to_pylist()
     found = {"media": media, f"{unit}s_of": parts, "lines": lines, "answers": rows}
     return found | {"picture": picture}
 
@@ -129,13 +127,12 @@ def find_medium(place: Place, name: str) -> dict[str, Any]:
     Raises:
         InputError: `unknown_media`, if the name fits none or several.
     """
-    with connect(place) as lake:
+    with Lake(place) as lake:
         return _find(lake, name)
 
 
-def _find(lake: DuckDBPyConnection, name: str) -> dict[str, Any]:
-    found = select(
-        lake,
+def _find(lake: Lake, name: str) -> dict[str, Any]:
+    found = lake.select(
         "from media where name = $1 or uri = $1 or starts_with(media_id, $1)"
         " order by indexed_at desc",
         [name],

@@ -29,7 +29,7 @@ from pipeline.land.records import (
     to_bytes,
 )
 from pipeline.land.rows import to_table
-from pipeline.query.sql import open_dataset
+from pipeline.query.sql import query
 from schemas.errors import SetupError
 from schemas.tables import FAILURES, TABLES
 
@@ -143,14 +143,14 @@ def test_a_medium_of_two_ranges_lands_whole(place: Place) -> None:
         worker = Performer(tables, place.objects)
         assert worker.run(PROTOCOL.resume(APP)) is None
         assert worker.run(PROTOCOL.land(batch(0, None, 11)))
-        assert open_dataset(place, "media").count_rows() == 0
+        assert query(place, "from media").num_rows == 0
         assert not worker.run(PROTOCOL.land(batch(1, None, 12))), "another was faster"
         for _ in range(2):  # the second time it is there already
             assert worker.run(PROTOCOL.land(batch(1, 0, 13)))
         assert worker.run(PROTOCOL.resume(APP)) == Resumed(1 << 20, "key 1")
-    assert open_dataset(place, "media").to_table().column("frames").to_pylist() == [2]
+    assert query(place, "from media")["frames"].to_pylist() == [2]
     for table in ("frames", "failures"):
-        assert open_dataset(place, table).count_rows() == 2
+        assert query(place, f"from {table}").num_rows == 2
     assert list(place.objects.names("dead/")) == ["dead/m/0", "dead/m/1"]
     assert list(place.objects.names("landings/")) == [f"landings/g/t/0/{13:016x}"]
 
@@ -163,9 +163,9 @@ def test_a_range_that_failed_or_goes_on_finishes_no_medium(place: Place) -> None
             marker = Marker("markers/m/1", STRUCTURE, outcome, 1)
             worker.run(step for step in [Advance(marker.name, (marker,))])
         assert worker.run(PROTOCOL.land(first))
-        assert open_dataset(place, "media").count_rows() == 0
+        assert query(place, "from media").num_rows == 0
         assert worker.run(PROTOCOL.land(second))
-    assert open_dataset(place, "media").count_rows() == 1
+    assert query(place, "from media").num_rows == 1
 
 
 def test_what_a_killed_worker_has_left_to_do_is_known(place: Place) -> None:

@@ -6,10 +6,15 @@ import pyarrow as pa
 import pytest
 
 from pipeline.land.lake import open_lake
+from pipeline.land.place import Place
 from pipeline.land.store import local_place
-from pipeline.query.sql import query
+from pipeline.land.tables import check_version
+from pipeline.query.sql import Lake, query
 from schemas.errors import SetupError
 from schemas.tables import FRAMES, TABLES
+from services.settings import Settings
+from services.stack.servers import S3Server
+from services.storage.places import open_place
 from tests.tables import append
 
 
@@ -19,6 +24,10 @@ def root(tmp_path: Path) -> Path:
     with open_lake(tmp_path / "lake") as place:
         append(place, "frames", "m", 0, pa.Table.from_pylist(rows, schema=FRAMES))
     return tmp_path / "lake"
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_rows_come_back(root: Path) -> None:
@@ -50,7 +59,35 @@ def test_uncommitted_files_are_not_read(root: Path) -> None:
     [
         "copy frames to '{away}'",
         "copy (select 1) to '{away}' (format parquet)",
+        "copy (select 7 frame_no) to '{file}' (format parquet, use_tmp_file false)",
+        "copy (select 7 frame_no) to '{name}' (format parquet, use_tmp_file false)",
+        "copy (select 7 frame_no) to '{name}'",
+        "copy (select 7 frame_no) to 'lake://frames/new.parquet'",
+        "copy (select 7 frame_no) to 'lake://frames' (format parquet, partition_by (frame_no))",
+        "with x as (copy (select 7 frame_no) to '{name}' (use_tmp_file false)) select * from x",
+        "with x as (copy frames to '{away}') select * from x",
+        "select (with x as (copy frames to '{name}') select count(*) from x)",
+        "explain analyze copy frames to '{name}' (use_tmp_file false)",
+        "select 1; copy frames to '{name}' (use_tmp_file false)",
+        "prepare x as copy frames to '{name}' (use_tmp_file false); execute x",
         "export database '{away}'",
+        "export database 'lake://frames'",
+        "import database '{away}'",
+        "attach 'lake://frames/new.db'",
+        "attach '{file}' as other",
+        "pragma enable_profiling = 'json'",
+        "pragma profiling_output = '{away}'",
+        "call enable_logging(storage = 'file', storage_path = '{away}')",
+        "set temp_directory = '{away}'",
+        "set allowed_directories = ['/']",
+        "load 'lake://frames/none.parquet'",
+        "install 'lake://frames/none.parquet'",
+        "select * from query('copy frames to ''{name}''')",
+        "select * from read_csv('lake://../secret.csv')",
+        "select * from read_text('lake://frames/../lake.json')",
+        "select * from read_parquet('lake://frames/part-orphan.parquet')",
+        "select * from read_blob('lake:///etc/passwd')",
+        "create secret (type s3, key_id 'a')",
         "attach '{away}'",
         "select * from read_csv('/etc/passwd')",
         "select * from read_text('/etc/passwd')",
@@ -66,11 +103,16 @@ def test_uncommitted_files_are_not_read(root: Path) -> None:
     ],
 )
 def test_nothing_else_can_be_read_or_written(root: Path, tmp_path: Path, sql: str) -> None:
-    before = sorted(tmp_path.rglob("*"))
+    file = next((root / "frames").glob("*.parquet"))
+    file.with_name("part-orphan.parquet").write_bytes(file.read_bytes())
+    (tmp_path / "secret.csv").write_text("a,b")
+    before = contents(tmp_path)
+    names = {"away": tmp_path / "away", "file": file, "name": f"lake://frames/{file.name}"}
     with pytest.raises(SetupError) as caught:
-        query(local_place(root), sql.format(away=tmp_path / "away", lake=root))
+        query(local_place(root), sql.format(lake=root, **names))
     assert caught.value.code == "bad_query"
-    assert sorted(tmp_path.rglob("*")) == before
+    assert "Traceback" not in caught.value.message
+    assert contents(tmp_path) == before
 
 
 def test_variables_of_the_caller_are_no_tables(root: Path) -> None:
@@ -90,3 +132,72 @@ def test_a_mistake_names_itself_on_one_line(root: Path) -> None:
 @pytest.mark.parametrize("sql", ["", "-- nothing"])
 def test_no_statement_gives_no_rows(root: Path, sql: str) -> None:
     assert query(local_place(root), sql).num_rows == 0
+
+
+@pytest.fixture
+def remote(s3: S3Server, bucket: str) -> Place:
+    settings = Settings(
+        s3_endpoint=s3.endpoint, s3_access_key=s3.access_key, s3_secret_key=s3.secret_key
+    )
+    place = open_place(f"s3://{bucket}/lake", settings)
+    check_version(place, write=True)
+    rows = [{"media_id": "m", "sampling": "s", "frame_no": number} for number in range(3)]
+    append(place, "frames", "m", 0, pa.Table.from_pylist(rows, schema=FRAMES))
+    return place
+
+
+def test_a_lake_in_a_bucket_is_read_and_not_written(remote: Place) -> None:
+    (name,) = remote.objects.names("frames/part-")
+    data, copy = remote.objects.get(name), f"copy (select 1) to 'lake://{name}' (format parquet)"
+    for sql in (copy, f"with x as ({copy}) select * from x", f"copy frames to 's3://{name}'"):
+        with pytest.raises(SetupError) as caught:
+            query(remote, sql)
+        assert caught.value.code == "bad_query"
+    assert remote.objects.get(name) == data
+    found = query(remote, "select sum(frame_no)::int n from frames, (select count(*) from pages)")
+    assert found.to_pylist() == [{"n": 3}]
+
+
+def test_a_file_that_is_gone_is_named(root: Path) -> None:
+    next((root / "frames").glob("*.parquet")).unlink()
+    with pytest.raises(SetupError, match="is gone") as caught:
+        query(local_place(root), "from frames")
+    assert caught.value.code == "lake_corrupt"
+
+
+def test_only_tables_that_a_statement_names_are_opened(root: Path) -> None:
+    with open_lake(root) as place:
+        append(place, "pages", "m", 0, TABLES["pages"].empty_table())
+    log = root / "pages" / "_delta_log" / f"{0:020}.json"
+    log.write_text("damaged")
+    with Lake(local_place(root)) as lake:
+        assert lake.select("select count(*) n from frames f join frames using (frame_no)")
+        with pytest.raises(SetupError, match="pages") as caught:
+            lake.select("select * from frames, pages")
+        assert caught.value.code == "lake_corrupt"
+        assert lake.select("select 1 n").to_pylist() == [{"n": 1}]
+
+
+def test_a_connection_sees_one_version_of_a_table(root: Path) -> None:
+    with Lake(local_place(root)) as lake:
+        before = lake.select("select count(*) n from frames")
+        row = {"media_id": "m", "sampling": "s", "frame_no": 3}
+        append(local_place(root), "frames", "m", 1, pa.Table.from_pylist([row], schema=FRAMES))
+        assert lake.select("select count(*) n from frames") == before
+        assert lake.select("select count(*) n from pages").to_pylist() == [{"n": 0}]
+
+
+def test_rows_come_as_they_are_read(root: Path) -> None:
+    with Lake(local_place(root)) as lake:
+        rows = lake.stream("select n, repeat('x', 1000) from range(1000000000000) t(n)")
+        first = next(iter(rows))
+    assert first["n"][0].as_py() == 0
+    assert first.num_rows < 1 << 20
+
+
+def test_an_error_behind_the_first_rows_is_ours(root: Path) -> None:
+    with Lake(local_place(root)) as lake:
+        rows = lake.stream("select if(n < 1e6, n, error('late')) from range(2000000) t(n)")
+        with pytest.raises(SetupError, match="late") as caught:
+            rows.read_all()
+    assert caught.value.code == "bad_query"

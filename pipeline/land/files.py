@@ -1,0 +1,170 @@
+"""Files: the committed data files of a lake, all that DuckDB's own Parquet reader may see.
+
+DuckDB has no permission that lets a statement read a file and not write it: a `copy` may stand in
+a `with` of what its parser calls a select, and would overwrite the rows. So what it is given is no
+folder but this file system, which has no way to write, and nothing in it but what a table's
+snapshot names.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import Any, Final, NoReturn
+
+import duckdb
+import pyarrow as pa
+import pyarrow.fs
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+from deltalake.fs import DeltaStorageHandler
+from fsspec import AbstractFileSystem
+
+from pipeline.land.place import Place
+from pipeline.land.tables import is_written, open_table
+from schemas.errors import ReelpageError, SetupError
+from schemas.tables import TABLES
+
+SCHEME: Final = "lake://"
+_NONE: Final = "none.parquet"
+"""What a table without a file is read from: DuckDB wants one at least."""
+_WRITTEN: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""When, for DuckDB's cache: another content has another name."""
+
+
+class Files(AbstractFileSystem):  # type: ignore[misc]
+    """`lake://TABLE/*` are the files of a table as it is when it is first asked for, to be read.
+
+    DuckDB calls it from any of its threads.
+
+    Attributes:
+        trouble: what went wrong last; DuckDB passes on no more of it than its text.
+    """
+
+    protocol = "lake"
+    cachable = False
+
+    def __init__(self, place: Place, handles: Mapping[str, DeltaTable] | None = None) -> None:
+        """Open nothing yet: until `ready` is set every table looks empty.
+
+        Args:
+            place: of the lake.
+            handles: of tables that are open already, by name.
+        """
+        super().__init__()
+        self.ready = False
+        self.trouble: ReelpageError | None = None
+        self._place = place
+        self._sizes = {table: _sizes(handle) for table, handle in (handles or {}).items()}
+
+    def glob(self, path: str, **_: object) -> list[str]:
+        """Names of a table's files."""
+        table, wanted = _split(path)
+        names = (self.ready and self.sizes(table)) or (_NONE,)
+        found = [f"{table}/{name}" for name in names if fnmatchcase(name, wanted)]
+        with self._told():
+            return found or _none(path)
+
+    def info(self, path: str, **_: object) -> dict[str, Any]:
+        """Size of a file."""
+        table, name = _split(path)
+        size = len(_no_rows(table)) if name == _NONE else self._size(table, name)
+        return {"name": path, "size": size, "type": "file"}
+
+    def modified(self, path: str) -> datetime:
+        """No file changes."""
+        return _WRITTEN
+
+    def sizes(self, table: str) -> dict[str, int]:
+        """Names and bytes of a table's files, in the version that was first seen.
+
+        Raises:
+            SetupError: `lake_corrupt` or `store_refused`.
+            TransientError: `store_failed`.
+        """
+        if table not in self._sizes:
+            with self._told():
+                found = _listed(self._place, table)
+            self._sizes.setdefault(table, found)
+        return self._sizes[table]
+
+    def _open(self, path: str, mode: str = "rb", **_: object) -> pa.NativeFile:
+        table, name = _split(path)
+        with self._told():
+            if mode != "rb":
+                message = f"{path}: is of the lake, which a query only reads"
+                raise SetupError("bad_query", message)
+            if name == _NONE:
+                return pa.BufferReader(_no_rows(table))
+            return self._file(table, name, self._size(table, name))
+
+    def _file(self, table: str, name: str, size: int) -> pa.NativeFile:
+        address = self._place.table(table)
+        try:
+            if self._place.is_folder:
+                return pa.OSFile(f"{address}/{name}")  # DuckDB forgets to close it
+            store = DeltaStorageHandler(address, dict(self._place.options), {name: size})
+            return pyarrow.fs.PyFileSystem(store).open_input_file(name)
+        except FileNotFoundError as error:
+            message = f"{address}/{name}: is gone; see reelpage verify, or run the query again"
+            raise SetupError("lake_corrupt", message) from error
+
+    def _size(self, table: str, name: str) -> int:
+        if (size := self.sizes(table).get(name)) is None:
+            _none(f"{SCHEME}{table}/{name}")
+        return size
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Keep an error for whoever asked DuckDB."""
+        try:
+            yield
+        except ReelpageError as error:
+            self.trouble = error
+            raise
+
+
+def scan(
+    connection: duckdb.DuckDBPyConnection, table: str, schema: pa.Schema, wanted: Sequence[str]
+) -> str:
+    """What stands in SQL for some files of a table; DuckDB opens none before it reads.
+
+    Args:
+        connection: with the file system.
+        table: its name.
+        schema: columns; what files lack is null, what they have beside it is not read.
+        wanted: names of files, or `*`.
+    """
+    empty = connection.from_arrow(schema.empty_table())
+    columns = ", ".join(
+        f"'{name}': {{name: '{name}', type: '{kind}', default_value: null}}"
+        for name, kind in zip(empty.columns, empty.types, strict=True)
+    )
+    names = ", ".join(f"'{SCHEME}{table}/{name}'" for name in wanted)
+    return f"read_parquet([{names}], schema = map {{{columns}}})"
+
+
+def _listed(place: Place, table: str) -> dict[str, int]:
+    is_there = table in TABLES and is_written(place, table)
+    return _sizes(open_table(place, table)) if is_there else {}
+
+
+def _sizes(handle: DeltaTable) -> dict[str, int]:
+    actions = pa.table(handle.get_add_actions())
+    return dict(zip(actions["path"].to_pylist(), actions["size_bytes"].to_pylist(), strict=True))
+
+
+def _none(path: str) -> NoReturn:
+    message = f"{path}: there is no such file"
+    raise SetupError("bad_query", message)
+
+
+def _no_rows(table: str) -> pa.Buffer:
+    sink = pa.BufferOutputStream()
+    pq.write_table(TABLES[table].empty_table(), sink, store_schema=False)
+    return sink.getvalue()
+
+
+def _split(path: str) -> tuple[str, str]:
+    table, _, name = path.removeprefix(SCHEME).lstrip("/").partition("/")
+    return table, name
