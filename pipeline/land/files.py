@@ -6,6 +6,7 @@ folder but this file system, which has no way to write, and nothing in it but wh
 snapshot names.
 """
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -88,15 +89,15 @@ class Files(AbstractFileSystem):  # type: ignore[misc]
             self._sizes.setdefault(table, found)
         return self._sizes[table]
 
-    def _open(self, path: str, mode: str = "rb", **_: object) -> pa.NativeFile:
+    def _open(self, path: str, mode: str = "rb", **_: object) -> "_Shared":
         table, name = _split(path)
         with self._told():
             if mode != "rb":
                 message = f"{path}: is of the lake, which a query only reads"
                 raise SetupError("bad_query", message)
             if name == _NONE:
-                return pa.BufferReader(_no_rows(table))
-            return self._file(table, name, self._size(table, name))
+                return _Shared(pa.BufferReader(_no_rows(table)))
+            return _Shared(self._file(table, name, self._size(table, name)))
 
     def _file(self, table: str, name: str, size: int) -> pa.NativeFile:
         address = self._place.table(table)
@@ -122,6 +123,33 @@ class Files(AbstractFileSystem):  # type: ignore[misc]
         except ReelpageError as error:
             self.trouble = error
             raise
+
+
+class _Shared:
+    """An open file, for several threads.
+
+    DuckDB reads it from many at once: each seeks, and reads as its next step. So a place in the
+    file belongs to a thread; with one for all they would read each other's bytes.
+    """
+
+    def __init__(self, file: pa.NativeFile) -> None:
+        self._file, self._mine = file, threading.local()
+
+    def seek(self, place: int) -> int:
+        self._mine.place = place
+        return place
+
+    def tell(self) -> int:
+        place: int = getattr(self._mine, "place", 0)
+        return place
+
+    def read(self, size: int) -> bytes:
+        data: bytes = self._file.read_at(size, self.tell())
+        self._mine.place = self.tell() + len(data)
+        return data
+
+    def close(self) -> None:
+        self._file.close()
 
 
 def scan(

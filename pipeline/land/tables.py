@@ -7,7 +7,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake import (
+    CommitProperties,
+    DeltaTable,
+    PostCommitHookProperties,
+    Schema,
+    Transaction,
+)
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction
 
@@ -16,11 +22,7 @@ from schemas.errors import ReelpageError, SetupError, TransientError
 from schemas.tables import LAKE_VERSION, TABLES
 
 _VERSION: Final = "lake.json"
-_CONFIGURATION: Final = {
-    "delta.checkpointInterval": "20",
-    # Whoever rewrites files puts no values in the log: they would outlive rows that are forgotten.
-    "delta.dataSkippingNumIndexedCols": "0",
-}
+_CHECKPOINTS: Final = 20  # commits
 _HOPELESS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 _STORE_TROUBLE: Final = "Generic S3 error"
 _UNTRUSTED: Final = "invalid peer certificate"
@@ -134,7 +136,12 @@ def open_or_create(place: Place, table: str) -> DeltaTable:
                 address,
                 schema,
                 mode="ignore",  # somebody may have made it in between
-                configuration=dict(_CONFIGURATION),
+                configuration={
+                    "delta.checkpointInterval": str(_CHECKPOINTS),
+                    # Whoever writes files puts no other values in the log: they would outlive rows
+                    # that are forgotten. Nor may readers look for others, which they would miss.
+                    "delta.dataSkippingStatsColumns": schema.names[0],
+                },
                 storage_options=dict(place.options),
             )
         except (DeltaError, OSError) as error:
@@ -161,11 +168,14 @@ def append(handle: DeltaTable, files: Iterable[AddAction], positions: Mapping[st
         DeltaError, OSError: says nothing; the commit may be stored all the same.
     """
     transactions = [Transaction(app, position) for app, position in positions.items()]
+    # It looks at every entry of the log, so that each commit would take longer than the last.
+    is_swept = (handle.version() + 1) % _CHECKPOINTS == 0
     handle.create_write_transaction(
         list(files),
         "append",
         handle.schema(),
         commit_properties=CommitProperties(app_transactions=transactions),
+        post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=is_swept),
     )
     # This call, other than `write_deltalake`, leaves the handle where it was.
     handle.update_incremental()

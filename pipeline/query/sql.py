@@ -135,6 +135,7 @@ def _connect(files: Files) -> duckdb.DuckDBPyConnection:
         connection.execute(_view(connection, table))
     connection.execute(_LINES_JOINED)
     connection.execute("set python_enable_replacements = false")
+    connection.execute("set parquet_metadata_cache = true")  # each file is opened twice
     connection.execute(f"set allowed_directories = ['{SCHEME}']")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")

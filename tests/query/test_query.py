@@ -1,10 +1,12 @@
 """SQL over the lake, and over nothing else of the machine."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from pipeline.land.files import Files
 from pipeline.land.lake import open_lake
 from pipeline.land.place import Place
 from pipeline.land.store import local_place
@@ -201,3 +203,17 @@ def test_an_error_behind_the_first_rows_is_ours(root: Path) -> None:
         with pytest.raises(SetupError, match="late") as caught:
             rows.read_all()
     assert caught.value.code == "bad_query"
+
+
+def test_threads_that_share_a_file_read_their_own_bytes(root: Path) -> None:
+    """DuckDB seeks and reads in two steps, from many threads at once."""
+    files = Files(local_place(root))
+    files.ready = True
+    (name,) = files.glob("lake://frames/*")
+    whole, file = (root / name).read_bytes(), files.open(name)
+    file.seek(100)
+    with ThreadPoolExecutor(1) as other:
+        other.submit(file.seek, 4).result()
+        assert file.read(20) == whole[100:120]
+        assert other.submit(file.read, 20).result() == whole[4:24]
+    assert file.read(20) == whole[120:140]

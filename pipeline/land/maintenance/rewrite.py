@@ -7,11 +7,15 @@ the second is refused; and files are written as everywhere else, without values 
 """
 
 import random
+import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
@@ -20,13 +24,16 @@ from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import RemoveAction
 
-from pipeline.land.parquet import DataFile, write_file
+from pipeline.land.files import Files, scan
+from pipeline.land.parquet import GROUP, DataFile, write_sorted
 from pipeline.land.place import Place
 from pipeline.land.tables import open_table, reason
 from schemas.errors import TransientError
+from schemas.tables import KEYS
 
 _ATTEMPTS: Final = 8
 _APP: Final = "care"
+_MEMORY: Final = "1GB"
 
 T = TypeVar("T")
 
@@ -60,7 +67,7 @@ def attempt(place: Place, table: str, action: Callable[[DeltaTable], T]) -> T:
 
 
 def merge(place: Place, table: str, target: int) -> tuple[int, int]:
-    """Make larger files of small ones; no row changes.
+    """Make larger files of small ones, sorted by the table's key; no row changes.
 
     Args:
         place: of the lake.
@@ -73,33 +80,58 @@ def merge(place: Place, table: str, target: int) -> tuple[int, int]:
 
     def action(handle: DeltaTable) -> tuple[int, int]:
         files = _files(handle)
-        count = len(files)
-        for bin_ in _bins([file for file in files if file.size < target // 2], target):
-            rows = pa.concat_tables(
-                [_read(place, table, file.path) for file in bin_], promote_options="default"
-            )
-            paths = [file.path for file in bin_]
-            new = write_file(place.objects, table, rows, f"{_APP} {paths}")
-            replace_files(handle, paths, [new], same_rows=True)
-            count -= len(bin_) - 1
-        return len(files), count
+        small = [file.path for file in files if file.size < target // 2]
+        if len(small) < 2:
+            return len(files), len(files)
+        with _sorted(place, table, handle, small) as rows:
+            identity = f"{_APP} {small}"
+            new = list(write_sorted(place.objects, table, rows, identity, target))
+        replace_files(handle, small, new, same_rows=True)
+        return len(files), len(files) - len(small) + len(new)
 
     return attempt(place, table, action)
+
+
+@contextmanager
+def _sorted(
+    place: Place, table: str, handle: DeltaTable, paths: Sequence[str]
+) -> Iterator[Iterator[pa.Table]]:
+    """The rows of some files by the table's key; what does not fit in memory is on the disk.
+
+    Raises:
+        OSError: a file is gone, or the store does not answer; the next attempt tells.
+    """
+    schema, keys = pa.schema(handle.schema().to_arrow()), ", ".join(KEYS[table])
+    with tempfile.TemporaryDirectory(prefix="reelpage-") as folder, duckdb.connect() as connection:
+        connection.execute(f"set memory_limit = '{_MEMORY}'; set temp_directory = '{folder}'")
+        connection.execute("set timezone = 'UTC'")
+        files = Files(place, {table: handle})
+        files.ready = True
+        connection.register_filesystem(files)
+        found = connection.sql(f"from {scan(connection, table, schema, paths)} order by {keys}")
+        try:
+            batches = found.to_arrow_reader(GROUP)
+            yield (pa.Table.from_batches([batch]).cast(schema) for batch in batches)
+        except duckdb.Error as error:
+            raise OSError(str(error)) from error
 
 
 def erase(place: Place, table: str, column: str, value: str) -> None:
     """Rewrite the files that have rows with a value, without them. The old files stay for now."""
 
     def action(handle: DeltaTable) -> None:
-        old, new = [], []
+        old: list[str] = []
+        new: list[DataFile] = []
         for fragment in handle.to_pyarrow_dataset().get_fragments():
             if not fragment.count_rows(filter=ds.field(column) == value):
                 continue
             rows = _read(place, table, fragment.path)
             kept = rows.filter(pc.invert(pc.fill_null(pc.equal(rows.column(column), value), False)))
             old.append(fragment.path)
-            if kept.num_rows:
-                new.append(write_file(place.objects, table, kept, f"{_APP} {fragment.path}"))
+            kept = kept.sort_by([(key, "ascending") for key in KEYS[table]])
+            groups = (kept.slice(at, GROUP) for at in range(0, kept.num_rows, GROUP))
+            identity = f"{_APP} {fragment.path}"
+            new += write_sorted(place.objects, table, groups, identity, sys.maxsize)
         if old:
             replace_files(handle, old, new, same_rows=False)
 
@@ -111,16 +143,6 @@ def _files(handle: DeltaTable) -> list[Listed]:
     listed = pa.table(handle.get_add_actions(flatten=True)).to_pylist()
     listed.sort(key=lambda row: (row["modification_time"], row["path"]))
     return [Listed(row["path"], row["size_bytes"]) for row in listed]
-
-
-def _bins(files: Sequence[Listed], target: int) -> list[list[Listed]]:
-    """Runs of files that come to a target together; a file alone is left out."""
-    bins: list[list[Listed]] = [[]]
-    for file in files:
-        if sum(other.size for other in bins[-1]) + file.size > target:
-            bins.append([])
-        bins[-1].append(file)
-    return [files for files in bins if len(files) > 1]
 
 
 def _read(place: Place, table: str, path: str) -> pa.Table:

@@ -31,7 +31,8 @@ def prefixes(media_id: str) -> tuple[str, ...]:
 def traces(place: Place, media_id: str) -> Iterator[str]:
     """Everything that is left of a medium, read anew; one line each.
 
-    Its id may stay: in `forgotten/`, as the key of a record, and as an application id in the logs.
+    Its id may stay: in `forgotten/`, as the key of a record, and in the logs as an application id
+    or as the first or last id in a file.
     """
     for table, column in COLUMNS.items():
         if is_written(place, table) and (rows := rows_of(place, table, media_id)):
