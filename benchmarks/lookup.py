@@ -45,23 +45,26 @@ def fill(place: Place, rows: int) -> list[str]:
     ids = pa.array([chance.bytes(32).hex() for _ in range(rows // _ANSWERS)])
     order = chance.permutation(rows)
     for number, some in enumerate(np.array_split(order, _FILES)):
-        file = write_file(place.objects, "answers", _answers(ids, some), str(number))
+        file = write_file(place.objects, "answers", answers(ids, some, _ANSWERS), str(number))
         append(handle, [file.to_action()], {"benchmark": number})
     found: list[str] = ids.to_pylist()
     return found
 
 
-def _answers(ids: pa.Array, numbers: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> pa.Table:
+def answers(
+    ids: pa.Array, numbers: "np.ndarray[tuple[int], np.dtype[np.int64]]", of_each: int
+) -> pa.Table:
+    """Some answers, by their numbers, of media with so many each."""
     count = len(numbers)
     texts = pc.binary_join_element_wise(
         "a picture of number", pa.array(numbers * 7919 % 1_000_003).cast(pa.string()), " "
     )
     given = {
-        "media_id": ids.take(pa.array(numbers // _ANSWERS)),
+        "media_id": ids.take(pa.array(numbers // of_each)),
         "sampling": pa.repeat("rate=1", count),
         "unit": pa.repeat("frame", count),
-        "unit_no": pa.array(numbers % _ANSWERS),
-        "t_us": pa.array(numbers % _ANSWERS * 1_000_000),
+        "unit_no": pa.array(numbers % of_each),
+        "t_us": pa.array(numbers % of_each * 1_000_000),
         "task": pa.repeat("caption", count),
         "answer": texts,
     }

@@ -56,6 +56,7 @@ class Files(AbstractFileSystem):  # type: ignore[misc]
         self.ready = False
         self.trouble: ReelpageError | None = None
         self._place = place
+        self._stores: dict[str, pyarrow.fs.FileSystem] = {}
         self._sizes = {table: _sizes(handle) for table, handle in (handles or {}).items()}
 
     def glob(self, path: str, **_: object) -> list[str]:
@@ -97,18 +98,26 @@ class Files(AbstractFileSystem):  # type: ignore[misc]
                 raise SetupError("bad_query", message)
             if name == _NONE:
                 return _Shared(pa.BufferReader(_no_rows(table)))
-            return _Shared(self._file(table, name, self._size(table, name)))
+            self._size(table, name)  # others are refused
+            return _Shared(self._file(table, name))
 
-    def _file(self, table: str, name: str, size: int) -> pa.NativeFile:
+    def _file(self, table: str, name: str) -> pa.NativeFile:
         address = self._place.table(table)
         try:
             if self._place.is_folder:
                 return pa.OSFile(f"{address}/{name}")  # DuckDB forgets to close it
-            store = DeltaStorageHandler(address, dict(self._place.options), {name: size})
-            return pyarrow.fs.PyFileSystem(store).open_input_file(name)
+            return self._store(table).open_input_file(name)
         except FileNotFoundError as error:
             message = f"{address}/{name}: is gone; see reelpage verify, or run the query again"
             raise SetupError("lake_corrupt", message) from error
+
+    def _store(self, table: str) -> pyarrow.fs.FileSystem:
+        """A table's folder in a bucket; one, for the connections that it keeps."""
+        if table not in self._stores:
+            address, options = self._place.table(table), dict(self._place.options)
+            store = DeltaStorageHandler(address, options, self.sizes(table))
+            self._stores.setdefault(table, pyarrow.fs.PyFileSystem(store))
+        return self._stores[table]
 
     def _size(self, table: str, name: str) -> int:
         if (size := self.sizes(table).get(name)) is None:

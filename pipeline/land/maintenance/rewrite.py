@@ -112,8 +112,8 @@ def _sorted(
         try:
             batches = found.to_arrow_reader(GROUP)
             yield (pa.Table.from_batches([batch]).cast(schema) for batch in batches)
-        except duckdb.Error as error:
-            raise OSError(str(error)) from error
+        except (duckdb.Error, pa.ArrowException) as error:
+            raise OSError(str(files.trouble or error)) from error
 
 
 def erase(place: Place, table: str, column: str, value: str) -> None:
