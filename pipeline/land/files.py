@@ -10,7 +10,6 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from typing import Any, Final, NoReturn
 
 import duckdb
@@ -60,12 +59,13 @@ class Files(AbstractFileSystem):  # type: ignore[misc]
         self._sizes = {table: _sizes(handle) for table, handle in (handles or {}).items()}
 
     def glob(self, path: str, **_: object) -> list[str]:
-        """Names of a table's files."""
+        """Names of a table's files, for `*`, or of the one that is named."""
         table, wanted = _split(path)
-        names = (self.ready and self.sizes(table)) or (_NONE,)
-        found = [f"{table}/{name}" for name in names if fnmatchcase(name, wanted)]
+        names = (self.ready and self.sizes(table)) or {_NONE: 0}
+        if wanted == "*":
+            return [f"{table}/{name}" for name in names]
         with self._told():
-            return found or _none(path)
+            return [f"{table}/{wanted}"] if wanted in names else _none(path)
 
     def info(self, path: str, **_: object) -> dict[str, Any]:
         """Size of a file."""
