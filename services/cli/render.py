@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from textwrap import indent
 from typing import Any, BinaryIO, Literal
 
 import pyarrow as pa
@@ -38,8 +37,8 @@ def _array(rows: pa.RecordBatchReader) -> Iterator[str]:
     """What `to_json` makes of all rows in a list."""
     before = "[\n"
     for batch in rows:
-        for row in batch.to_pylist():
-            yield before + indent(to_json(row), " ")
+        if batch.num_rows:
+            yield before + to_json(batch.to_pylist())[len("[\n") : -len("\n]")]
             before = ",\n"
     yield "[]\n" if before == "[\n" else "\n]\n"
 
