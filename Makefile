@@ -5,7 +5,7 @@ LAKE ?= lake
 RUNS ?= runs
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test check tests tests-ci test-gpu soak soak-ci fuzz bench-text train evaluate-tiny clean
+.PHONY: demo test check tests tests-ci test-gpu soak soak-ci fuzz bench bench-quick bench-text train evaluate-tiny clean
 
 demo: .venv/installed
 	rm -rf $(LAKE)
@@ -37,6 +37,14 @@ soak: .venv/installed-dev
 # Damaged media, which may kill nothing.
 fuzz: .venv/installed-dev
 	$(BIN)/python -m tests.fuzz --count 1000
+
+# Every goal with its figure and verdict, under an hour; all figures in bench.json.
+bench: .venv/installed-dev
+	$(BIN)/python -m benchmarks
+
+# The same in small, under five minutes.
+bench-quick: .venv/installed-dev
+	$(BIN)/python -m benchmarks --quick
 
 # How right lines of text are read, and how fast, beside the same library run plainly.
 bench-text: .venv/installed-dev

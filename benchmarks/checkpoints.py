@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +30,16 @@ _VISION: Final = {
     "hidden_size": 768,
     "initializer_range": 0.05,
 }
+_NO_TEXT: Final = {
+    "hidden_size": 32,
+    "intermediate_size": 32,
+    "num_hidden_layers": 1,
+    "layer_types": ["full_attention"],
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]},
+}
+_NO_VISION: Final = {"depth": 1, "embed_dim": 32, "num_heads": 2, "hidden_size": 32}
 _MOST_PIXELS: Final = 1280 * 784
 
 
@@ -40,12 +51,21 @@ def shipped(folder: Path) -> Path:
 
 def random(folder: Path) -> Path:
     """A random model of 123 M parameters."""
+    return _save(_built(_TEXT, _VISION), folder / "random")
+
+
+def null(folder: Path) -> Path:
+    """A model of next to nothing, for measuring what is around one."""
+    return _save(_built(_NO_TEXT, _NO_VISION), folder / "null")
+
+
+def _built(text: Mapping[str, Any], vision: Mapping[str, Any]) -> Any:  # noqa: ANN401
     config = json.loads((_SHIPPED / "config.json").read_text())
-    config["text_config"] |= _TEXT
-    config["vision_config"] |= _VISION
+    config["text_config"] |= text
+    config["vision_config"] |= vision
     torch.manual_seed(0)
     build: Any = Qwen2VLForConditionalGeneration
-    return _save(build(Qwen2VLConfig.from_dict(config)), folder / "random")
+    return build(Qwen2VLConfig.from_dict(config))
 
 
 def _save(model: Any, folder: Path) -> Path:  # noqa: ANN401 - the library's class

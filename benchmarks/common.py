@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +18,10 @@ from schemas import __version__
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 MEDIA: Final = ROOT.parent / "shared" / "media"
-_PACKAGES: Final = ("av", "deltalake", "numpy", "pillow", "pyarrow", "scenedetect", "torch")
+_PACKAGES: Final = (
+    *("av", "deltalake", "duckdb", "numpy", "pillow", "pyarrow", "scenedetect", "torch"),
+    "transformers",
+)
 
 Report = dict[str, Any]
 
@@ -48,6 +52,12 @@ def _version(package: str) -> str:
         return ""
 
 
+def commit() -> str:
+    """What is checked out, short; with a + behind it if files differ from that."""
+    given = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=+", "--exclude=*"]
+    return subprocess.run(given, capture_output=True, check=False, text=True).stdout.strip()
+
+
 @dataclass
 class Watch:
     """Wall-clock seconds of a block."""
@@ -61,6 +71,28 @@ def watch() -> Iterator[Watch]:
     found, start = Watch(), time.perf_counter()
     yield found
     found.seconds = time.perf_counter() - start
+
+
+def cpu_seconds(command: Sequence[str], root: Path = ROOT) -> float:
+    """CPU of a Python of its own, by the code in `root`, and of all whose end it waits for.
+
+    The model has one thread, so that none of them spins while it waits for another.
+
+    Raises:
+        RuntimeError: it did not end well.
+    """
+    process = subprocess.Popen(
+        [sys.executable, *command],
+        env=os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", "REELPAGE_THREADS": "1"},
+        cwd=root,
+        stdout=subprocess.DEVNULL,
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        message = f"{command} in {root} ended with {process.returncode}"
+        raise RuntimeError(message)
+    return usage.ru_utime + usage.ru_stime
 
 
 def parser(text: str | None) -> argparse.ArgumentParser:

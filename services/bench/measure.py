@@ -1,0 +1,140 @@
+"""Measure: all stages of this machine with a model, and the roofline beside them."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from pipeline.encode import Encoder
+from pipeline.generate import Generator
+from pipeline.vlm.checkpoint import default_dtype, parameters, read_tokenizer, stop_tokens
+from schemas import __version__
+from services.bench import roofline, stages
+from services.bench.roofline import Roof
+from services.fleet.times import ServiceTimes
+from services.model.device import resolve
+from services.model.facts import model_facts
+from services.model.reader import set_threads
+
+_FRAMES: Final = 8
+
+
+@dataclass(frozen=True)
+class Speed:
+    """One line of the table.
+
+    Attributes:
+        stage: what was measured.
+        unit: of the rate, a second.
+        rate: measured.
+        roof: the rate that the roofline allows; None where it says nothing.
+    """
+
+    stage: str
+    unit: str
+    rate: float
+    roof: float | None = None
+
+    @property
+    def share(self) -> float | None:
+        """Of the roof."""
+        return None if self.roof is None else self.rate / self.roof
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Everything that was measured."""
+
+    model: str
+    revision: str
+    device: str
+    threads: int
+    parameters: tuple[int, int]
+    roof: Roof
+    speeds: tuple[Speed, ...]
+    service: ServiceTimes
+
+    def to_dict(self) -> dict[str, object]:
+        """For JSON."""
+        lines = [asdict(one) | {"share": one.share} for one in self.speeds]
+        return {"version": __version__} | asdict(self) | {"speeds": lines}
+
+
+def bench(
+    directory: Path,
+    device: str,
+    threads: int,
+    media: tuple[Path, Path],
+    say: Callable[[str], object],
+) -> Bench:
+    """Measure all stages, some minutes on a processor.
+
+    Args:
+        directory: of the checkpoint.
+        device: of torch, or "auto".
+        threads: of the model on a processor; 0 leaves the choice to torch.
+        media: a video and a document.
+        say: what is measured now.
+
+    Raises:
+        SetupError: `device_missing`, `model_missing` or `model_unsupported`.
+        InputError: of media that cannot be read.
+    """
+    facts, device = model_facts(directory), resolve(device)
+    set_threads(threads)
+    say("decoding")
+    decoded = stages.decoding(*media)
+    say("landing")
+    land_s, land_part_s = stages.landing()
+    say("encoding")
+    features, visual = stages.encoding(Encoder(directory, device=device), facts, _FRAMES)
+    generator = Generator(directory, device=device)
+    stops = stop_tokens(directory, read_tokenizer(directory))
+    say("one answer")
+    one = stages.answering(generator, stops, features[:1], 1)
+    say(f"{stages.ROWS} answers at a time")
+    many = stages.answering(generator, stops, features, stages.ROWS)
+    say("the roofline")
+    roof = roofline.measure(device, default_dtype(device))
+    vision, language = parameters(directory)
+    frame, page = stages.sizes(facts)
+    return Bench(
+        facts.name,
+        facts.revision,
+        device,
+        threads,
+        (vision, language),
+        roof,
+        (
+            Speed("decode video, one child", "frames", decoded.frames_s),
+            Speed("decode document, one child", "pages", 1 / decoded.page_s),
+            Speed("encode", "visual tokens", visual, roof.visual_tokens(vision)),
+            Speed("read prompts", "tokens", many.prompt_tokens_s, roof.prompt_tokens(language)),
+            Speed(
+                "answer, one at a time",
+                "tokens",
+                one.output_tokens_s,
+                roof.output_tokens(language, 1),
+            ),
+            Speed(
+                f"answer, {many.rows} at a time",
+                "tokens",
+                many.output_tokens_s,
+                roof.output_tokens(language, many.rows),
+            ),
+            Speed("land, one at a time", "parts", 1 / land_s),
+        ),
+        ServiceTimes(
+            device=device,
+            video_s=decoded.video_s,
+            page_s=decoded.page_s,
+            visual_s=1 / visual,
+            prompt_s=1 / many.prompt_tokens_s,
+            output_s=1 / many.output_tokens_s,
+            land_s=land_s,
+            land_part_s=land_part_s,
+            frame_tokens=frame,
+            page_tokens=page,
+            prompt_tokens=many.prompt_tokens,
+        ),
+    )
