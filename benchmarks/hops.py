@@ -25,7 +25,7 @@ from kafka import TopicPartition
 from benchmarks import checkpoints
 from benchmarks.clips import chunk
 from benchmarks.commits import rows
-from benchmarks.common import ROOT, Report, note, parser, show
+from benchmarks.common import Report, note, parser, show
 from benchmarks.streams import site
 from pipeline.decode import DecodePlan, Sampling, decode
 from pipeline.land.batch import join_ranges
@@ -45,7 +45,7 @@ from services.stack.ports import Ports
 from services.topic.broker import Sender, partitions_of, reader
 
 _NULL: Final = Task("null", "", 1)
-_SECRET: Final = "of-this-run"
+_SECRET: Final = "the-secret-of-this-run"
 _STARTS_S: Final = 240.0
 _MEDIUM: Final = "0" * 64
 
@@ -129,10 +129,10 @@ def graph_of(model: Path, folder: Path, lake: Path) -> Iterator[str]:
         "REELPAGE_LAKE": str(lake),
         "REELPAGE_SECRET": _SECRET,
         "REELPAGE_THREADS": "1",
-        "PYTHONPATH": str(ROOT),
+        "RAY_raylet_start_wait_time_s": "120",  # 30 are few beside other work
     }
     log = folder / "graph.log"
-    command = [sys.executable, "-m", "reelpage", "serve", "--port", str(port)]
+    command = [sys.executable, "-P", "-m", "reelpage", "serve", "--port", str(port)]
     with log.open("wb") as file:
         process = subprocess.Popen(command, env=environment, cwd=folder, stderr=file, stdout=file)
     try:

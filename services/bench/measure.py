@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+import torch
+
 from pipeline.encode import Encoder
 from pipeline.generate import Generator
 from pipeline.vlm.checkpoint import default_dtype, parameters, read_tokenizer, stop_tokens
@@ -48,7 +50,6 @@ class Bench:
     model: str
     revision: str
     device: str
-    threads: int
     parameters: tuple[int, int]
     roof: Roof
     speeds: tuple[Speed, ...]
@@ -102,7 +103,6 @@ def bench(
         facts.name,
         facts.revision,
         device,
-        threads,
         (vision, language),
         roof,
         (
@@ -126,6 +126,7 @@ def bench(
         ),
         ServiceTimes(
             device=device,
+            threads=torch.get_num_threads(),
             video_s=decoded.video_s,
             page_s=decoded.page_s,
             visual_s=1 / visual,

@@ -20,18 +20,24 @@ _UNITS: Final = {"h": 3600.0, "d": 86400.0}
 Model = Annotated[
     str, typer.Option(help="A folder, or hf://, ms://, s3://; default: the tiny one.")
 ]
-Video = Annotated[Path, typer.Option(help="To decode; default: a sample.", show_default=False)]
-Document = Annotated[Path, typer.Option(help="To decode; default: a sample.", show_default=False)]
+Video = Annotated[
+    Path, typer.Option(metavar="FILE", help="To decode; default: a sample.", show_default=False)
+]
+Document = Annotated[
+    Path, typer.Option(metavar="FILE", help="To decode; default: a sample.", show_default=False)
+]
 Measured = Annotated[
     Path, typer.Option("--fleet", metavar="FILE", help="What `reelpage bench --json` printed.")
 ]
-Hours = Annotated[float, typer.Option("--video-hours", min=0, help="Of all videos, at 1fps.")]
-Pages = Annotated[int, typer.Option(min=0, help="Of all documents, and single pictures.")]
-Within = Annotated[str, typer.Option(help="Time until all is done: 12h, 30d.")]
-Prompts = Annotated[int, typer.Option(min=0, help="Questions about each picture.")]
-Tokens = Annotated[int, typer.Option(min=1, help="Of an answer, in the mean.")]
-GpuPrice = Annotated[float, typer.Option(min=0, help="Of a GPU for an hour.")]
-CorePrice = Annotated[float, typer.Option(min=0, help="Of a core for an hour.")]
+Hours = Annotated[
+    float, typer.Option("--video-hours", metavar="N", min=0, help="Of all videos, at 1fps.")
+]
+Pages = Annotated[int, typer.Option(metavar="N", min=0, help="Of documents, and single pictures.")]
+Within = Annotated[str, typer.Option(metavar="TIME", help="Until all is done: 12h, 30d.")]
+Prompts = Annotated[int, typer.Option(metavar="N", min=0, help="Prompts about each picture.")]
+Tokens = Annotated[int, typer.Option(metavar="N", min=1, help="Of an answer, in the mean.")]
+GpuPrice = Annotated[float, typer.Option(metavar="N", min=0, help="Of a GPU for an hour.")]
+CorePrice = Annotated[float, typer.Option(metavar="N", min=0, help="Of a core for an hour.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -47,7 +53,7 @@ def bench(
     document: Document = SAMPLES / "report.pdf",
     as_json: Json = False,
 ) -> None:
-    """Measure the stages on this machine, beside what it could do at best (roofline)."""
+    """Measure the stages on this machine, beside what it could do at best."""
     from services.bench import measure
     from services.checkpoints.found import checkpoint
 
@@ -90,10 +96,7 @@ def plan(
     core_price: CorePrice = 0.0,
     as_json: Json = False,
 ) -> None:
-    """Predict replicas, hours and cost of a corpus, from what bench has measured.
-
-    `reelpage index --plan` counts the hours and pages of files.
-    """
+    """Predict replicas, hours and cost; `index --plan` counts hours and pages."""
     from services.fleet.predict import Corpus, predict
     from services.fleet.times import read
 
@@ -115,7 +118,8 @@ def _seconds(within: str) -> float:
 
 def _fleet_text(corpus: "Corpus", found: "Fleet") -> str:
     head = f"{corpus.parts:,.0f} parts in {found.hours:g} hours: {found.parts_s:,.2f} a second\n\n"
-    head += f"{'stage':10} {'replicas':>9} {'busy':>6} {'a part takes':>13} {'and waits':>11}\n"
+    names = ("stage", "replicas", "each", "busy", "a part takes", "and waits")
+    head += "{:10} {:>8} {:11} {:>6} {:>13} {:>11}\n".format(*names)
     lines = "\n".join(map(_stage_line, found.stages))
     paid = f"{found.gpu_hours:,.0f} GPU-hours, {found.core_hours:,.0f} core-hours"
     cost = f", cost {found.cost:,.2f}" if found.cost else ""
@@ -123,6 +127,7 @@ def _fleet_text(corpus: "Corpus", found: "Fleet") -> str:
 
 
 def _stage_line(one: "Stage") -> str:
-    what = f"{one.replicas:,} {one.on}{'s' * (one.replicas != 1)}"
+    each = f"{one.gpus} GPU" if one.gpus else f"{one.cores} core{'s' * (one.cores != 1)}"
     waits = "for ever" if one.wait_s is None else f"{one.wait_s:,.3f} s"
-    return f"{one.name:10} {what:>9} {one.busy:6.0%} {one.part_s:11,.4f} s {waits:>11}"
+    who = f"{one.name:10} {one.replicas:8,} of {each:8}"
+    return f"{who} {one.busy:6.0%} {one.part_s:11,.4f} s {waits:>11}"

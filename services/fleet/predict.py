@@ -59,7 +59,8 @@ class Stage:
         busy: share of their time.
         wait_s: mean seconds that a part waits for one, if parts come at random (M/M/c); of the
             lander, from one commit to the next. None where it would never end.
-        on: "gpu" or "core".
+        gpus: of each server.
+        cores: of each server that has no GPU.
     """
 
     name: str
@@ -67,7 +68,8 @@ class Stage:
     replicas: int
     busy: float
     wait_s: float | None
-    on: str
+    gpus: int = 0
+    cores: int = 1
 
 
 @dataclass(frozen=True)
@@ -122,30 +124,31 @@ def predict(
         core_price: of a processor's core for an hour.
     """
     rate = corpus.parts / within_s
-    model = "gpu" if times.device.startswith("cuda") else "core"
+    model = (1, 0) if times.device.startswith("cuda") else (0, times.threads)
     stages = [
-        _stage(name, rate, part_s, "core" if name == "decode" else model)
+        _stage(name, rate, part_s, *((0, 1) if name == "decode" else model))
         for name, part_s in part_seconds(corpus, times).items()
     ]
     stages.append(_lander(rate, times))
     hours = within_s / _HOUR_S
-    gpu, core = (sum(s.replicas for s in stages if s.on == on) * hours for on in ("gpu", "core"))
+    gpu = sum(one.replicas * one.gpus for one in stages) * hours
+    core = sum(one.replicas * one.cores for one in stages) * hours
     cost = gpu * gpu_price + core * core_price
     return Fleet(hours, rate, tuple(stages), gpu, core, cost)
 
 
-def _stage(name: str, rate: float, part_s: float, on: str) -> Stage:
+def _stage(name: str, rate: float, part_s: float, gpus: int, cores: int) -> Stage:
     replicas = max(1, math.ceil(rate * part_s / BUSY))
     busy, wait_s = utilisation(rate, part_s, replicas), mean_wait_s(rate, part_s, replicas)
-    return Stage(name, part_s, replicas, busy, wait_s, on)
+    return Stage(name, part_s, replicas, busy, wait_s, gpus, cores)
 
 
 def _lander(rate: float, times: ServiceTimes) -> Stage:
     """One for all: what comes while a commit is written shares the next one."""
     busy = rate * times.land_part_s
     if busy >= 1:
-        return Stage("land", times.land_part_s, 1, busy, None, "core")
+        return Stage("land", times.land_part_s, 1, busy, None)
     period = (GATHERS_S + times.land_s) / (1 - busy)
     gathered = max(1.0, rate * period)
     part_s = times.land_s / gathered + times.land_part_s
-    return Stage("land", part_s, 1, utilisation(rate, part_s, 1), period, "core")
+    return Stage("land", part_s, 1, utilisation(rate, part_s, 1), period)

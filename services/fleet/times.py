@@ -12,7 +12,8 @@ class ServiceTimes:
     """Seconds of one server, all of them busy as in a full run.
 
     Attributes:
-        device: of the model, as torch says.
+        device: of the model, as torch says ...
+        threads: ... and of its process, where that is a processor.
         video_s: of a decoding child, for a second of video at one frame a second.
         page_s: of the same, for a page.
         visual_s: of an encoder, for a visual token.
@@ -26,6 +27,7 @@ class ServiceTimes:
     """
 
     device: str
+    threads: int
     video_s: float
     page_s: float
     visual_s: float
