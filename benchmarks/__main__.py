@@ -45,19 +45,16 @@ def run(module: str, options: Sequence[str], longest_s: float) -> Outcome:
         return Outcome(shown, 0.0, why=f"there is no {name}")
     note(shown)
     began = time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "-m", name, *options, "--json"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        process_group=0,
-        text=True,
-    )
-    try:
-        printed, _ = process.communicate(timeout=longest_s)
-    except subprocess.TimeoutExpired:
-        return Outcome(shown, longest_s, why=f"no end after {longest_s:.0f} s")
-    finally:
-        _end(process)
+    command = [sys.executable, "-m", name, *options, "--json"]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, process_group=0, text=True
+    ) as process:
+        try:
+            printed, _ = process.communicate(timeout=longest_s)
+        except subprocess.TimeoutExpired:
+            return Outcome(shown, longest_s, why=f"no end after {longest_s:g} s")
+        finally:
+            _end(process)
     seconds = round(time.monotonic() - began, 1)
     try:
         return Outcome(shown, seconds, json.loads(printed))
@@ -69,7 +66,6 @@ def _end(process: subprocess.Popen[str]) -> None:
     """With all that it has started."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def judged(goal: Goal, outcome: Outcome) -> Report:
