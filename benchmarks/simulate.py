@@ -205,8 +205,8 @@ SCENARIOS: Final = {
     "all, more lakes, more topics": (),
 }
 """Fleets that grow, and the stages of each that do not."""
-_SUFFICE: Final = 64
-"""Decoders for which the encoders and decoding children that do not grow suffice."""
+_SUFFICE: Final = {"decode": 64, "encode": 256}
+"""Decoders for which the servers of a stage suffice where they do not grow."""
 _SHARE: Final = 256
 """Decoders that have a lake, with its lander, and a topic, where these grow."""
 
@@ -219,7 +219,7 @@ def stations(
 
     def beside(name: str) -> int:
         """Servers of a stage, so many that decoders seldom wait for it."""
-        served = _SUFFICE if name in fixed else decoders
+        served = _SUFFICE[name] if name in fixed else decoders
         return max(1, math.ceil(1.2 * served * part_s[name] / part_s["generate"]))
 
     lakes, topics = (

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
 
 import torch
 
@@ -17,8 +16,6 @@ from services.fleet.times import ServiceTimes
 from services.model.device import resolve
 from services.model.facts import model_facts
 from services.model.reader import set_threads
-
-_FRAMES: Final = 8
 
 
 @dataclass(frozen=True)
@@ -88,7 +85,7 @@ def bench(
     say("landing")
     land_s, land_part_s = stages.landing()
     say("encoding")
-    features, visual = stages.encoding(Encoder(directory, device=device), facts, _FRAMES)
+    features, visual = stages.encoding(Encoder(directory, device=device), facts)
     generator = Generator(directory, device=device)
     stops = stop_tokens(directory, read_tokenizer(directory))
     say("one answer")

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from pipeline.decode import DecodePlan, Sampling, decode
 from pipeline.encode import Encoder
-from pipeline.generate import Generation, Generator, Parameters, Prompt
+from pipeline.generate import Generation, Generator, Handle, Parameters, Prompt
 from pipeline.land.batch import join_ranges
 from pipeline.land.commit import GroupCommitter
 from pipeline.land.lake import open_lake
@@ -37,6 +37,8 @@ FRAME: Final = (720, 1280)
 PAGE: Final = (1754, 1240)
 """Height and width of a frame of video, and of a page of A4 at 150 dots an inch."""
 ROWS: Final = 64
+_FRAMES: Final = 8
+_AFFORDED_S: Final = 5.0
 _NEW: Final = 17  # too few for a repetition that would end an answer
 _WORDS: Final = "Describe the picture."
 _LANDED: Final = 16
@@ -87,15 +89,21 @@ def _fitted(facts: ModelFacts, size: tuple[int, int]) -> tuple[int, int]:
     return smart_resize(*size, min_pixels=facts.min_pixels, max_pixels=facts.max_pixels)
 
 
-def encoding(encoder: Encoder, facts: ModelFacts, count: int) -> tuple[list[Features], float]:
-    """Features of frames of noise, no two alike, and visual tokens a second."""
+def encoding(encoder: Encoder, facts: ModelFacts) -> tuple[list[Features], float]:
+    """Features of frames of noise, no two alike, and visual tokens a second.
+
+    A first frame warms everything up, and says how many can be afforded.
+    """
     noise = np.random.default_rng(0)
     size = _fitted(facts, FRAME)
-    frames = [noise.integers(0, 256, (*size, 3), dtype=np.uint8) for _ in range(count + 1)]
-    encoder.encode(frames[:1])
-    started = time.perf_counter()
-    features = encoder.encode(frames[1:])
-    taken = time.perf_counter() - started
+
+    def encode(count: int) -> tuple[list[Features], float]:
+        frames = [noise.integers(0, 256, (*size, 3), dtype=np.uint8) for _ in range(count)]
+        started = time.perf_counter()
+        return encoder.encode(frames), time.perf_counter() - started
+
+    _, first_s = encode(1)
+    features, taken = encode(max(1, min(_FRAMES, int(_AFFORDED_S / first_s))))
     return features, sum(len(one.tokens) for one in features) / taken
 
 
@@ -112,7 +120,7 @@ class Answered:
 def answering(
     generator: Generator, stops: Collection[int], features: Sequence[Features], rows: int
 ) -> Answered:
-    """Ask so many prompts at a time, for one token and for some; the better of two turns.
+    """Ask so many prompts at a time: read what they begin with, and go on from there.
 
     Args:
         generator: of a checkpoint.
@@ -122,31 +130,27 @@ def answering(
     """
     asked = [features[number % len(features)] for number in range(rows)]
     go_on = Parameters(mask=partial(_without, list(stops)))
-    first_s = whole_s = float("inf")
-    for _ in range(2):
-        first_s = min(first_s, _ask(generator, asked, 1, go_on)[0])
-        taken, given = _ask(generator, asked, _NEW, go_on)
-        whole_s = min(whole_s, taken)
+
+    def ask(new: int) -> tuple[float, list[Handle], list[Generation]]:
+        started = time.perf_counter()
+        prompt = Prompt(_WORDS, new)
+        handles = [generator.submit([one], prompt, go_on) for one in asked]
+        given = [one.result() for one in handles]
+        return time.perf_counter() - started, handles, given
+
+    reading_s, held, given = ask(1)  # while these are held, what they have read stays in the cache
+    first_s = ask(1)[0]
+    whole_s, _, answers = ask(_NEW)
+    del held
     words = given[0].prompt_tokens - given[0].visual_tokens
     read = sum(len(one.tokens) for one in features[:rows]) + words * rows
-    more = sum(one.output_tokens for one in given) - rows
-    return Answered(read / first_s, more / max(whole_s - first_s, 1e-9), rows, words)
+    more = sum(one.output_tokens for one in answers) - rows
+    return Answered(read / reading_s, more / max(whole_s - first_s, 1e-9), rows, words)
 
 
 def _without(stops: list[int], _: Sequence[int], logits: Tensor) -> Tensor:
     logits[stops] = -inf
     return logits
-
-
-def _ask(
-    generator: Generator, asked: Sequence[Features], new: int, parameters: Parameters
-) -> tuple[float, list[Generation]]:
-    """Seconds, and the answers."""
-    prompt = Prompt(_WORDS, new)
-    started = time.perf_counter()
-    handles = [generator.submit([one], prompt, parameters) for one in asked]
-    given = [one.result() for one in handles]
-    return time.perf_counter() - started, given
 
 
 def landing() -> tuple[float, float]:
