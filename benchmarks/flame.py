@@ -76,7 +76,7 @@ def tree(stacks: str) -> Frame:
 def _short(name: str) -> str:
     """`function (package/module.py:line)`, wherever the package is installed; a thread's name."""
     if name.startswith("thread ("):
-        return name.partition("): ")[2].rstrip(")")
+        return name.partition("): ")[2].rstrip(")") or "a thread of a library"
     function, _, place = name.partition(" (")
     path = place.rstrip(")").replace(str(ROOT) + "/", "")
     return f"{function} ({path.rpartition('site-packages/')[2]})" if path else function

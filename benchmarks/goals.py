@@ -89,10 +89,19 @@ def _whole(model: str, bound: float) -> Goal:
 
 
 def _small(kind: str) -> Goal:
-    figure = most("ratio", kind=kind)
+    figure = most("ratio", "more_ratio", kind=kind)
     peer = "same decode and model calls, no sandbox, no tables"
     quick = ("--count", "100")
-    return Goal(f"1,000 {kind}", peer, 2.0, "small_files", figure, (), quick, at_most=True)
+    return Goal(
+        f"1,000 small {kind}, with and without the start",
+        peer,
+        2.0,
+        "small_files",
+        figure,
+        (),
+        quick,
+        at_most=True,
+    )
 
 
 GOALS: Final = (
