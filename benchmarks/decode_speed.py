@@ -1,6 +1,8 @@
-"""Frames a second of our decoding at 1 fps, against a plain PyAV loop that keeps the same frames.
+"""Frames a CPU second of decoding at 1 fps, against a plain PyAV loop that keeps the same frames.
 
-The loop decodes every frame in this process and turns each kept one into the same picture bytes.
+The loop decodes every frame in this process and turns each kept one into the same picture bytes;
+Daft's `read_video_frames` keeps as many and stops at pixels (`pip install daft` in an environment
+of its own; left out where it is not installed). Processor time counts, of the child too.
 Ours starts a child (`start_s`: until it has told the facts), sandboxes it, cuts shards and sends
 them over a pipe; `scan` is the same clip at 0.1 fps, where ours may seek and the loop still
 decodes everything. Frames a second count the frames of the video, not those kept. Three turns

@@ -13,7 +13,7 @@ from pipeline.decode.orientation import DEGREES, TURNED, exif_orientation, uprig
 from pipeline.decode.pillow import image_errors
 from pipeline.decode.plan import DecodePlan, Limits
 from pipeline.decode.segments import Cues, cut_segments
-from pipeline.decode.source import Presented
+from pipeline.decode.source import Presented, Wanted
 from schemas.errors import InputError
 from schemas.shards import MediaInfo, MediaWarning, Shard
 
@@ -63,8 +63,8 @@ class Animation:
             yield MediaWarning("not_read", "a still image for who shows no animation")
         yield from cut_segments(self, plan, self._limits, Cues())
 
-    def frames(self, at: int = 0) -> Iterator[Presented]:
-        """All frames; each needs those before it, so `at` changes nothing.
+    def frames(self, at: int = 0, wanted: Wanted | None = None) -> Iterator[Presented]:
+        """All frames; each needs those before it, so neither argument changes anything.
 
         Raises:
             InputError: `truncated`, `corrupt` or `too_large`.

@@ -4,17 +4,20 @@ Opened only through a nameless file object with lists of allowed formats and pro
 a name would let a playlist read other files and addresses (measured; CVE-2017-9993 and its like).
 """
 
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, TypeAlias, cast
 
 import av
 from av.codec.context import CodecContext
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from pipeline.decode.plan import Limits
 from schemas.errors import InputError
+
+VideoPacket: TypeAlias = "Packet[VideoStream]"  # a class that only type checkers can subscript
 
 _FORMATS: Final = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,avi,flv,ogg,"  # what is recorded and sent

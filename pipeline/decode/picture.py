@@ -145,6 +145,9 @@ def is_blank(image: Image.Image) -> bool:
     Models invent text on blank pages, so these never reach one. A single full stop is no noise:
     no pixel may be further than `_NOISE` of 255 from the median.
     """
+    few = image.resize((64, 64), Image.Resampling.NEAREST).convert("L")
+    if np.ptp(np.asarray(few)) > 2 * _NOISE:  # so whatever the median is, one is further away
+        return False
     counts = np.asarray(image.convert("L").histogram())
     median = int(np.searchsorted(counts.cumsum(), counts.sum() / 2))
     return int(counts[max(0, median - _NOISE) : median + _NOISE + 1].sum()) == int(counts.sum())

@@ -5,38 +5,35 @@ from dataclasses import dataclass
 from fractions import Fraction
 from heapq import heappop, heappush
 from itertools import pairwise
-from typing import BinaryIO, Final, TypeAlias
+from typing import BinaryIO, Final
 
 import av
-from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
 from pipeline.decode.clock import Clock
-from pipeline.decode.container import choose_stream, decoder_of, open_container
+from pipeline.decode.container import VideoPacket, choose_stream, decoder_of, open_container
 from pipeline.decode.plan import Limits
-from pipeline.decode.source import MICRO
+from pipeline.decode.source import MICRO, Wanted
+from pipeline.decode.unwanted import Unwanted, may_leave_out
 
 _PATIENCE: Final = 1000
 """Packets that may come before the first key frame; a stream without any is taken as it is."""
 
-VideoPacket: TypeAlias = "Packet[VideoStream]"  # a class that only type checkers can subscript
-
 
 @dataclass(frozen=True)
 class Timed:
-    """A decoded frame.
+    """A frame.
 
     Attributes:
         at: when it is shown, ticks, on the clock's line.
         is_key: whether it is a key frame.
-        frame: what was decoded.
+        frame: what was decoded; None for one that nobody wants.
     """
 
     at: int
     is_key: bool
-    frame: VideoFrame
+    frame: VideoFrame | None
 
 
 class Reading:
@@ -107,8 +104,41 @@ class Reading:
         except av.FFmpegError:
             self.damaged += 1
 
-    def frames(self, packets: Iterable[VideoPacket]) -> Iterator[Timed]:
-        """Frames in the order in which they are shown."""
+    def frames(
+        self, packets: Iterable[VideoPacket], wanted: Wanted | None = None
+    ) -> Iterator[Timed]:
+        """Frames in the order in which they are shown; what is not wanted may not be decoded.
+
+        Those that are not stand at their packets' times, so that whoever counts sees them all.
+        """
+        if wanted is None or self._is_avi or not may_leave_out(self._decoder):
+            yield from self._decoded(packets)
+            return
+        unwanted, left_out, has_begun = Unwanted(wanted), list[int](), False
+        for timed in self._decoded(self._leaving_out(unwanted.marked(packets), left_out)):
+            for at, until in _before(left_out, timed.at):
+                # After a seek the decoder may give nothing for a while; damage takes more away.
+                if has_begun and not wanted(at, until):
+                    yield Timed(at, is_key=False, frame=None)
+            has_begun = True
+            if timed.frame is not None and timed.frame.interlaced_frame:
+                unwanted.distrust()  # a packet may hold half a frame
+            yield timed
+
+    def _leaving_out(
+        self, marked: Iterable[tuple[VideoPacket, bool]], left_out: list[int]
+    ) -> Iterator[VideoPacket]:
+        """Packets, with the decoder told which of them to leave out if nothing leans on them."""
+        try:
+            for packet, is_unwanted in marked:
+                self._decoder.skip_frame = "NONREF" if is_unwanted else "DEFAULT"
+                if is_unwanted and packet.pts is not None:
+                    heappush(left_out, packet.pts)
+                yield packet
+        finally:
+            self._decoder.skip_frame = "DEFAULT"
+
+    def _decoded(self, packets: Iterable[VideoPacket]) -> Iterator[Timed]:
         times: list[int] = []
         keys: set[int] = set()
         last = 0
@@ -143,3 +173,11 @@ class Reading:
             return []
         self._has_given = self._has_given or bool(frames)
         return [frame for frame in frames if isinstance(frame, VideoFrame)]
+
+
+def _before(times: list[int], end: int) -> Iterator[tuple[int, int]]:
+    """Take times up to `end` off a heap; each before it, with the one that follows."""
+    while times and times[0] <= end:
+        at = heappop(times)
+        if at < end:
+            yield at, min(times[0], end) if times else end

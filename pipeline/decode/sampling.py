@@ -105,7 +105,11 @@ def visit_targets(source: Source, targets: Targets, start: int) -> Iterator[Visi
         targets: instants.
         start: tick from which on frames are wanted; some before it are visited too.
     """
-    frames, skips = source.frames(start), Skips(source)
+
+    def wanted(tick: int, until: int) -> bool:
+        return tick <= source.first or targets.first(tick)[1] < until
+
+    frames, skips = source.frames(start, wanted), Skips(source)
     current = next(frames)
     while (following := next(frames, None)) is not None:
         skips.saw(following)
@@ -114,10 +118,10 @@ def visit_targets(source: Source, targets: Targets, start: int) -> Iterator[Visi
             continue
         yield _visit(source, targets, current, following.tick)
         current = following
-        wanted = targets.first(current.tick)[1]
-        if skips.pay(current.tick, wanted):
+        target = targets.first(current.tick)[1]
+        if skips.pay(current.tick, target):
             skips.left(current.tick)
-            frames = source.frames(wanted)
+            frames = source.frames(target, wanted)
     yield _visit(source, targets, current, current.tick + 1)
 
 

@@ -3,13 +3,16 @@
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final, Protocol
+from typing import Final, NoReturn, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 MICRO: Final = 1_000_000
+
+Wanted = Callable[[int, int], bool]
+"""Whether a frame is looked at that is shown from one time on until another, ticks."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,16 @@ class Visit:
     number: int = 0
 
 
+def unseen(*_: int) -> NoReturn:
+    """The picture of a frame that was not wanted.
+
+    Raises:
+        LookupError: always.
+    """
+    message = "this frame was not wanted, so it was not decoded"
+    raise LookupError(message)
+
+
 class Source(Protocol):
     """A video of one library."""
 
@@ -61,8 +74,11 @@ class Source(Protocol):
     def end(self) -> int:
         """Tick at which the last of the frames that were given ceases to be shown."""
 
-    def frames(self, at: int = 0) -> Iterator[Presented]:
-        """All frames in order of presentation, from one at or before tick `at` on."""
+    def frames(self, at: int = 0, wanted: Wanted | None = None) -> Iterator[Presented]:
+        """All frames in order of presentation, from one at or before tick `at` on.
+
+        Those that are not wanted may have no picture; None wants all.
+        """
 
     def ticks(self) -> Generator[None, None, list[int]]:
         """Times of all frames, in order, as the generator's return; yields as it gets on."""

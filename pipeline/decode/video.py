@@ -8,17 +8,18 @@ from typing import BinaryIO, Final, cast
 
 import av
 from av.container import InputContainer
+from av.video.frame import VideoFrame
 
 from pipeline.decode.bitmaps import Pictures, picture_tracks
 from pipeline.decode.clock import LONGEST_S
-from pipeline.decode.container import moving_pictures
+from pipeline.decode.container import VideoPacket, moving_pictures
 from pipeline.decode.crop import Crop, crops_of
 from pipeline.decode.display import Display
 from pipeline.decode.joined import as_one
 from pipeline.decode.plan import DecodePlan, Limits
-from pipeline.decode.reading import Reading, Timed, VideoPacket
+from pipeline.decode.reading import Reading, Timed
 from pipeline.decode.segments import Cues, cut_segments
-from pipeline.decode.source import MICRO, Presented, microseconds
+from pipeline.decode.source import MICRO, Presented, Wanted, microseconds, unseen
 from pipeline.decode.subtitles import cues_beside, read_cues, text_tracks
 from pipeline.decode.tail import tail_of
 from schemas.errors import InputError
@@ -56,8 +57,7 @@ class Video:
             raise
         self.time_base = self._reading.base
         self.can_seek = any(one in self._reading.container.format.name for one in _SEEKABLE)
-        begins = self._first_frame()
-        self._begins = begins.at
+        self._begins, frame = self._first_frame()
         self._start = self._zero()
         self.first = self._begins - self._start
         stream = self._reading.stream
@@ -66,8 +66,8 @@ class Video:
         self._display = Display(
             crop, stream.sample_aspect_ratio, stream.codec_context.sample_aspect_ratio
         )
-        self._size = self._display.size(begins.frame, None)
-        self._rotation = self._display.upright(begins.frame).degrees
+        self._size = self._display.size(frame, None)
+        self._rotation = self._display.upright(frame).degrees
 
     def survey(self) -> Iterator[int]:
         """Read all packets where the times may begin anew: then no index leads anywhere.
@@ -143,17 +143,21 @@ class Video:
             detail = f"{self._skipped} frames come before the first key frame"
             yield MediaWarning("frames_dropped", detail, self._skipped)
 
-    def frames(self, at: int = 0) -> Iterator[Presented]:
+    def frames(self, at: int = 0, wanted: Wanted | None = None) -> Iterator[Presented]:
         """All frames in order of presentation, from one at or before tick `at` on.
+
+        Those that are not wanted may have no picture, but where times begin anew or the end of
+        the file is missing: what is wrong with it is found by decoding.
 
         Raises:
             InputError: `truncated`, `corrupt` or `too_large`.
         """
+        wanted = None if self._jumps or self._tail.is_cut else wanted
         for back in _STEPS_BACK_S if self.can_seek else ():
             tick = at - int(back / self.time_base)
             if tick <= self.first:
                 break
-            found = self._from_key(tick)
+            found = self._from_key(tick, wanted)
             first = next(found, None)
             if first is not None and first.tick <= at:
                 yield first
@@ -162,7 +166,7 @@ class Video:
         else:
             self.can_seek = self.can_seek and at <= 0  # its index leads nowhere: do not try again
         self._reopen()
-        yield from self._presented(self._reading.packets(), self._begins)
+        yield from self._presented(self._reading.packets(), self._begins, wanted)
 
     def ticks(self) -> Generator[None, None, list[int]]:
         """Times of all frames, by reading the packets; by decoding where they have no times."""
@@ -193,7 +197,7 @@ class Video:
         self._reading = Reading(self._file, self._limits, awaits_key=self._awaits_key)
         self._reading.damaged = damaged
 
-    def _first_frame(self) -> Timed:
+    def _first_frame(self) -> tuple[int, VideoFrame]:
         """The first one from a key frame on; some streams never have any."""
         for awaits_key in (True, False):
             if not awaits_key:
@@ -201,7 +205,8 @@ class Video:
                 self._reopen()
             for timed in self._reading.frames(self._reading.packets()):
                 self._skipped = self._reading.skipped
-                return timed
+                assert timed.frame is not None
+                return timed.at, timed.frame
             if not self._reading.skipped:
                 break
         if self._tail.is_cut:
@@ -226,7 +231,7 @@ class Video:
         is_known = "mov" in container.format.name  # its index is whole
         return not is_known or self._reading.longest_step() > LONGEST_S / self.time_base
 
-    def _from_key(self, tick: int) -> Iterator[Presented]:
+    def _from_key(self, tick: int, wanted: Wanted | None) -> Iterator[Presented]:
         """Frames from the key frame that the index gives for `tick`; none if it gives none."""
         try:
             self._reading.seek(self._start + tick)
@@ -238,19 +243,22 @@ class Video:
                 return
             # Frames shown before the key frame lean on pictures that were never decoded.
             key = packet.pts
-            yield from self._presented(_chain(packet, packets), key)
+            yield from self._presented(_chain(packet, packets), key, wanted)
         except av.FFmpegError:
             return
 
-    def _presented(self, packets: Iterable[VideoPacket], since: int) -> Iterator[Presented]:
+    def _presented(
+        self, packets: Iterable[VideoPacket], since: int, wanted: Wanted | None
+    ) -> Iterator[Presented]:
         """Frames in order; at the end, what was wrong with them.
 
         Raises:
             InputError: `truncated` or `corrupt`.
         """
-        reading, last = self._reading, -1
-        for timed in reading.frames(packets):
-            tick = timed.at - self._start
+        reading, start, last = self._reading, self._start, -1
+        on_line = wanted and (lambda at, until: wanted(at - start, until - start))
+        for timed in reading.frames(packets, on_line):
+            tick = timed.at - start
             if timed.at < since or tick < 0:
                 continue
             if tick <= last:
@@ -258,8 +266,7 @@ class Video:
                 continue
             last = tick
             self._furthest = max(self._furthest, tick)
-            length = min(int(timed.frame.duration or 0), int(LONGEST_S / self.time_base))
-            self.end = tick + length
+            self.end = tick + self._length_of(timed.frame)
             self._decoded += 1
             if self._decoded > self._limits.frames:
                 message = f"more than {self._limits.frames} frames; cut the video into parts"
@@ -267,11 +274,18 @@ class Video:
             yield self._one(timed, tick)
         self._judge()
 
+    def _length_of(self, frame: VideoFrame | None) -> int:
+        """How long it is shown, ticks; the last frame, for which this counts, is decoded."""
+        return min(int(frame.duration or 0), int(LONGEST_S / self.time_base)) if frame else 0
+
     def _one(self, timed: Timed, tick: int) -> Presented:
+        pts = self._reading.clock.original(timed.at)
+        if timed.frame is None:
+            return Presented(tick, pts, timed.is_key, unseen, unseen)
         coded = self._reading.stream.codec_context.sample_aspect_ratio
         return Presented(
             tick,
-            self._reading.clock.original(timed.at),
+            pts,
             timed.is_key,
             partial(self._display.picture, timed.frame),
             partial(self._display.thumbnail, timed.frame),
