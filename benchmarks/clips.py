@@ -28,14 +28,21 @@ _ASS_HEADER: Final = (
 )
 
 
-def clip(folder: Path, minutes: int) -> Path:
-    """An MP4 of h264 with a text track, 1280 x 720 at 25 a second; made once, then reused."""
-    path = folder / f"{minutes}-minutes.mp4"
+def clip(folder: Path, minutes: int, between: int = 0) -> Path:
+    """An MP4 of h264 with a text track, 1280 x 720 at 25 a second; made once, then reused.
+
+    Args:
+        folder: where clips are kept.
+        minutes: length.
+        between: B-frames in a row, at the most.
+    """
+    kind = f"-{between}b" if between else ""
+    path = folder / f"{minutes}-minutes{kind}.mp4"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        first = folder / "minute.h264.mp4"
+        first = folder / f"minute.h264{kind}.mp4"
         if not first.exists():
-            _whole(first, _encode)
+            _whole(first, lambda new: _encode(new, between))
         _whole(path, lambda new: _repeat(first, new, minutes))
     return path
 
@@ -46,12 +53,12 @@ def _whole(path: Path, write: Any) -> None:  # noqa: ANN401 - a function of a pa
     new.replace(path)
 
 
-def _encode(path: Path) -> None:
+def _encode(path: Path, between: int) -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=FPS)
         stream.width, stream.height = SIZE
         stream.pix_fmt = "yuv420p"
-        stream.options = {"preset": "ultrafast", "crf": "30"}
+        stream.options = {"preset": "ultrafast", "crf": "30", "bf": str(between)}
         for index, planes in enumerate(_frames()):
             frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
             frame.pts, frame.time_base = index, Fraction(1, FPS)

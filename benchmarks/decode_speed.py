@@ -1,8 +1,7 @@
-"""Frames a CPU second of decoding at 1 fps, against a plain PyAV loop that keeps the same frames.
+"""Frames a second of our decoding at 1 fps, against a plain PyAV loop that keeps the same frames.
 
 The loop decodes every frame in this process and turns each kept one into the same picture bytes;
-Daft's `read_video_frames` keeps as many and stops at pixels (`pip install daft` in an environment
-of its own; left out where it is not installed). Processor time counts, of the child too.
+Daft's `read_video_frames` keeps as many and stops at pixels. It is left out unless it is installed.
 Ours starts a child (`start_s`: until it has told the facts), sandboxes it, cuts shards and sends
 them over a pipe; `scan` is the same clip at 0.1 fps, where ours may seek and the loop still
 decodes everything. Frames a second count the frames of the video, not those kept. Three turns
@@ -12,10 +11,12 @@ each, alternating; the medians are compared.
 import statistics
 import tempfile
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 import av
+import numpy as np
 from PIL import Image
 
 from benchmarks.clips import clip
@@ -61,6 +62,17 @@ def _picture(frame: av.VideoFrame) -> bytes:
     return bytes(row["image"])
 
 
+def daft(path: Path, rate: float) -> list[bytes]:
+    """Pixels by Daft, of the same width."""
+    from daft import read_video_frames  # type: ignore[import-not-found,unused-ignore]
+
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        height = round(_WIDTH * stream.height / stream.width)
+    found = read_video_frames(str(path), height, _WIDTH, sample_interval_seconds=1 / rate)
+    return [np.asarray(one).tobytes() for one in found.to_pydict()["data"]]
+
+
 def frames_of(path: Path) -> int:
     """Number of video frames."""
     with av.open(str(path)) as container:
@@ -70,6 +82,8 @@ def frames_of(path: Path) -> int:
 def compare(name: str, path: Path, rate: float) -> Report:
     """Both ways by turns."""
     ways: dict[str, Callable[[Path, float], list[bytes]]] = {"ours": ours, "plain": plain}
+    if find_spec("daft"):
+        ways["daft"] = daft
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     kept: dict[str, int] = {}
     for _ in range(_TURNS):
@@ -92,6 +106,7 @@ def compare(name: str, path: Path, rate: float) -> Report:
         **{f"{way}_fps": round(speed, 1) for way, speed in speeds.items()},
         "start_s": round(start.seconds, 2),
         "ratio": round(speeds["ours"] / speeds["plain"], 3),
+        **({"daft_ratio": round(speeds["ours"] / speeds["daft"], 3)} if "daft" in speeds else {}),
     }
 
 
@@ -102,7 +117,11 @@ def main() -> None:
     options.add_argument("--folder", type=Path, default=folder, help="where clips are kept")
     chosen = options.parse_args()
     made, real = clip(chosen.folder, 3), MEDIA / _REAL
-    rows = [compare("3 minutes", made, 1.0), compare("3 minutes, scan", made, 0.1)]
+    rows = [
+        compare("3 minutes", made, 1.0),
+        compare("3 minutes, B-frames", clip(chosen.folder, 3, between=3), 1.0),
+        compare("3 minutes, scan", made, 0.1),
+    ]
     if real.exists():
         rows.append(compare(_REAL, real, 1.0))
     else:
