@@ -5,10 +5,35 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from itertools import count
 from math import inf
+from typing import Any, Protocol
 
 from pipeline.generate.answers import Generation
-from pipeline.vlm.decoder import Decoder
-from pipeline.vlm.row import Row
+
+
+class Running(Protocol):
+    """An answer that is being given.
+
+    Attributes:
+        tokens: generated so far.
+        finished_at: `time.perf_counter()` at the end, else 0.
+        cancelled: whether it was ended from outside.
+        error: what the model failed with.
+    """
+
+    tokens: list[int]
+    finished_at: float
+    cancelled: bool
+    error: BaseException | None
+
+
+class Source(Protocol):
+    """What answers come from."""
+
+    def decode(self, until: Callable[[], bool]) -> None:
+        """Wait until something is so that its answers bring about."""
+
+    def cancel(self, row: Any) -> None:  # noqa: ANN401 - one of its own
+        """End an answer, if it has not ended."""
 
 
 class Handle:
@@ -17,11 +42,9 @@ class Handle:
     It goes on while somebody waits for it, or for another one of the same generator.
     """
 
-    def __init__(
-        self, decoder: Decoder, row: Row, read: Callable[[Row, float], Generation]
-    ) -> None:
-        """Follow a row; `read` makes an answer of one that took so many seconds."""
-        self._decoder, self._row, self._read = decoder, row, read
+    def __init__(self, source: Source, row: Running, read: Callable[[float], Generation]) -> None:
+        """Follow a row of a source; `read` makes an answer of it, which took so many seconds."""
+        self._source, self._row, self._read = source, row, read
         self._started = time.perf_counter()
 
     def __iter__(self) -> Iterator[int]:
@@ -46,15 +69,15 @@ class Handle:
         self._wait()
         if self._row.cancelled:
             raise CancelledError
-        return self._read(self._row, self._row.finished_at - self._started)
+        return self._read(self._row.finished_at - self._started)
 
     def cancel(self) -> None:
         """End the answer where it is, and free its part of the cache; nothing if it has ended."""
-        self._decoder.cancel(self._row)
+        self._source.cancel(self._row)
 
     def _wait(self, tokens: float = inf) -> None:
         """Until there are more than so many tokens, or no more will come."""
         row = self._row
-        self._decoder.decode(lambda: bool(row.finished_at) or len(row.tokens) > tokens)
+        self._source.decode(lambda: bool(row.finished_at) or len(row.tokens) > tokens)
         if row.error is not None:
             raise row.error
