@@ -5,11 +5,13 @@ they begin with. The tokens are those of one plain greedy `generate` a prompt.
 """
 
 from pipeline.generate.answers import FinishReason, Generation, Parameters, Prompt, WorkItem
+from pipeline.generate.engine import Engine
 from pipeline.generate.generator import Generator
 from pipeline.generate.handle import Handle
 from pipeline.generate.protocol import LanguageModel
 
 __all__ = [
+    "Engine",
     "FinishReason",
     "Generation",
     "Generator",

@@ -88,6 +88,11 @@ def stop_tokens(directory: Path, tokenizer: PreTrainedTokenizerBase) -> frozense
     return frozenset(stops)
 
 
+def is_quantised(config: Any) -> bool:  # noqa: ANN401 - the library's own class per family
+    """Whether weights are kept in fewer bits, such as AWQ, GPTQ or FP8."""
+    return bool(getattr(config, "quantization_config", None))
+
+
 def default_dtype(device: str) -> torch.dtype:
     """Bfloat16 on a GPU; float32 on a CPU, where bfloat16 decodes slower."""
     return torch.bfloat16 if device.startswith("cuda") else torch.float32
@@ -133,6 +138,13 @@ def load_language(directory: Path, device: str, dtype: torch.dtype) -> Language:
     """
     check_device(device)
     config = read_config(directory)
+    if is_quantised(config):
+        method = config.quantization_config.get("quant_method", "an unknown method")
+        message = (
+            f"{directory}: its weights are quantised ({method}), which vLLM alone can run: give "
+            "serve or up --engine vllm"
+        )
+        raise SetupError("model_unsupported", message)
     text = config.text_config
     if "sliding_attention" in text.layer_types:
         message = f"{directory}: layers with a sliding window, which reelpage does not know"

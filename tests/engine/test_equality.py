@@ -1,0 +1,147 @@
+"""vLLM says what our decoder says, token by token, in any order of what comes and goes."""
+
+import json
+import random
+import shutil
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from pipeline.encode import Encoder
+from pipeline.generate import Engine, Generator, Handle, Prompt, WorkItem
+from pipeline.vlm.clip import Clip
+from tests.engine.conftest import same
+from tests.vlm.models import MEDIA, PIXELS, QUESTIONS, Model
+from training.evaluate import TINY
+
+pytestmark = pytest.mark.vllm
+
+TOOL = '{"type": "function", "function": {"name": "tap", "parameters": {}}}'
+PROMPTS = [
+    *(Prompt(text, 40) for text in QUESTIONS),
+    Prompt("Read the text.", 3),
+    Prompt("Read the text.", 40, stop=("e",)),
+    Prompt("What is this?", 40, tools=(TOOL,)),
+]
+
+
+def test_pictures_and_clips_with_all_prompts(engine: Engine, tiny: Model) -> None:
+    items = [WorkItem(tiny.features(number), PROMPTS) for number in range(len(MEDIA))]
+    items.append(WorkItem([], PROMPTS))
+    reasons = set()
+    for given, right in zip(engine.generate(items), tiny.generator.generate(items), strict=True):
+        for one, other in zip(given, right, strict=True):
+            same(one, other)
+            reasons.add(other.finish_reason)
+    assert reasons >= {"stop", "length"}
+
+
+def test_what_nearly_is_the_same_is_not_taken_for_it(engine: Engine, tiny: Model) -> None:
+    """Half a picture inverted, a clip backwards: with a key of less than all they would be."""
+    picture = next(one for one in PIXELS if not isinstance(one, Clip))
+    clip = next(one for one in PIXELS if isinstance(one, Clip))
+    other = picture.copy()
+    other[: other.shape[0] // 2] = 255 - other[: other.shape[0] // 2]
+    pairs = [(picture, other), (clip, Clip(clip.frames[::-1].copy(), clip.fps))]
+    prompts = [Prompt("Read the text.", 24), Prompt("Describe the picture.", 24)]
+    for pair in pairs:
+        items = [WorkItem([one], prompts) for one in tiny.encoder.encode(pair)]
+        given, right = engine.generate(items), tiny.generator.generate(items)
+        assert len({one.tokens for item in right for one in item}) > 2
+        for one, two in zip(given, right, strict=True):
+            for left, wanted in zip(one, two, strict=True):
+                same(left, wanted)
+
+
+class Asked:
+    """A prompt that runs, and what must come of it."""
+
+    def __init__(self, engine: Engine, tiny: Model, chance: random.Random) -> None:
+        self.features = tiny.features(chance.randrange(len(MEDIA)))
+        self.prompt = Prompt(chance.choice(QUESTIONS), chance.randint(1, 24))
+        priority = chance.choice((0, 0, 0, -1, 5))
+        self.handle: Handle = engine.submit(self.features, self.prompt, priority=priority)
+        self.stream = iter(self.handle)
+        self.tokens: list[int] = []
+        self.cancelled = False
+
+    def read(self, count: int) -> None:
+        self.tokens += islice(self.stream, count)
+
+    def cancel(self) -> None:
+        self.handle.cancel()
+        self.cancelled = True
+
+    def check(self, generator: Generator) -> None:
+        ((right,),) = generator.generate([WorkItem(self.features, [self.prompt])])
+        assert tuple(self.tokens)[: len(right.tokens)] == right.tokens[: len(self.tokens)]
+        if not self.cancelled:
+            same(self.handle.result(), right)
+
+
+def test_any_order_of_arrival_and_cancellation(engine: Engine, tiny: Model) -> None:
+    chance = random.Random(3)
+    there: list[Asked] = []
+    while len(there) < 1000:
+        there += [Asked(engine, tiny, chance) for _ in range(chance.choice((1, 1, 2, 12)))]
+        for one in chance.sample(there, min(3, len(there))):
+            one.read(chance.randint(0, 6))
+        if chance.random() < 0.2:
+            chance.choice(there).cancel()
+    for one in there:
+        one.check(tiny.generator)
+    assert any(one.cancelled for one in there)
+
+
+@pytest.fixture(scope="module")
+def timed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The language half alone, as one of Qwen2.5-VL, whose positions count seconds."""
+    folder = tmp_path_factory.mktemp("timed")
+    for path in TINY.glob("*.json"):
+        shutil.copy(path, folder)
+    config = json.loads((TINY / "config.json").read_text())
+    config |= {
+        "model_type": "qwen2_5_vl",
+        "architectures": ["Qwen2_5_VLForConditionalGeneration"],
+        "vision_config": {
+            "model_type": "qwen2_5_vl",
+            "depth": 2,
+            "hidden_size": 128,
+            "num_heads": 4,
+            "intermediate_size": 256,
+            "out_hidden_size": config["text_config"]["hidden_size"],
+            "fullatt_block_indexes": [1],
+            "window_size": 56,
+            "tokens_per_second": 2,
+        },
+    }
+    config["text_config"]["model_type"] = "qwen2_5_vl_text"
+    (folder / "config.json").write_text(json.dumps(config))
+    tensors = load_file(TINY / "model.safetensors")
+    language = {name: value for name, value in tensors.items() if "visual." not in name}
+    assert len(language) < len(tensors)
+    save_file(language, folder / "model.safetensors", {"format": "pt"})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def timed_engine(timed: Path) -> Iterator[Engine]:
+    made = Engine(timed, threads=1)
+    yield made
+    made.close()
+
+
+def test_seconds_count_and_no_tower_is_needed(timed: Path, timed_engine: Engine) -> None:
+    clips = [one for one in PIXELS if isinstance(one, Clip)]
+    clips += [Clip(one.frames, rate) for one in clips for rate in (0.4, 1.3)]
+    stills = [one for one in PIXELS if not isinstance(one, Clip)]
+    clip, *others = Encoder(TINY).encode([*clips, *stills])
+    sets = [[clip], *([one] for one in others), [others[-1], clip], [clip, others[0]]]
+    items = [WorkItem(one, [Prompt(text, 24) for text in QUESTIONS]) for one in sets]
+    right = Generator(timed).generate(items)
+    for given, wanted in zip(timed_engine.generate(items), right, strict=True):
+        for one, other in zip(given, wanted, strict=True):
+            same(one, other)
