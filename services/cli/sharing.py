@@ -1,6 +1,7 @@
 """Sharing: the options by which `serve` and `up` give the stages of the graph replicas and GPUs."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -47,6 +48,12 @@ Colocate = Annotated[
         "--colocate", help="Both halves in each decoder, no encoders.", rich_help_panel=_PANEL
     ),
 ]
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        metavar="own|vllm", help="Whose code decodes; default own.", rich_help_panel=_PANEL
+    ),
+]
 Config = Annotated[
     Path | None,
     typer.Option(
@@ -68,6 +75,7 @@ class Sharing:
     recognisers: int | None = None
     colocate: bool = False
     config: Path | None = None
+    engine: str | None = None
 
     def arguments(self) -> list[str]:
         """The same for another command line; a file is found from any folder."""
@@ -77,6 +85,7 @@ class Sharing:
             "--decoders": self.decoders,
             "--decoder-gpus": self.decoder_gpus,
             "--recognisers": self.recognisers,
+            "--engine": self.engine,
             "--config": self.config and self.config.resolve(),
         }
         pairs = [(name, str(value)) for name, value in given.items() if value is not None]
@@ -91,7 +100,14 @@ class Sharing:
         Raises:
             SetupError: `usage`.
         """
-        from services.graph.options import GraphOptions
+        options = self._options(device)
+        if options.vllm is not None and find_spec("vllm") is None:
+            message = "the engine vllm is not installed; pip install 'reelpage[vllm]'"
+            raise SetupError("usage", message)
+        return options
+
+    def _options(self, device: str) -> "GraphOptions":
+        from services.graph.options import OWN, GraphOptions
 
         self._check()
         if self.config is not None:
@@ -101,6 +117,7 @@ class Sharing:
             "encoder": _stage(self.encoders, self.encoder_gpus, share),
             "decoder": _stage(self.decoders, self.decoder_gpus, share),
             "recogniser": _stage(self.recognisers, 0.0, share),
+            "engine": self.engine or OWN,
             "colocate": self.colocate,
         }
         return GraphOptions.from_mapping(given, "options")

@@ -18,6 +18,7 @@ from services.cli.sharing import (
     Decoders,
     EncoderGpus,
     Encoders,
+    Engine,
     Recognisers,
     Sharing,
 )
@@ -59,6 +60,7 @@ def up(
     recognisers: Recognisers = None,
     colocate: Colocate = False,
     config: Config = None,
+    engine: Engine = None,
     as_json: Json = False,
 ) -> None:
     """Start broker, object storage, Ray Serve and a worker on this machine.
@@ -71,7 +73,9 @@ def up(
     from services.stack.registry import Plan, default_name
 
     given = Settings.from_environment()
-    sharing = Sharing(encoders, encoder_gpus, decoders, decoder_gpus, recognisers, colocate, config)
+    sharing = Sharing(
+        encoders, encoder_gpus, decoders, decoder_gpus, recognisers, colocate, config, engine
+    )
     _check_graph(sharing, serve, given.device)
     # found here, where its hub's tokens are; the workers get a folder
     model = str(checkpoint(given, quiet=as_json).folder) if given.model else ""

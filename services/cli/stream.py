@@ -17,6 +17,7 @@ from services.cli.sharing import (
     Decoders,
     EncoderGpus,
     Encoders,
+    Engine,
     Recognisers,
     Sharing,
 )
@@ -61,9 +62,12 @@ def serve(
     recognisers: Recognisers = None,
     colocate: Colocate = False,
     config: Config = None,
+    engine: Engine = None,
 ) -> None:
     """Run the model in Ray Serve until SIGTERM or Ctrl-C."""
-    sharing = Sharing(encoders, encoder_gpus, decoders, decoder_gpus, recognisers, colocate, config)
+    sharing = Sharing(
+        encoders, encoder_gpus, decoders, decoder_gpus, recognisers, colocate, config, engine
+    )
     found = settings()
     options = sharing.options(found.device)  # what is wrong is said before Ray is loaded
     from services.graph import cluster

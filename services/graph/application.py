@@ -31,12 +31,16 @@ _SHARDS: Final = 8  # that may wait for a recogniser
 
 @dataclass(frozen=True)
 class _Stage:
-    """A deployment before it is one; `share` is the cost that may wait for each replica."""
+    """A deployment before it is one; `share` is the cost that may wait for each replica.
+
+    What there is `more` is for its constructor.
+    """
 
     name: str
     kind: type[Queued]
     options: StageOptions
     share: int
+    more: tuple[object, ...] = ()
 
 
 def build(args: Mapping[str, Any]) -> serve.Application:
@@ -105,7 +109,7 @@ def _application(
     model = checkpoint(here).address  # pinned: all replicas, on any machine, have one commit
     stages = [
         serve.deployment(**_stage_options(stage, options.grace_s))(stage.kind).bind(
-            model, "cuda" if stage.options.gpus else "cpu", here.threads, there
+            model, "cuda" if stage.options.gpus else "cpu", here.threads, there, *stage.more
         )
         for stage in _stages(options)
     ]
@@ -140,7 +144,7 @@ def _stages(options: GraphOptions) -> list[_Stage]:
         return [_Stage("Reader", ReaderReplica, options.decoder, 32768)]
     return [
         _Stage("Encoder", EncoderReplica, options.encoder, 16384),
-        _Stage("Decoder", DecoderReplica, options.decoder, 32768),
+        _Stage("Decoder", DecoderReplica, options.decoder, 32768, (options.vllm,)),
     ]
 
 

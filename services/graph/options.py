@@ -3,12 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from schemas.errors import SetupError
 from services.graph.strict import read_options
+
+OWN: Final = "own"
+VLLM: Final = "vllm"
+ENGINES: Final = (OWN, VLLM)
+"""Whose code decodes: ours, or vLLM's over our features."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,19 @@ class StageOptions:
 
 
 @dataclass(frozen=True)
+class VllmOptions:
+    """A decoder of vLLM.
+
+    Attributes:
+        tensor_parallel: processes that share each layer.
+        share: of each GPU that it may fill.
+    """
+
+    tensor_parallel: int
+    share: float
+
+
+@dataclass(frozen=True)
 class GraphOptions:
     """The whole graph.
 
@@ -36,6 +54,8 @@ class GraphOptions:
         encoder: the vision half; not used if colocated.
         decoder: the language half; both halves if colocated.
         recogniser: reads text in pictures, on processors.
+        engine: whose code decodes, "own" or "vllm".
+        tensor_parallel: processes that share each layer in a decoder of vLLM; 0 is one a GPU.
         colocate: run both halves in one replica: for few and small pictures a split does not pay.
         ingresses: processes that read shards; more where decoding pictures takes a whole core.
         admitted: shards that one of them works on at a time; the next one is told to come again.
@@ -45,6 +65,8 @@ class GraphOptions:
     encoder: StageOptions = field(default_factory=StageOptions)
     decoder: StageOptions = field(default_factory=StageOptions)
     recogniser: StageOptions = field(default_factory=StageOptions)
+    engine: str = OWN
+    tensor_parallel: int = 0
     colocate: bool = False
     ingresses: int = 1
     admitted: int = 16
@@ -86,9 +108,32 @@ class GraphOptions:
                 _refuse(f"{where}.{name}: gpus is a share of one, or a whole number")
         if options.recogniser.gpus:
             _refuse(f"{where}.recogniser: runs on processors; leave its gpus out")
+        options.check_engine(where)
         if options.ingresses < 1 or options.admitted < 1 or options.grace_s < 0:
             _refuse(f"{where}: ingresses and admitted are at least 1, and grace_s is not negative")
         return options
+
+    def check_engine(self, where: str) -> None:
+        """Refuse what whoever decodes cannot do.
+
+        Raises:
+            SetupError: `usage`.
+        """
+        if self.engine not in ENGINES:
+            _refuse(f"{where}.engine: {self.engine!r}; known are {', '.join(ENGINES)}")
+        if self.engine == VLLM and self.colocate:
+            _refuse(f"{where}: vLLM decodes what encoders made; leave out colocate")
+        if self.tensor_parallel < 0 or (self.tensor_parallel > 1 and self.engine == OWN):
+            _refuse(f"{where}: tensor_parallel is not negative, and for the engine vllm")
+
+    @property
+    def vllm(self) -> VllmOptions | None:
+        """What decoders of vLLM are told; None for ours."""
+        if self.engine == OWN:
+            return None
+        gpus = self.decoder.gpus
+        share = gpus if 0 < gpus < 1 else 1.0
+        return VllmOptions(self.tensor_parallel or max(1, int(gpus)), share)
 
     @property
     def stages(self) -> tuple[StageOptions, ...]:

@@ -20,6 +20,8 @@ from schemas.features import Features
 from schemas.jobs import Task
 from services.checkpoints.found import checkpoint
 from services.graph.batches import Batches
+from services.graph.flow import Flow
+from services.graph.options import VllmOptions
 from services.graph.scaling import SIGNAL
 from services.model.wire import ServedModel
 from services.settings import Settings
@@ -36,7 +38,7 @@ class FeaturesLostError(Exception):
 class Queued:
     """What Serve asks of a process with a queue before what it runs."""
 
-    queue: Batches[Any, Any]
+    queue: Batches[Any, Any] | Flow[Any, Any]
 
     def record_autoscaling_stats(self) -> dict[str, float]:
         """The signal that the stage is scaled by."""
@@ -98,11 +100,18 @@ class EncoderReplica(Replica):
 class DecoderReplica(Replica):
     """A process with the language half."""
 
-    def __init__(self, model: str, device: str, threads: int, settings: Settings | None) -> None:
+    def __init__(
+        self,
+        model: str,
+        device: str,
+        threads: int,
+        settings: Settings | None,
+        vllm: VllmOptions | None,
+    ) -> None:
         from services.graph.stages import DecodeStage
 
         super().__init__(model, threads, settings)
-        self._stage = DecodeStage(self.folder, device)
+        self._stage = DecodeStage(self.folder, device, vllm, threads)
         self.queue = self._stage.queue
 
     async def answer(

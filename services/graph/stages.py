@@ -8,18 +8,22 @@ from typing import Final, TypeVar
 import numpy as np
 
 from pipeline.encode import Encoder
-from pipeline.generate import Generator
+from pipeline.generate import Engine, Generator
 from pipeline.land.rows import Answer
 from pipeline.vlm.clip import Clip, Item
 from schemas.features import Features
 from schemas.jobs import Task
 from services.graph.batches import Batches, end_process
+from services.graph.flow import Flow
+from services.graph.options import VllmOptions
 from services.graph.packs import PACK_TOKENS, visual_tokens
 from services.model.reader import answer
 
 In = TypeVar("In")
 Out = TypeVar("Out")
 Tasks = Sequence[Task]
+Encoded = Sequence[tuple[Features, Tasks]]
+Answered = list[list[Answer]]
 
 _DECODE_TOKENS: Final = 16384  # of one call of the language model: 64 answers of 256 tokens
 
@@ -46,15 +50,27 @@ class EncodeStage:
 class DecodeStage:
     """The language half: features in, answers out. Its cost is counted in tokens to decode."""
 
-    def __init__(self, directory: Path, device: str) -> None:
-        """Load it.
+    def __init__(
+        self, directory: Path, device: str, vllm: VllmOptions | None, threads: int
+    ) -> None:
+        """Load it, in vLLM where there are options for that.
 
         Raises:
-            SetupError: `model_missing` or `model_unsupported`.
+            SetupError: `usage`, if vLLM is not installed; `model_missing` or `model_unsupported`.
         """
-        generator = Generator(directory, device=device)
-        work = _grouped(partial(answer, generator))
-        self.queue = Batches(work, _decode, _DECODE_TOKENS, lambda asked: asked, end_process)
+        self.queue: Flow[Encoded, Answered] | Batches[Encoded, Answered]
+        if vllm is None:
+            work = _grouped(partial(answer, Generator(directory, device=device)))
+            self.queue = Batches(work, _decode, _DECODE_TOKENS, lambda asked: asked, end_process)
+            return
+        engine = Engine(
+            directory,
+            device=device,
+            tensor_parallel=vllm.tensor_parallel,
+            share=vllm.share,
+            threads=threads,
+        )
+        self.queue = Flow(partial(answer, engine), _decode, engine.check)
 
     async def answer(self, features: Sequence[Features], tasks: Tasks) -> list[list[Answer]]:
         """For each picture one answer a task."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from pipeline.encode import Encoder
-from pipeline.generate import Generator, Prompt, WorkItem
+from pipeline.generate import Generator, LanguageModel, Prompt, WorkItem
 from pipeline.land.rows import Answer
 from pipeline.vlm.clip import TEMPORAL, Item
 from pipeline.vlm.template import clip_question
@@ -47,7 +47,7 @@ class Model:
 
 
 def answer(
-    generator: Generator, asked: Sequence[tuple[Features, Sequence[Task]]]
+    generator: LanguageModel, asked: Sequence[tuple[Features, Sequence[Task]]]
 ) -> list[list[Answer]]:
     """Answer tasks about encoded pictures and clips: for each of them, one answer a task."""
     items = [

@@ -8,12 +8,15 @@ import pytest
 import yaml
 from ray.serve.schema import ServeDeploySchema
 
+from pipeline.generate import Engine
 from schemas.errors import SetupError
 from services.cli.sharing import Sharing
 from services.graph.cluster import check_config
 from services.graph.gpus import check, fit
-from services.graph.options import GraphOptions, StageOptions
+from services.graph.options import GraphOptions, StageOptions, VllmOptions
 from tests.conftest import ROOT, run
+
+TINY = ROOT / "pipeline" / "vlm" / "tiny"
 
 
 def test_options_are_a_number_of_replicas_and_their_gpus() -> None:
@@ -33,10 +36,48 @@ def test_halves_share_the_gpu_of_the_settings(device: str, share: float) -> None
     assert Sharing(encoder_gpus=0.0, decoder_gpus=0.0).options(device) == GraphOptions()
 
 
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({}, VllmOptions(1, 1.0)),
+        ({"tensor_parallel": 2}, VllmOptions(2, 1.0)),
+        ({"decoder": {"gpus": 0.5}}, VllmOptions(1, 0.5)),
+        ({"decoder": {"gpus": 4}}, VllmOptions(4, 1.0)),
+    ],
+)
+def test_a_decoder_of_vllm_has_a_process_for_each_gpu(
+    more: dict[str, object], expected: VllmOptions
+) -> None:
+    assert GraphOptions.from_mapping({"engine": "vllm", **more}).vllm == expected
+    assert GraphOptions().vllm is None
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"engine": "sglang"}, "args.engine: 'sglang'; known are own, vllm"),
+        ({"engine": "vllm", "colocate": True}, "leave out colocate"),
+        ({"tensor_parallel": 2}, "for the engine vllm"),
+    ],
+)
+def test_what_an_engine_cannot_do_is_refused(given: dict[str, object], said: str) -> None:
+    with pytest.raises(SetupError, match=said):
+        GraphOptions.from_mapping(given)
+
+
+def test_vllm_that_is_not_installed_is_a_line_with_the_remedy() -> None:
+    with pytest.raises(SetupError, match=r"pip install 'reelpage\[vllm\]'") as caught:
+        Sharing(engine="vllm").options("cpu")
+    assert caught.value.code == "usage"
+    with pytest.raises(SetupError, match=r"pip install 'reelpage\[vllm\]'"):
+        Engine(TINY)
+
+
 def test_arguments_say_the_same_to_another_process(tmp_path: Path) -> None:
     assert Sharing().arguments() == []
-    sharing = Sharing(decoders=2, decoder_gpus=0.25, recognisers=1, colocate=True)
-    words = ["--decoders", "2", "--decoder-gpus", "0.25", "--recognisers", "1", "--colocate"]
+    sharing = Sharing(decoders=2, decoder_gpus=0.25, recognisers=1, colocate=True, engine="own")
+    words = ["--decoders", "2", "--decoder-gpus", "0.25", "--recognisers", "1", "--engine", "own"]
+    words.append("--colocate")
     assert sharing.arguments() == words
     (path,) = Sharing(config=Path("graph.yaml")).arguments()[1:]
     assert Path(path).is_absolute()

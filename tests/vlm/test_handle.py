@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import CancelledError
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -10,6 +11,8 @@ from torch import Tensor
 import pipeline.vlm.decoder
 from pipeline.generate import Prompt, WorkItem
 from pipeline.vlm.language import Batch
+from schemas.errors import InputError
+from schemas.features import Features
 from tests.vlm.models import LONG, Model, model
 from training.evaluate import TINY
 
@@ -81,6 +84,12 @@ def test_a_model_that_fails_ends_what_ran_and_nothing_else(
         with pytest.raises(IndexError):
             handles[0].result()
     tiny.check(handles[1].result(), 10, LONG)
+
+
+def test_features_that_do_not_fill_their_pads_are_refused(tiny: Model) -> None:
+    odd = Features(np.zeros((1, 192), np.float32), (1, 1, 4), "odd")
+    with pytest.raises(InputError, match="no multiples of 2"):
+        tiny.generator.submit([odd], Prompt(LONG))
 
 
 def test_prompts_with_other_tools_share_nothing_with_a_picture_in_it(tiny: Model) -> None:

@@ -136,6 +136,16 @@ def test_a_sliding_window_is_refused(tmp_path: Path, checkpoint: Path) -> None:
         load_language(tmp_path, "cpu", torch.float32)
 
 
+@pytest.mark.parametrize("method", ["awq", "gptq", "fp8"])
+def test_quantised_weights_are_for_vllm(tmp_path: Path, checkpoint: Path, method: str) -> None:
+    config = json.loads((checkpoint / "config.json").read_text())
+    config["quantization_config"] = {"quant_method": method, "bits": 4, "group_size": 128}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(SetupError, match=f"{method}.*--engine vllm") as caught:
+        load_language(tmp_path, "cpu", torch.float32)
+    assert caught.value.code == "model_unsupported"
+
+
 def test_revision_follows_the_content(checkpoint: Path, tmp_path: Path) -> None:
     other = rekeyed(checkpoint, tmp_path / "other")
     assert revision(checkpoint) == revision(checkpoint)

@@ -1,0 +1,48 @@
+"""Flow: work for a model that admits by itself, and that is asked all at once.
+
+The way of `Batches` is for a model that takes one batch after the other.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, Generic, TypeVar
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+_THREADS: Final = 256  # as many as Serve lets into a replica; they only wait
+
+
+class Flow(Generic[In, Out]):
+    """No queue: what comes is in work. To be used from one event loop."""
+
+    def __init__(
+        self, work: Callable[[In], Out], cost: Callable[[In], int], check: Callable[[], None]
+    ) -> None:
+        """Nothing runs yet.
+
+        Args:
+            work: what waits for the result of an item, in a thread of its own.
+            cost: of one item, tokens.
+            check: raises RuntimeError if the model should be replaced.
+        """
+        self._work, self._cost = work, cost
+        self.check = check
+        self._threads = ThreadPoolExecutor(_THREADS, "asked")
+        self.waiting = 0
+        """Cost of all that is in work, tokens."""
+
+    async def submit(self, item: In) -> Out:
+        """The result of one item.
+
+        Raises:
+            Exception: what `work` raises for it.
+        """
+        cost = self._cost(item)
+        self.waiting += cost
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, self._work, item)
+        finally:
+            self.waiting -= cost
