@@ -1,11 +1,14 @@
 """Compose: a worker of its parts, whatever its log, its store and its model are."""
 
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import pyarrow as pa
 
+from pipeline.decode import DecodePlan
 from pipeline.decode import decode as sandboxed
 from pipeline.land.batch import join_ranges
 from pipeline.land.commit import Tables
@@ -15,6 +18,8 @@ from pipeline.land.protocol import Batch, Markers, Protocol
 from pipeline.land.records import markers_of
 from schemas.errors import SetupError
 from schemas.jobs import Job
+from schemas.shards import Decoded
+from services.ingest.ahead import Ahead
 from services.ingest.board import Board
 from services.ingest.landing import LandingThread
 from services.ingest.settle import settle
@@ -24,7 +29,9 @@ from services.ingest.work import Source, Work
 from services.ingest.worker import Log, Worker
 from services.topic.record import Record
 
-_VERSION = "lake.json"
+IN_WORK: Final = 64
+"""Jobs and parts at a time, where the model is in this process: as many as it answers rows."""
+_VERSION: Final = "lake.json"
 
 
 @dataclass(frozen=True)
@@ -76,8 +83,20 @@ def compose(
     watch: Watch,
     reader: LineReader,
     decode: Decode = sandboxed,
+    parts: int = 1,
 ) -> Worker:
     """A worker, ready to run; what others had decided to land is landed first.
+
+    Args:
+        jobs: where they come from.
+        lake: where rows go.
+        source: of media.
+        answerer: asks the model.
+        slots: jobs in work.
+        watch: told of every part.
+        reader: reads text.
+        decode: media.
+        parts: of a job that are asked about while the next one is read.
 
     Raises:
         TransientError, SetupError: what the lake raises.
@@ -87,7 +106,9 @@ def compose(
     protocol = Protocol(join_ranges, pa.table({}))
     group = f"{jobs.group}/{jobs.topic}"
     settle(objects, performer, protocol, group)
-    tools = Tools(objects, lambda name: _markers(objects, name), answerer, decode, reader)
+    tools = Tools(
+        objects, lambda name: _markers(objects, name), answerer, decode, reader, Ahead(parts)
+    )
     hands = Hands(
         topic=jobs.topic,
         begin=lambda delivery: Work(delivery, source, tools),
@@ -101,6 +122,17 @@ def compose(
         jobs.board, performer, protocol, group, linger_s=lake.linger_s, told=lake.told
     )
     return Worker(jobs.log, jobs.board, Slots(slots, jobs.board, hands), landing)
+
+
+def in_turns(decode: Decode, count: int) -> Decode:
+    """A decoder of so many media at a time; others wait for their turn."""
+    free = threading.Semaphore(count)
+
+    def decoded(path: Path, plan: DecodePlan) -> Iterator[Decoded]:
+        with free:
+            yield from decode(path, plan)
+
+    return decoded
 
 
 def _markers(objects: Objects, name: str) -> Markers:

@@ -6,6 +6,7 @@ the model, rows come out. It knows no log, no threads and no table.
 
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, astuple, dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from pipeline.land.batch import Part, media_of
@@ -22,7 +23,8 @@ from schemas.shards import (
     Shard,
     info_to_json,
 )
-from services.ingest.asked import asked_rows
+from services.ingest.ahead import Asked, in_turn, there
+from services.ingest.asked import AskedRows, asked_rows
 from services.ingest.columns import range_of
 from services.ingest.failing import failure, page_failures
 from services.ingest.keys import FanOut, fan_out
@@ -80,7 +82,8 @@ class JobParts:
     def parts(self) -> Generator[Part | FanOut]:
         """Every part with its rows; the last one is final.
 
-        A part is held back until it is known whether another one follows.
+        A part is held back until it is known whether another one follows. Those behind it are
+        read, and asked about, meanwhile.
 
         Raises:
             TransientError: the next part cannot be made now.
@@ -88,8 +91,11 @@ class JobParts:
         tally = self._tally
         held: Part | None = None
         try:
-            for item in self._items():
-                if isinstance(item, MediaInfo):
+            for item in in_turn(self._items(), self._ask, self._tools.ahead.parts):
+                if item is None:
+                    yield from self._give(held)
+                    held = None
+                elif isinstance(item, MediaInfo):
                     tally.info = item
                     if jobs := self._ranges(item):
                         yield FanOut(jobs)
@@ -98,9 +104,7 @@ class JobParts:
                     self._note(item)
                 elif isinstance(item, MediaWarning):
                     tally.warnings[item] = None
-                else:
-                    yield from self._give(held)
-                    held = None  # given, whatever becomes of the next one
+                elif isinstance(item, Asked):
                     held = self._part(item)
         except InputError as error:
             yield from self._give(held)
@@ -170,9 +174,20 @@ class JobParts:
         if self._is_new(page.part):
             self._tally.pages.append(page)
 
-    def _part(self, shard: Shard) -> Part:
-        """Ask the model about a part that is kept, and make its rows."""
-        subject, tally = self._subject, self._tally
+    def _ask(self, item: Decoded) -> Asked[AskedRows] | None:
+        """Begin to ask about a part that is kept."""
+        if not isinstance(item, Shard):
+            return None
+        subject, tools, info = self._subject, self._tools, self._tally.info
+        assert info is not None
+        if not (tasks := subject.columns.tasks(item.part)):
+            return Asked(item, there(({}, 0)))
+        work = partial(asked_rows, subject, tools, info, item, tasks)
+        return Asked(item, tools.ahead.begin(item, work))
+
+    def _part(self, asked: Asked[AskedRows]) -> Part:
+        """The rows of a part, with what it was asked."""
+        subject, tally, shard = self._subject, self._tally, asked.shard
         columns, info, name = subject.columns, tally.info, subject.store.name(shard.part)
         assert info is not None
         pages = _pages(shard)
@@ -183,14 +198,13 @@ class JobParts:
             tally.stage = "land"
             rows |= structure_rows(subject, info, shard, name)
             pictures = shard.rows.num_rows
-        if tasks := columns.tasks(shard.part):
-            tally.stage = "generate"
-            asked, unread_cues = asked_rows(subject, self._tools, info, shard, tasks)
-            tally.add_unread(unread_cues, columns.first)
-            rows |= {
-                table: [row for row in some if row["unit_no"] not in columns.absent]
-                for table, some in asked.items()
-            }
+        tally.stage = "generate"
+        answered, unread_cues = asked.answer.result()
+        tally.add_unread(unread_cues, columns.first)
+        rows |= {
+            table: [row for row in some if row["unit_no"] not in columns.absent]
+            for table, some in answered.items()
+        }
         tally.stage, tally.pages = "decode", []
         tally.parts = shard.part + 1
         tally.pictures += pictures

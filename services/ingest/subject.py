@@ -13,6 +13,7 @@ from pipeline.land.store import ShardStore
 from pipeline.recognise import ShardText
 from schemas.jobs import Job, Task
 from schemas.shards import Decoded, Shard
+from services.ingest.ahead import Ahead
 from services.ingest.columns import WHOLE, Columns, ReadMarkers, look_up, look_up_pages
 from services.ingest.keys import identity
 from services.ingest.recipe import Recipe, parse_plan
@@ -77,6 +78,7 @@ class Tools:
         answerer: asks the model.
         decode: media.
         reader: reads text.
+        ahead: where parts are asked about.
     """
 
     objects: Objects
@@ -84,6 +86,7 @@ class Tools:
     answerer: Answerer
     decode: Decode
     reader: LineReader
+    ahead: Ahead
 
 
 @dataclass(frozen=True)
