@@ -13,7 +13,6 @@ import pyarrow as pa
 from rich.console import Console
 
 from pipeline.consume import Input
-from pipeline.decode import decode as sandboxed
 from pipeline.land.batch import join_ranges
 from pipeline.land.commit import GroupCommitter, Tables
 from pipeline.land.lake import open_lake
@@ -31,7 +30,7 @@ from services.index.progress import Progress, live
 from services.index.summary import Summary, run_row
 from services.index.watch import RunWatch
 from services.ingest.board import Board
-from services.ingest.compose import IN_WORK, Jobs, Lake, compose, in_turns
+from services.ingest.compose import AHEAD, Jobs, Lake, compose
 from services.ingest.recipe import Recipe, parse_plan
 from services.ingest.sources import Sources
 from services.model.in_process import InProcess
@@ -102,8 +101,8 @@ def index(request: Request, settings: Settings, console: Console) -> Summary:
         jobs = Jobs(GROUP, TOPIC, board, files, files.send, lambda *_: 0, lambda _: summary.run_id)
         lake = Lake(place, tables, _LINGER_S, watch.landed)
         reader = TextInProcess(Recogniser(settings.threads))
-        decode = in_turns(sandboxed, settings.slots)
-        worker = compose(jobs, lake, files, model, IN_WORK, watch, reader, decode, IN_WORK)
+        slots = settings.slots
+        worker = compose(jobs, lake, files, model, slots, watch, reader, ahead=AHEAD)
         with live(progress, console, quiet=request.quiet):
             worker.run()
         summary.check()

@@ -1,4 +1,4 @@
-"""Ahead: parts of a job are asked about while those behind them are read.
+"""Ahead: parts of jobs are asked about while those behind them, and other media, are read.
 
 What comes of them comes in their order, and so does what goes wrong. Each is asked about in a
 thread of its own; the bytes of all pictures that are asked about are bounded.
@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -42,6 +43,21 @@ class Asked(Generic[T]):
 
     shard: Shard
     answer: Pending[T]
+
+
+class Turns:
+    """So many media are read at a time; the others wait, without a copy of their own."""
+
+    def __init__(self, count: int) -> None:
+        self._free = threading.Semaphore(count)
+
+    @contextmanager
+    def hold(self) -> Iterator[Callable[[], None]]:
+        """Have a turn while the block runs, or until what is given has been called."""
+        self._free.acquire()
+        with ExitStack() as turn:
+            turn.callback(self._free.release)
+            yield turn.close
 
 
 class Ahead:
@@ -132,7 +148,7 @@ def _may_come(flight: "deque[Item | Asked[T] | Exception]", most: int) -> bool:
 
 
 def _coming(flight: "deque[Item | Asked[T] | Exception]") -> Iterator[Item | Asked[T] | None]:
-    """The first, and word of another part behind it.
+    """The first; behind a part, word of another one.
 
     Raises:
         Exception: the first is an error.
@@ -141,7 +157,7 @@ def _coming(flight: "deque[Item | Asked[T] | Exception]") -> Iterator[Item | Ask
     if isinstance(first, Exception):
         raise first
     yield first
-    if any(isinstance(one, Asked) for one in flight):
+    if isinstance(first, Asked) and any(isinstance(one, Asked) for one in flight):
         yield None
 
 

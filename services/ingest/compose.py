@@ -1,14 +1,12 @@
 """Compose: a worker of its parts, whatever its log, its store and its model are."""
 
-import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any, Final
 
 import pyarrow as pa
 
-from pipeline.decode import DecodePlan
 from pipeline.decode import decode as sandboxed
 from pipeline.land.batch import join_ranges
 from pipeline.land.commit import Tables
@@ -18,8 +16,7 @@ from pipeline.land.protocol import Batch, Markers, Protocol
 from pipeline.land.records import markers_of
 from schemas.errors import SetupError
 from schemas.jobs import Job
-from schemas.shards import Decoded
-from services.ingest.ahead import Ahead
+from services.ingest.ahead import Ahead, Turns
 from services.ingest.board import Board
 from services.ingest.landing import LandingThread
 from services.ingest.settle import settle
@@ -29,8 +26,8 @@ from services.ingest.work import Source, Work
 from services.ingest.worker import Log, Worker
 from services.topic.record import Record
 
-IN_WORK: Final = 64
-"""Jobs and parts at a time, where the model is in this process: as many as it answers rows."""
+AHEAD: Final = 64
+"""Where the model is in this process: it answers so many prompts at a time, one a job or part."""
 _VERSION: Final = "lake.json"
 
 
@@ -83,7 +80,7 @@ def compose(
     watch: Watch,
     reader: LineReader,
     decode: Decode = sandboxed,
-    parts: int = 1,
+    ahead: int = 0,
 ) -> Worker:
     """A worker, ready to run; what others had decided to land is landed first.
 
@@ -92,11 +89,12 @@ def compose(
         lake: where rows go.
         source: of media.
         answerer: asks the model.
-        slots: jobs in work.
+        slots: media that are read at a time.
         watch: told of every part.
         reader: reads text.
         decode: media.
-        parts: of a job that are asked about while the next one is read.
+        ahead: jobs whose media have been read, and parts of one job, that are asked about while
+            others are read.
 
     Raises:
         TransientError, SetupError: what the lake raises.
@@ -106,9 +104,9 @@ def compose(
     protocol = Protocol(join_ranges, pa.table({}))
     group = f"{jobs.group}/{jobs.topic}"
     settle(objects, performer, protocol, group)
-    tools = Tools(
-        objects, lambda name: _markers(objects, name), answerer, decode, reader, Ahead(parts)
-    )
+    find = partial(_markers, objects)
+    turns, asking = Turns(slots), Ahead(max(ahead, 1))
+    tools = Tools(objects, find, answerer, decode, reader, turns, asking)
     hands = Hands(
         topic=jobs.topic,
         begin=lambda delivery: Work(delivery, source, tools),
@@ -121,18 +119,7 @@ def compose(
     landing = LandingThread(
         jobs.board, performer, protocol, group, linger_s=lake.linger_s, told=lake.told
     )
-    return Worker(jobs.log, jobs.board, Slots(slots, jobs.board, hands), landing)
-
-
-def in_turns(decode: Decode, count: int) -> Decode:
-    """A decoder of so many media at a time; others wait for their turn."""
-    free = threading.Semaphore(count)
-
-    def decoded(path: Path, plan: DecodePlan) -> Iterator[Decoded]:
-        with free:
-            yield from decode(path, plan)
-
-    return decoded
+    return Worker(jobs.log, jobs.board, Slots(slots + ahead, jobs.board, hands), landing)
 
 
 def _markers(objects: Objects, name: str) -> Markers:

@@ -4,7 +4,7 @@ A plain generator over plain data: bytes come from `Subject.source`, pictures go
 the model, rows come out. It knows no log, no threads and no table.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, astuple, dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -71,8 +71,11 @@ class Tally:
 class JobParts:
     """One job with something left to do."""
 
-    def __init__(self, subject: Subject, tools: Tools) -> None:
-        self._subject, self._tools = subject, tools
+    def __init__(
+        self, subject: Subject, tools: Tools, has_read: Callable[[], None] = lambda: None
+    ) -> None:
+        """Nothing is read yet; `has_read` is called when all is."""
+        self._subject, self._tools, self._has_read = subject, tools, has_read
         columns = subject.columns
         self._tally = Tally(
             columns.first, columns.pictures, warnings=dict.fromkeys(columns.warnings)
@@ -91,7 +94,7 @@ class JobParts:
         tally = self._tally
         held: Part | None = None
         try:
-            for item in in_turn(self._items(), self._ask, self._tools.ahead.parts):
+            for item in in_turn(self._read(), self._ask, self._tools.ahead.parts):
                 if item is None:
                     yield from self._give(held)
                     held = None
@@ -123,6 +126,10 @@ class JobParts:
         tally, span = self._tally, self._subject.columns.span
         parts, pictures = self._given
         return failure(self._subject, error, tally.stage, (parts - span.start, pictures))
+
+    def _read(self) -> Iterator[Decoded]:
+        yield from self._items()
+        self._has_read()
 
     def _items(self) -> Iterator[Decoded]:
         """Parts from the lake's own shards where all are kept, else decoded."""

@@ -16,7 +16,7 @@ from pipeline.land.window import Done, LogError
 from schemas.errors import TransientError
 from schemas.jobs import Job
 from schemas.shards import Shard
-from services.ingest.ahead import Ahead, Pending
+from services.ingest.ahead import Ahead, Pending, Turns
 from services.ingest.board import Board, Ticket
 from services.ingest.compose import Jobs
 from services.ingest.partition import Marked, Partition, Tries
@@ -35,6 +35,8 @@ from tests.simulation.results import PlainWork, batch_of
 from tests.simulation.world import Clock, Remote, World
 
 T = TypeVar("T")
+
+_MANY = 1000  # media that are read at a time: a fiber may not wait for another
 
 _BUDGETS = (1_500, 3_000, 1 << 20)  # bytes; a record has about 600
 
@@ -115,9 +117,8 @@ class Worker:
         group = f"{jobs.group}/{jobs.topic}"
         settle(self._store, self._performer, self._protocol, group)
         answerer = Answerer(self._clock, self._world, library, is_own=self._is_alone)
-        tools = Tools(
-            self._store, self._markers, answerer, library.decode, TEXT_HERE, LazyAhead(self._clock)
-        )
+        turns, ahead = Turns(_MANY), LazyAhead(self._clock)
+        tools = Tools(self._store, self._markers, answerer, library.decode, TEXT_HERE, turns, ahead)
 
         def begin(delivery: Delivery) -> PlainWork:
             return PlainWork(delivery, source, tools)
