@@ -21,8 +21,6 @@ from services.model.errands import Errands
 from services.model.facts import ModelFacts
 
 _ENCODED: Final = 4096  # visual tokens at a time, so that the first are answered soon
-_FEW: Final = 32
-"""Answers in work below which whatever waits is encoded, and does not wait for more."""
 
 
 def set_threads(threads: int) -> None:
@@ -101,10 +99,8 @@ class Model:
     # The thread that encodes
 
     def _encode(self) -> bool:
-        """Encode calls that wait, if they are many or answers in work are few; whether it did."""
+        """Encode calls that wait; whether there were any."""
         batch: list[_Call] = []
-        if not self._is_worth():
-            return False
         while self._waiting and sum(call.tokens for call in batch) < _ENCODED:
             batch.append(self._waiting.popleft())
         try:
@@ -116,11 +112,6 @@ class Model:
             if not call.answers.done():
                 self._join(call)
         return bool(batch)
-
-    def _is_worth(self) -> bool:
-        """Whether to encode: a large batch costs less, as long as the decoder has work."""
-        running = sum(len(call.items) * len(call.tasks) for call in tuple(self._running))
-        return running < _FEW or sum(call.tokens for call in tuple(self._waiting)) >= _ENCODED
 
     def _encode_together(self, batch: Sequence[_Call]) -> None:
         encoded = iter(self._encoder.encode([item for call in batch for item in call.items]))
@@ -164,7 +155,6 @@ class Model:
                 if not self._running:
                     self._alone.popleft()
             self._changed.notify_all()
-        self._encoding.wake()
         return True
 
     def _end(self, call: _Call) -> None:
