@@ -139,6 +139,7 @@ ANSWERS: Final = pa.schema(
         ("run_id", pa.string()),
         ("start_us", pa.int64()),  # of a segment, else null ...
         ("end_us", pa.int64()),  # ... as its end, exclusive
+        ("same_as", pa.int64()),  # unit_no of the frame whose answer it is, where none was asked
     ]
 )
 

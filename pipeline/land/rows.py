@@ -35,7 +35,11 @@ class Medium:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model said to one task about one picture."""
+    """What a model said to one task about one picture.
+
+    Attributes:
+        same_as: number of the frame that was asked about instead, which looks the same.
+    """
 
     task: Task
     text: str
@@ -45,6 +49,7 @@ class Answer:
     output_tokens: int = 0
     logprob: float | None = None
     latency_us: int = 0
+    same_as: int | None = None
 
 
 def to_table(name: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:

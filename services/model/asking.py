@@ -10,6 +10,7 @@ from pipeline.vlm.clip import Clip, Item, even, frame_size
 from pipeline.vlm.preprocess import resize
 from schemas.jobs import SEGMENT, Task
 from schemas.shards import Shard
+from services.model.same import alike
 from services.model.wire import ServedModel
 
 Read = Callable[[Sequence[Item], Sequence[Task]], list[list[Answer]]]
@@ -20,6 +21,8 @@ def shard_answers(
     shard: Shard, tasks: Sequence[Task], read: Read, model: ServedModel
 ) -> list[list[Answer]]:
     """Answers about each unit; what is blank never reaches the model, which would invent text.
+
+    Nor does a frame in which nothing is new: it gets the answers of the one before.
 
     Args:
         shard: pictures as they are kept.
@@ -37,12 +40,22 @@ def shard_answers(
     images = shard.rows.column("image").to_pylist()
     low, high = model.min_pixels, model.max_pixels
     shown = [
-        model_picture(image, min_pixels=low, max_pixels=high)
+        None if empty else model_picture(image, min_pixels=low, max_pixels=high)
         for image, empty in zip(images, blank, strict=True)
-        if not empty
     ]
-    given = iter(read(shown, tasks) if shown else [])
-    return [_blank(tasks) if empty else next(given) for empty in blank]
+    is_video = "frame_no" in shard.rows.schema.names
+    like = alike(shown) if is_video else list(range(len(shown)))
+    asked = [
+        (index, picture)
+        for index, picture in enumerate(shown)
+        if picture is not None and like[index] == index
+    ]
+    read_of = read([picture for _, picture in asked], tasks) if asked else []
+    given = {index: answers for (index, _), answers in zip(asked, read_of, strict=True)}
+    return [
+        given.get(index, _blank(tasks)) if source == index else _as_of(shard, source, given[source])
+        for index, source in enumerate(like)
+    ]
 
 
 def clip_of(shard: Shard, max_pixels: int) -> Clip:
@@ -76,3 +89,12 @@ def _clip_answers(
 
 def _blank(tasks: Sequence[Task]) -> list[Answer]:
     return [Answer(task, "", "blank") for task in tasks]
+
+
+def _as_of(shard: Shard, index: int, answers: Sequence[Answer]) -> list[Answer]:
+    """Answers about a frame that looks like another one; they cost nothing."""
+    number = shard.rows.column("frame_no")[index].as_py()
+    return [
+        Answer(one.task, one.text, one.finish_reason, logprob=one.logprob, same_as=number)
+        for one in answers
+    ]
