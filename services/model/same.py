@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 _FAINTEST: Final = 6
 """Most that any value of any pixel may differ, of 255, in what the model is shown.
 
-Measured by `python -m benchmarks.repetition`: frames between two key frames of H.264 differ by
-less, and the faintest change that can be read by far more. A mean would drown a digit."""
+In H.264 a still scene differs by 0 to 6 from frame to frame once the encoder has mended its key
+frame, by up to 50 before, and is then asked about once more (`python -m benchmarks.repetition`).
+The faintest change that was tried, a grey comma of 9 pixels for a full stop, differs by 17. A mean
+over the picture or over patches would drown it."""
 
 
 def alike(pictures: Sequence[NDArray[np.uint8] | None]) -> list[int]:
