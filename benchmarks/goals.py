@@ -90,10 +90,10 @@ def _whole(model: str, bound: float) -> Goal:
 
 def _small(kind: str) -> Goal:
     figure = most("ratio", "more_ratio", kind=kind)
-    peer = "same decode and model calls, no sandbox, no tables"
+    peer = "the same decode and model calls alone"
     quick = ("--count", "100")
     return Goal(
-        f"1,000 small {kind}, with and without the start",
+        f"1,000 small {kind}",
         peer,
         2.0,
         "small_files",
