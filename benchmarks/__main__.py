@@ -134,7 +134,7 @@ def main() -> None:
     if chosen.json:
         print(text)
     else:
-        Console().print(table(rows))
+        Console(width=None if sys.stdout.isatty() else 120).print(table(rows))
         note(f"all figures are in {chosen.out}")
 
 
