@@ -1,6 +1,6 @@
 """Fleets of 1 to 4,096 decoders in simulation: where throughput stops growing, and why.
 
-    python -m benchmarks.simulate [--measured bench.json] [--plot fleet.svg]
+    python -m benchmarks.simulate [--measured speed.json] [--plot fleet.svg]
 
 Parts go from the broker through decoding children, encoders and decoders to the lander. Each stage
 is a queue before some servers, and all parts that are under way at a time are bounded, as the

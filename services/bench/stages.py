@@ -154,7 +154,7 @@ def _without(stops: list[int], _: Sequence[int], logits: Tensor) -> Tensor:
 
 
 def landing() -> tuple[float, float]:
-    """Seconds of a commit to a folder, and of each part more that is in it."""
+    """Seconds of a commit to a folder, and of each part more that is in it, its file included."""
     with (
         tempfile.TemporaryDirectory(prefix="reelpage-") as folder,
         open_lake(Path(folder) / "lake") as place,
