@@ -3,7 +3,8 @@
 Each measurement is a process of its own, started afresh. `decode` only reads the shards; `index`
 runs all stages, with a reader that answers at once, because a model on a CPU would take days for
 the long video; `index-late` has a reader that starts only when decoding has run as far ahead as
-it may, which is what any slower model leads to. The library of the model is loaded, no weights.
+it may, which is what any slower model leads to. No model is loaded, nor the recogniser of
+text, which alone takes more memory than all of this.
 """
 
 import json

@@ -9,7 +9,7 @@ from pipeline.land.commit import GroupCommitter
 from pipeline.land.lake import open_lake
 from pipeline.land.rows import Answer
 from pipeline.recognise import Recogniser
-from schemas.jobs import PICTURE, Job, MediaReference, Task
+from schemas.jobs import PICTURE, Job, MediaReference, Task, prompts_of
 from schemas.shards import Shard
 from services.index.file_log import GROUP, TOPIC, FileLog
 from services.index.files import opened
@@ -53,7 +53,8 @@ class SilentReader:
 
 def index(path: Path, root: Path, sample: str, reader: SilentReader) -> int:
     """Index one file; returns the number of decoded pictures."""
-    tasks = tuple(task for task in STANDARD_TASKS.values() if task.unit == PICTURE)
+    asked = prompts_of(STANDARD_TASKS.values())  # no text, which a model of its own would read
+    tasks = tuple(task for task in asked if task.unit == PICTURE)
     job = Job("benchmark", MediaReference(str(path)), tasks, sample=sample)
     sources = Sources(Settings(roots=(Path("/"),)))
     board, progress, summary = Board(), Progress(total_inputs=1), Summary("benchmark", inputs=1)
