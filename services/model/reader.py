@@ -1,6 +1,5 @@
 """Reader: both halves of a checkpoint in one process, pictures in and answers out."""
 
-import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -61,9 +60,9 @@ class _Call:
 class Model:
     """Encodes pictures and answers every task about each of them, for any number of threads.
 
-    What they ask is encoded together, and joins what is being answered; one thread encodes and one
-    decodes, while there is something to do. What fails together is done again call by call, so
-    that none fails for another's sake.
+    One thread works while there is something to do, since a second one would take the processors
+    from it. What waits is encoded together, and joins what is being answered; what fails together
+    is done again call by call, so that none fails for another's sake.
     """
 
     def __init__(self, facts: ModelFacts, device: str) -> None:
@@ -77,9 +76,7 @@ class Model:
         self._waiting: deque[_Call] = deque()
         self._running: list[_Call] = []
         self._alone: deque[_Call] = deque()  # those that failed with others
-        self._changed = threading.Condition()
-        self._encoding = Errands(self._encode, "encode")
-        self._decoding = Errands(self._decode, "decode")
+        self._work = Errands(self._step, "model")
 
     def read(self, items: Sequence[Item], tasks: Sequence[Task]) -> list[list[Answer]]:
         """Answer all tasks about each picture or clip.
@@ -93,13 +90,29 @@ class Model:
         """
         call = _Call(items, tasks)
         self._waiting.append(call)
-        self._encoding.wake()
+        self._work.wake()
         return call.answers.result()
 
-    # The thread that encodes
+    def _step(self) -> bool:
+        """Encode calls that wait, or decode until some do; whether there was anything to do."""
+        if self._running and not self._may_join():
+            self._decode()
+        elif self._alone:
+            self._submit(self._alone[0])
+            if not self._running:
+                self._alone.popleft()
+        elif self._waiting:
+            self._encode()
+        else:
+            return False
+        return True
 
-    def _encode(self) -> bool:
-        """Encode calls that wait; whether there were any."""
+    def _may_join(self) -> bool:
+        """Whether a call waits, and none has to be alone."""
+        return bool(self._waiting) and not self._alone
+
+    def _encode(self) -> None:
+        """Encode calls that wait, and have them answered with the others."""
         batch: list[_Call] = []
         while self._waiting and sum(call.tokens for call in batch) < _ENCODED:
             batch.append(self._waiting.popleft())
@@ -110,8 +123,7 @@ class Model:
                 self._encode_alone(call)
         for call in batch:
             if not call.answers.done():
-                self._join(call)
-        return bool(batch)
+                self._submit(call)
 
     def _encode_together(self, batch: Sequence[_Call]) -> None:
         encoded = iter(self._encoder.encode([item for call in batch for item in call.items]))
@@ -124,13 +136,6 @@ class Model:
         except Exception as error:  # noqa: BLE001 - raised where it is waited for
             call.answers.set_exception(error)
 
-    def _join(self, call: _Call) -> None:
-        """Have a call answered with the others; later, while some have to be alone."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._alone)
-            self._submit(call)
-        self._decoding.wake()
-
     def _submit(self, call: _Call) -> None:
         try:
             call.handles = submit(self._generator, call.features, call.tasks)
@@ -139,23 +144,14 @@ class Model:
         else:
             self._running.append(call)
 
-    # The thread that decodes
-
-    def _decode(self) -> bool:
-        """Decode until a call has its answers; whether there was any."""
-        if not self._running:
-            return False
-        self._generator.decode(lambda: any(call.ended for call in tuple(self._running)))
-        with self._changed:
-            for call in [call for call in self._running if call.ended]:
-                self._running.remove(call)
-                self._end(call)
-            while self._alone and not self._running:
-                self._submit(self._alone[0])
-                if not self._running:
-                    self._alone.popleft()
-            self._changed.notify_all()
-        return True
+    def _decode(self) -> None:
+        """Decode until a call has its answers, or another may join."""
+        self._generator.decode(
+            lambda: self._may_join() or any(call.ended for call in self._running)
+        )
+        for call in [call for call in self._running if call.ended]:
+            self._running.remove(call)
+            self._end(call)
 
     def _end(self, call: _Call) -> None:
         """Give the answers of a call, unless it has failed with others."""
