@@ -27,8 +27,8 @@ _ROWS: Final = 128  # that run at a time
 _CPU: Final = {
     "block_size": 32,  # the least that its kernels take; a shorter beginning is not shared
     "enforce_eager": True,
-    "kv_cache_memory_bytes": 4 << 30,
 }
+_CPU_CACHE: Final = 1 << 30  # bytes at the least; vLLM takes all that it is given at once
 _ENVIRONMENT: Final = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "WARNING"}
 _CPU_ENVIRONMENT: Final = {
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # else all replicas of a machine are on the same cores
@@ -51,6 +51,7 @@ class CoreOptions:
         tensor_parallel: devices, or processes on a CPU, that hold a part of each layer.
         share: of each GPU that it may fill.
         threads: of each process on a CPU; 0 leaves the choice to torch.
+        longest: bytes that the longest prompt takes of the cache.
     """
 
     directory: Path
@@ -59,6 +60,7 @@ class CoreOptions:
     tensor_parallel: int
     share: float
     threads: int
+    longest: int
 
 
 class Core:
@@ -178,7 +180,9 @@ class Core:
 
 
 def _arguments(options: CoreOptions) -> dict[str, Any]:
-    on_device = {"gpu_memory_utilization": 0.9 * options.share} if options.device != "cpu" else _CPU
+    on_device: dict[str, Any] = {"gpu_memory_utilization": 0.9 * options.share}
+    if options.device == "cpu":
+        on_device = {**_CPU, "kv_cache_memory_bytes": max(_CPU_CACHE, options.longest * 5 // 4)}
     return {
         "model": str(options.directory),
         "dtype": options.dtype,
@@ -194,6 +198,13 @@ def _arguments(options: CoreOptions) -> dict[str, Any]:
         "disable_log_stats": True,
         **on_device,
     }
+
+
+def longest(config: Any) -> int:  # noqa: ANN401 - the library's own class per family
+    """Bytes of keys and values of as many tokens as a model's window has, in float32."""
+    text = config.text_config
+    width = text.hidden_size // text.num_attention_heads * text.num_key_value_heads
+    return int(2 * 4 * width * text.num_hidden_layers * text.max_position_embeddings)
 
 
 def _vllm(options: CoreOptions) -> Any:  # noqa: ANN401 - a package that is not always there

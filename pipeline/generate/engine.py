@@ -21,7 +21,7 @@ from typing import Final
 import torch
 
 from pipeline.generate.answers import Generation, Parameters, Prompt
-from pipeline.generate.core import MOST_VISUAL, Core, CoreDiedError, CoreOptions
+from pipeline.generate.core import MOST_VISUAL, Core, CoreDiedError, CoreOptions, longest
 from pipeline.generate.handle import Handle
 from pipeline.generate.protocol import LanguageModel
 from pipeline.generate.wording import Question, Wording
@@ -88,7 +88,9 @@ class Engine(LanguageModel):
         name = str(dtype or default_dtype(device)).removeprefix("torch.")
         if dtype is None and is_quantised(config):
             name = "auto"
-        self._options = CoreOptions(directory, device, name, tensor_parallel, share, threads)
+        self._options = CoreOptions(
+            directory, device, name, tensor_parallel, share, threads, longest(config)
+        )
         self._patience_s = patience_s
         self._changed = threading.Condition()
         self._alone, self._replacing = asyncio.Lock(), asyncio.Lock()
