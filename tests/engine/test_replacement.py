@@ -23,7 +23,8 @@ from pathlib import Path
 from pipeline.generate import Engine
 if __name__ == "__main__":
     engine = Engine(Path(sys.argv[1]), threads=1)
-    print(*engine._core.processes, flush=True)
+    Path(sys.argv[2]).write_text(" ".join(map(str, engine._core.processes)))
+    print("held", flush=True)
     time.sleep(600)
 """
 
@@ -62,10 +63,13 @@ def test_one_that_hangs_is_found_out(engine: Engine, tiny: Model) -> None:
 def test_who_is_killed_leaves_no_process_behind(tmp_path: Path) -> None:
     script = tmp_path / "held.py"
     script.write_text(HELD)
-    command = [sys.executable, script, TINY]
+    told = tmp_path / "processes"
+    command = [sys.executable, script, TINY, told]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as held:
         assert held.stdout is not None
-        (process,) = map(int, held.stdout.readline().split())
+        while "held\n" not in held.stdout.readline():  # vLLM says something before
+            assert held.poll() is None
+        (process,) = map(int, told.read_text().split())
         assert Path(f"/proc/{process}").exists()
         held.kill()
     give_up = time.monotonic() + 30
