@@ -51,7 +51,7 @@ class DecodeStage:
     """The language half: features in, answers out. Its cost is counted in tokens to decode."""
 
     def __init__(
-        self, directory: Path, device: str, vllm: VllmOptions | None, threads: int
+        self, directory: Path, device: str, vllm: VllmOptions | None = None, threads: int = 0
     ) -> None:
         """Load it, in vLLM where there are options for that.
 
