@@ -1,6 +1,6 @@
 """Generator: the language half of a checkpoint, and all that is being asked of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -59,10 +59,6 @@ class Generator(LanguageModel):
         handle = Handle(self._decoder, row, partial(self._generation, question, row))
         self._decoder.submit(row, priority)
         return handle
-
-    def decode(self, until: Callable[[], bool]) -> None:
-        """Decode for all that is asked, until something is so that answers bring about."""
-        self._decoder.decode(until)
 
     def _row(self, question: Question, parameters: Parameters) -> Row:
         features, ids = question.features, question.ids

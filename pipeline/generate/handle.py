@@ -71,11 +71,6 @@ class Handle:
             raise CancelledError
         return self._read(self._row.finished_at - self._started)
 
-    @property
-    def ended(self) -> bool:
-        """Whether nothing is left to wait for."""
-        return bool(self._row.finished_at)
-
     def cancel(self) -> None:
         """End the answer where it is, and free its part of the cache; nothing if it has ended."""
         self._source.cancel(self._row)

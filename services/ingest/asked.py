@@ -12,14 +12,11 @@ from services.ingest.subject import Subject, Tools
 
 log = logging.getLogger(__name__)
 
-AskedRows = tuple[dict[str, list[Row]], int]
-"""Rows by table, and how many subtitles' pictures were not read."""
-
 
 def asked_rows(
     subject: Subject, tools: Tools, info: MediaInfo, shard: Shard, tasks: Sequence[Task]
-) -> AskedRows:
-    """Rows of `lines` and `answers` of a part.
+) -> tuple[dict[str, list[Row]], int]:
+    """Rows of `lines` and `answers`, by table, and how many subtitles' pictures were not read.
 
     Raises:
         InputError, TransientError, SetupError: what the recogniser and the model raise.

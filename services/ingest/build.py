@@ -15,7 +15,7 @@ from schemas.errors import SetupError
 from schemas.jobs import Job
 from services.checkpoints.found import checkpoint
 from services.ingest.board import Board
-from services.ingest.compose import AHEAD, Jobs, Lake, compose
+from services.ingest.compose import Jobs, Lake, compose
 from services.ingest.patience import patiently
 from services.ingest.sources import Sources
 from services.ingest.subject import Answerer, Decode, LineReader
@@ -44,10 +44,7 @@ def build(settings: Settings) -> Worker:
         patiently(lambda: share(Path(place.uri)))
     make = _served if settings.graph else _in_process
     answerer, tables, reader = patiently(lambda: make(settings, place))
-    ahead = 0 if settings.graph else AHEAD
-    return patiently(
-        lambda: of_topic(settings, place, answerer, tables, reader=reader, ahead=ahead)
-    )
+    return patiently(lambda: of_topic(settings, place, answerer, tables, reader=reader))
 
 
 def of_topic(
@@ -57,7 +54,6 @@ def of_topic(
     tables: Tables,
     decode: Decode = sandboxed,
     reader: LineReader | None = None,
-    ahead: int = 0,
 ) -> Worker:
     """A worker on the topic that the settings name; by default it reads text itself.
 
@@ -79,7 +75,6 @@ def of_topic(
         watch,
         reader or TextInProcess(Recogniser(settings.threads)),
         decode,
-        ahead,
     )
 
 

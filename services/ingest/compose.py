@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 
@@ -16,7 +15,6 @@ from pipeline.land.protocol import Batch, Markers, Protocol
 from pipeline.land.records import markers_of
 from schemas.errors import SetupError
 from schemas.jobs import Job
-from services.ingest.ahead import Ahead, Turns
 from services.ingest.board import Board
 from services.ingest.landing import LandingThread
 from services.ingest.settle import settle
@@ -26,9 +24,7 @@ from services.ingest.work import Source, Work
 from services.ingest.worker import Log, Worker
 from services.topic.record import Record
 
-AHEAD: Final = 64
-"""Where the model is in this process: it answers so many prompts at a time, one a job or part."""
-_VERSION: Final = "lake.json"
+_VERSION = "lake.json"
 
 
 @dataclass(frozen=True)
@@ -80,21 +76,8 @@ def compose(
     watch: Watch,
     reader: LineReader,
     decode: Decode = sandboxed,
-    ahead: int = 0,
 ) -> Worker:
     """A worker, ready to run; what others had decided to land is landed first.
-
-    Args:
-        jobs: where they come from.
-        lake: where rows go.
-        source: of media.
-        answerer: asks the model.
-        slots: media that are read at a time.
-        watch: told of every part.
-        reader: reads text.
-        decode: media.
-        ahead: jobs whose media have been read, and parts of one job, that are asked about while
-            others are read.
 
     Raises:
         TransientError, SetupError: what the lake raises.
@@ -104,9 +87,7 @@ def compose(
     protocol = Protocol(join_ranges, pa.table({}))
     group = f"{jobs.group}/{jobs.topic}"
     settle(objects, performer, protocol, group)
-    find = partial(_markers, objects)
-    turns, asking = Turns(slots), Ahead(max(ahead, 1))
-    tools = Tools(objects, find, answerer, decode, reader, turns, asking)
+    tools = Tools(objects, lambda name: _markers(objects, name), answerer, decode, reader)
     hands = Hands(
         topic=jobs.topic,
         begin=lambda delivery: Work(delivery, source, tools),
@@ -119,7 +100,7 @@ def compose(
     landing = LandingThread(
         jobs.board, performer, protocol, group, linger_s=lake.linger_s, told=lake.told
     )
-    return Worker(jobs.log, jobs.board, Slots(slots + ahead, jobs.board, hands), landing)
+    return Worker(jobs.log, jobs.board, Slots(slots, jobs.board, hands), landing)
 
 
 def _markers(objects: Objects, name: str) -> Markers:

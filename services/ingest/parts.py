@@ -4,9 +4,8 @@ A plain generator over plain data: bytes come from `Subject.source`, pictures go
 the model, rows come out. It knows no log, no threads and no table.
 """
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, astuple, dataclass, field, replace
-from functools import partial
 from typing import Any
 
 from pipeline.land.batch import Part, media_of
@@ -23,8 +22,7 @@ from schemas.shards import (
     Shard,
     info_to_json,
 )
-from services.ingest.ahead import Asked, in_turn, there
-from services.ingest.asked import AskedRows, asked_rows
+from services.ingest.asked import asked_rows
 from services.ingest.columns import range_of
 from services.ingest.failing import failure, page_failures
 from services.ingest.keys import FanOut, fan_out
@@ -71,11 +69,8 @@ class Tally:
 class JobParts:
     """One job with something left to do."""
 
-    def __init__(
-        self, subject: Subject, tools: Tools, has_read: Callable[[], None] = lambda: None
-    ) -> None:
-        """Nothing is read yet; `has_read` is called when all is."""
-        self._subject, self._tools, self._has_read = subject, tools, has_read
+    def __init__(self, subject: Subject, tools: Tools) -> None:
+        self._subject, self._tools = subject, tools
         columns = subject.columns
         self._tally = Tally(
             columns.first, columns.pictures, warnings=dict.fromkeys(columns.warnings)
@@ -85,8 +80,7 @@ class JobParts:
     def parts(self) -> Generator[Part | FanOut]:
         """Every part with its rows; the last one is final.
 
-        A part is held back until it is known whether another one follows. Those behind it are
-        read, and asked about, meanwhile.
+        A part is held back until it is known whether another one follows.
 
         Raises:
             TransientError: the next part cannot be made now.
@@ -94,11 +88,8 @@ class JobParts:
         tally = self._tally
         held: Part | None = None
         try:
-            for item in in_turn(self._read(), self._ask, self._tools.ahead.parts):
-                if item is None:
-                    yield from self._give(held)
-                    held = None
-                elif isinstance(item, MediaInfo):
+            for item in self._items():
+                if isinstance(item, MediaInfo):
                     tally.info = item
                     if jobs := self._ranges(item):
                         yield FanOut(jobs)
@@ -107,7 +98,9 @@ class JobParts:
                     self._note(item)
                 elif isinstance(item, MediaWarning):
                     tally.warnings[item] = None
-                elif isinstance(item, Asked):
+                else:
+                    yield from self._give(held)
+                    held = None  # given, whatever becomes of the next one
                     held = self._part(item)
         except InputError as error:
             yield from self._give(held)
@@ -126,10 +119,6 @@ class JobParts:
         tally, span = self._tally, self._subject.columns.span
         parts, pictures = self._given
         return failure(self._subject, error, tally.stage, (parts - span.start, pictures))
-
-    def _read(self) -> Iterator[Decoded]:
-        yield from self._items()
-        self._has_read()
 
     def _items(self) -> Iterator[Decoded]:
         """Parts from the lake's own shards where all are kept, else decoded."""
@@ -181,20 +170,9 @@ class JobParts:
         if self._is_new(page.part):
             self._tally.pages.append(page)
 
-    def _ask(self, item: Decoded) -> Asked[AskedRows] | None:
-        """Begin to ask about a part that is kept."""
-        if not isinstance(item, Shard):
-            return None
-        subject, tools, info = self._subject, self._tools, self._tally.info
-        assert info is not None
-        if not (tasks := subject.columns.tasks(item.part)):
-            return Asked(item, there(({}, 0)))
-        work = partial(asked_rows, subject, tools, info, item, tasks)
-        return Asked(item, tools.ahead.begin(item, work))
-
-    def _part(self, asked: Asked[AskedRows]) -> Part:
-        """The rows of a part, with what it was asked."""
-        subject, tally, shard = self._subject, self._tally, asked.shard
+    def _part(self, shard: Shard) -> Part:
+        """Ask the model about a part that is kept, and make its rows."""
+        subject, tally = self._subject, self._tally
         columns, info, name = subject.columns, tally.info, subject.store.name(shard.part)
         assert info is not None
         pages = _pages(shard)
@@ -205,13 +183,14 @@ class JobParts:
             tally.stage = "land"
             rows |= structure_rows(subject, info, shard, name)
             pictures = shard.rows.num_rows
-        tally.stage = "generate"
-        answered, unread_cues = asked.answer.result()
-        tally.add_unread(unread_cues, columns.first)
-        rows |= {
-            table: [row for row in some if row["unit_no"] not in columns.absent]
-            for table, some in answered.items()
-        }
+        if tasks := columns.tasks(shard.part):
+            tally.stage = "generate"
+            asked, unread_cues = asked_rows(subject, self._tools, info, shard, tasks)
+            tally.add_unread(unread_cues, columns.first)
+            rows |= {
+                table: [row for row in some if row["unit_no"] not in columns.absent]
+                for table, some in asked.items()
+            }
         tally.stage, tally.pages = "decode", []
         tally.parts = shard.part + 1
         tally.pictures += pictures

@@ -84,7 +84,6 @@ class Slots:
             threading.Thread(target=self._loop, args=(number,), name=f"slot-{number}", daemon=True)
             for number in range(count)
         ]
-        self._further = iter(self._threads)
 
     @property
     def busy(self) -> int:
@@ -92,8 +91,8 @@ class Slots:
         return len(self._busy)
 
     def start(self) -> None:
-        """Begin with a thread; one that gets a job starts another, so that few have none."""
-        if (thread := next(self._further, None)) is not None:
+        """Begin."""
+        for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
@@ -119,7 +118,6 @@ class Slots:
                     self._board.wait(_IDLE_S)
                     continue
                 self._busy.add(number)
-                self.start()
                 self.attempt(ticket)
                 self._busy.discard(number)
         except BaseException as error:  # noqa: BLE001 - raised in the worker's main thread

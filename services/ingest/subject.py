@@ -13,7 +13,6 @@ from pipeline.land.store import ShardStore
 from pipeline.recognise import ShardText
 from schemas.jobs import Job, Task
 from schemas.shards import Decoded, Shard
-from services.ingest.ahead import Ahead, Turns
 from services.ingest.columns import WHOLE, Columns, ReadMarkers, look_up, look_up_pages
 from services.ingest.keys import identity
 from services.ingest.recipe import Recipe, parse_plan
@@ -78,8 +77,6 @@ class Tools:
         answerer: asks the model.
         decode: media.
         reader: reads text.
-        turns: of media that are read.
-        ahead: where parts are asked about.
     """
 
     objects: Objects
@@ -87,8 +84,6 @@ class Tools:
     answerer: Answerer
     decode: Decode
     reader: LineReader
-    turns: Turns
-    ahead: Ahead
 
 
 @dataclass(frozen=True)

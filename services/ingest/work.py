@@ -57,10 +57,7 @@ class Work:
             TransientError: the next part cannot be made now.
         """
         self._tools.answerer.read_model()  # work that another model has done is not done
-        with (
-            self._tools.turns.hold() as end_turn,
-            self._source.open(self._delivery.job) as source,
-        ):
+        with self._source.open(self._delivery.job) as source:
             subject = self._subject = Subject.of(self._delivery, source, self._tools)
             key = key_of(self._delivery.job, subject.media_id)
             if key != self._delivery.key:
@@ -72,10 +69,8 @@ class Work:
             elif source.error is not None:
                 yield _lost(subject, source.error)
             else:
-                if self._delivery.job.pages:
-                    self._at = PageParts(subject, self._tools)
-                else:
-                    self._at = JobParts(subject, self._tools, end_turn)
+                make = PageParts if self._delivery.job.pages else JobParts
+                self._at = make(subject, self._tools)
                 yield from self._at.parts()
 
     def failure(self, error: ReelpageError) -> Part:

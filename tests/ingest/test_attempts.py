@@ -8,7 +8,6 @@ from pipeline.land.protocol import Marker, Markers, advanced
 from pipeline.land.store import Folder
 from schemas.errors import InputError
 from schemas.jobs import Job
-from services.ingest.ahead import Ahead, Turns
 from services.ingest.columns import WHOLE, Columns, look_up, markers_name
 from services.ingest.failing import failure
 from services.ingest.subject import Delivery, Subject, Tools
@@ -42,15 +41,7 @@ def test_its_failure_is_one_of_that_attempt(tmp_path: Path) -> None:
     error = InputError("corrupt", "broken")
     source, delivery = failed_input("u", error), Delivery(JOB, "t", 0, 0, "k", "r")
     markers: dict[str, Markers] = {}
-    tools = Tools(
-        Folder(tmp_path),
-        lambda name: markers.get(name, {}),
-        Stub(),
-        decode,
-        TEXT_HERE,
-        Turns(1),
-        Ahead(1),
-    )
+    tools = Tools(Folder(tmp_path), lambda name: markers.get(name, {}), Stub(), decode, TEXT_HERE)
     fresh = Subject.of(delivery, source, tools)
     name = markers_name(fresh.media_id, fresh.recipe, WHOLE)
     column = fresh.columns.missing[0].name

@@ -11,7 +11,6 @@ from pipeline.land.store import local_place
 from pipeline.query.sql import query
 from schemas.errors import InputError
 from schemas.jobs import Job, MediaReference, PartRange
-from services.ingest.ahead import Ahead, Turns
 from services.ingest.sources import Sources
 from services.ingest.subject import Delivery, Tools
 from services.ingest.work import Work
@@ -49,7 +48,7 @@ def test_failed_ranges_are_failures_of_their_own(tmp_path: Path) -> None:
     path = video(tmp_path / "a.mp4", 4)
     settings = Settings(roots=(tmp_path,))
     objects = local_place(tmp_path / "lake").objects
-    tools = Tools(objects, lambda _: {}, Stub(0), decode, TEXT_HERE, Turns(1), Ahead(1))
+    tools = Tools(objects, lambda _: {}, Stub(0), decode, TEXT_HERE)
     spans = (PartRange(0, 30), PartRange(30, 60))
     failed = []
     for span in spans:

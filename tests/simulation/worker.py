@@ -4,10 +4,8 @@ Its board, windows, slots, work and protocol are the product's. The loops around
 each is a fiber where the product has a thread, and a crash drops them all between any two steps.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Generic, Literal, TypeVar
+from typing import Literal
 
 from pipeline.land.batch import Part
 from pipeline.land.protocol import Markers
@@ -15,8 +13,6 @@ from pipeline.land.records import markers_of
 from pipeline.land.window import Done, LogError
 from schemas.errors import TransientError
 from schemas.jobs import Job
-from schemas.shards import Shard
-from services.ingest.ahead import Ahead, Pending, Turns
 from services.ingest.board import Board, Ticket
 from services.ingest.compose import Jobs
 from services.ingest.partition import Marked, Partition, Tries
@@ -33,10 +29,6 @@ from tests.simulation.media import Answerer, Library
 from tests.simulation.performer import Careless, VirtualPerformer, show
 from tests.simulation.results import PlainWork, batch_of
 from tests.simulation.world import Clock, Remote, World
-
-T = TypeVar("T")
-
-_MANY = 1000  # media that are read at a time: a fiber may not wait for another
 
 _BUDGETS = (1_500, 3_000, 1 << 20)  # bytes; a record has about 600
 
@@ -69,26 +61,6 @@ class Waiting(VirtualBoard):
         return "wait" if found == "stop" and self.has(ticket.partition) else found
 
 
-class LazyAhead(Ahead):
-    """Asks about a part when its turn has come, at the latest: the same in one thread."""
-
-    def __init__(self, clock: Clock) -> None:
-        super().__init__(clock.random.randint(1, 3))
-
-    def begin(self, shard: Shard, work: Callable[[], T]) -> Pending[T]:
-        return Lazy(work)
-
-
-@dataclass
-class Lazy(Generic[T]):
-    """What is there once somebody waits for it."""
-
-    result: Callable[[], T]
-
-    def done(self) -> bool:
-        return False
-
-
 class Worker:
     """One process; a restart is a new one under another name."""
 
@@ -117,8 +89,7 @@ class Worker:
         group = f"{jobs.group}/{jobs.topic}"
         settle(self._store, self._performer, self._protocol, group)
         answerer = Answerer(self._clock, self._world, library, is_own=self._is_alone)
-        turns, ahead = Turns(_MANY), LazyAhead(self._clock)
-        tools = Tools(self._store, self._markers, answerer, library.decode, TEXT_HERE, turns, ahead)
+        tools = Tools(self._store, self._markers, answerer, library.decode, TEXT_HERE)
 
         def begin(delivery: Delivery) -> PlainWork:
             return PlainWork(delivery, source, tools)
