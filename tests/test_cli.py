@@ -11,7 +11,7 @@ from tests.conftest import ROOT, SAMPLES, run
 
 COMMANDS = (
     *("index", "query", "show", "status", "errors", "retry", "verify", "doctor"),
-    *("compact", "vacuum", "forget", "demo"),
+    *("compact", "vacuum", "forget", "demo", "bench", "plan"),
 )
 
 

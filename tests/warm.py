@@ -47,6 +47,9 @@ class Process:
         self.pid = int(_line(control))
         self.returncode: int | None = None
 
+    def __del__(self) -> None:
+        self._control.close()
+
     def poll(self) -> int | None:
         with suppress(subprocess.TimeoutExpired):
             self.wait(0)
