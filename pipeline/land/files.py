@@ -143,6 +143,7 @@ class _Shared:
 
     def __init__(self, file: pa.NativeFile) -> None:
         self._file, self._mine = file, threading.local()
+        self._lock = threading.Lock()  # a file in a bucket refuses to be read by two at once
 
     def seek(self, place: int) -> int:
         self._mine.place = place
@@ -153,7 +154,8 @@ class _Shared:
         return place
 
     def read(self, size: int) -> bytes:
-        data: bytes = self._file.read_at(size, self.tell())
+        with self._lock:
+            data: bytes = self._file.read_at(size, self.tell())
         self._mine.place = self.tell() + len(data)
         return data
 
@@ -174,11 +176,17 @@ def scan(
     """
     empty = connection.from_arrow(schema.empty_table())
     columns = ", ".join(
-        f"'{name}': {{name: '{name}', type: '{kind}', default_value: null}}"
+        f"{sql_text(name)}: {{name: {sql_text(name)}, type: {sql_text(kind)}, default_value: null}}"
         for name, kind in zip(empty.columns, empty.types, strict=True)
     )
-    names = ", ".join(f"'{SCHEME}{table}/{name}'" for name in wanted)
+    names = ", ".join(sql_text(f"{SCHEME}{table}/{name}") for name in wanted)
     return f"read_parquet([{names}], schema = map {{{columns}}})"
+
+
+def sql_text(value: object) -> str:
+    """A string of SQL: names of columns and files may be anybody's."""
+    quoted = str(value).replace("'", "''")
+    return f"'{quoted}'"
 
 
 def _listed(place: Place, table: str) -> dict[str, int]:
@@ -187,6 +195,14 @@ def _listed(place: Place, table: str) -> dict[str, int]:
 
 
 def _sizes(handle: DeltaTable) -> dict[str, int]:
+    """Names and bytes of the files of a version.
+
+    Raises:
+        SetupError: `lake_newer`, if its files alone do not say which rows it has.
+    """
+    if features := handle.protocol().reader_features:
+        message = f"{handle.table_uri}: has {', '.join(features)}, which reelpage cannot read"
+        raise SetupError("lake_newer", message)
     actions = pa.table(handle.get_add_actions())
     return dict(zip(actions["path"].to_pylist(), actions["size_bytes"].to_pylist(), strict=True))
 

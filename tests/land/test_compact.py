@@ -100,3 +100,17 @@ def test_columns_of_a_newer_reelpage_are_kept(place: Place) -> None:
     assert merge(place, "frames", _TARGET) == (2, 1)
     found = open_table(place, "frames").to_pyarrow_dataset().to_table()
     assert sorted(found["later"].to_pylist(), key=str) == [None, "x"]
+
+
+@pytest.mark.parametrize("name", ["it's", "a': {name: 'a'}}); copy (select 42) to 'lost.csv'; --"])
+def test_a_column_may_have_any_name(place: Place, tmp_path: Path, name: str) -> None:
+    fields = [*Schema.from_arrow(FRAMES).fields, Field(name, PrimitiveType("string"))]
+    options = dict(place.options)
+    DeltaTable.create(place.table("frames"), Schema(fields), storage_options=options)
+    for number in range(2):
+        row = {"media_id": "m", "sampling": "s", "frame_no": number}
+        append(place, "frames", "app", number, pa.Table.from_pylist([row], schema=FRAMES))
+    assert merge(place, "frames", _TARGET) == (2, 1)
+    assert query(place, "select frame_no from frames").num_rows == 2
+    assert not list(tmp_path.rglob("lost.csv"))
+    assert not Path("lost.csv").exists()

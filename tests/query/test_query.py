@@ -1,5 +1,6 @@
 """SQL over the lake, and over nothing else of the machine."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -223,3 +224,52 @@ def test_threads_that_share_a_file_read_their_own_bytes(root: Path) -> None:
         assert file.read(20) == whole[100:120]
         assert other.submit(file.read, 20).result() == whole[4:24]
     assert file.read(20) == whole[120:140]
+
+
+def test_the_working_directory_is_none_of_a_querys(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DuckDB spills into `.tmp` there by itself, and lets statements use that folder."""
+    (tmp_path / ".tmp").mkdir()
+    (tmp_path / ".tmp" / "a.csv").write_text("1")
+    monkeypatch.chdir(tmp_path)
+    before = contents(tmp_path)
+    for sql in ("copy (select 1) to '.tmp/b.csv'", "from read_text('.tmp/a.csv')"):
+        with pytest.raises(SetupError, match="Permission"):
+            query(local_place(root), sql)
+    assert contents(tmp_path) == before
+
+
+def test_rows_that_were_deleted_elsewhere_do_not_come_back(root: Path) -> None:
+    """Other writers may leave a file as it is, and list the rows in it that are gone."""
+    log = root / "frames" / "_delta_log"
+    features = ["deletionVectors"]
+    protocol = {
+        "minReaderVersion": 3,
+        "minWriterVersion": 7,
+        "readerFeatures": features,
+        "writerFeatures": features,
+    }
+    following = log / f"{len(list(log.glob('*.json'))):020}.json"
+    following.write_text(json.dumps({"protocol": protocol}) + "\n")
+    with pytest.raises(SetupError, match="deletionVectors") as caught:
+        query(local_place(root), "from frames")
+    assert caught.value.code == "lake_newer"
+
+
+def test_threads_that_share_an_object_read_it_by_turns(remote: Place) -> None:
+    count = 150_000
+    known = {
+        "media_id": pa.array(["m"] * count),
+        "sampling": pa.array(["s"] * count),
+        "frame_no": pa.array(range(count)),
+        "phash": pa.array([number * 2_654_435_761 % (1 << 60) for number in range(count)]),
+    }
+    columns = {field.name: known.get(field.name, pa.nulls(count, field.type)) for field in FRAMES}
+    append(remote, "frames", "m", 7, pa.table(columns, schema=FRAMES))
+    with Lake(remote) as lake:
+        for _ in range(4):
+            found = lake.select(
+                "select count(distinct phash) n, count(*) c from frames where phash > 0"
+            )
+            assert found["n"][0].as_py() > count // 2
