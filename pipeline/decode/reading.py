@@ -35,6 +35,11 @@ class Timed:
     is_key: bool
     frame: VideoFrame | None
 
+    @property
+    def length(self) -> int:
+        """How long it is shown, ticks, as far as it is known."""
+        return int(self.frame.duration or 0) if self.frame else 0
+
 
 class Reading:
     """An open container at some position.

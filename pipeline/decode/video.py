@@ -53,7 +53,7 @@ class Video:
             self._reading = Reading(file, limits)
         except InputError as error:
             if self._tail.is_cut and error.code == "corrupt":
-                raise self._truncated() from error
+                raise _truncated() from error
             raise
         self.time_base = self._reading.base
         self.can_seek = any(one in self._reading.container.format.name for one in _SEEKABLE)
@@ -210,7 +210,7 @@ class Video:
             if not self._reading.skipped:
                 break
         if self._tail.is_cut:
-            raise self._truncated()
+            raise _truncated()
         message = "its video stream holds no frame that can be decoded; record or fetch it again"
         raise InputError("corrupt", message)
 
@@ -266,17 +266,14 @@ class Video:
                 continue
             last = tick
             self._furthest = max(self._furthest, tick)
-            self.end = tick + self._length_of(timed.frame)
+            # Of all, that of the last one counts, which is decoded.
+            self.end = tick + min(timed.length, int(LONGEST_S / self.time_base))
             self._decoded += 1
             if self._decoded > self._limits.frames:
                 message = f"more than {self._limits.frames} frames; cut the video into parts"
                 raise InputError("too_large", message)
             yield self._one(timed, tick)
         self._judge()
-
-    def _length_of(self, frame: VideoFrame | None) -> int:
-        """How long it is shown, ticks; the last frame, for which this counts, is decoded."""
-        return min(int(frame.duration or 0), int(LONGEST_S / self.time_base)) if frame else 0
 
     def _one(self, timed: Timed, tick: int) -> Presented:
         pts = self._reading.clock.original(timed.at)
@@ -295,14 +292,15 @@ class Video:
     def _judge(self) -> None:
         """Say at the end of the stream what was lost on the way."""
         if self._tail.is_cut:
-            raise self._truncated()
+            raise _truncated()
         if damaged := self._reading.damaged:
             message = f"{damaged} of its packets are damaged; fetch or re-encode it"
             raise InputError("corrupt", message)
 
-    def _truncated(self) -> InputError:
-        message = "the file ends before its content does; fetch or record it again"
-        return InputError("truncated", message)
+
+def _truncated() -> InputError:
+    message = "the file ends before its content does; fetch or record it again"
+    return InputError("truncated", message)
 
 
 def _chain(first: VideoPacket, rest: Iterator[VideoPacket]) -> Iterator[VideoPacket]:

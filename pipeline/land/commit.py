@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
@@ -25,6 +25,9 @@ from pipeline.land.store import disk_errors
 from pipeline.land.tables import append, open_or_create, raise_if_hopeless, reason, versions
 from schemas.errors import TransientError
 from schemas.tables import TABLES
+
+GATHERS_S: Final = 0.1
+"""How long a lander of several waits for more before it commits."""
 
 
 class Tables(Protocol):
@@ -81,7 +84,7 @@ class GroupCommitter:
     Intents for one table that arrive within a delay go in one Delta commit.
     """
 
-    def __init__(self, place: Place, delay_s: float = 0.1) -> None:
+    def __init__(self, place: Place, delay_s: float = GATHERS_S) -> None:
         """Start the committing thread; tables are opened, or made, when they are first used."""
         self._delay_s = delay_s
         self._tables = {name: _Table(place, name) for name in TABLES}

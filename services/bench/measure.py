@@ -12,9 +12,10 @@ from pipeline.vlm.checkpoint import default_dtype, parameters, read_tokenizer, s
 from schemas import __version__
 from services.bench import roofline, stages
 from services.bench.roofline import Roof
+from services.bench.stages import Answered, Decoded
 from services.fleet.times import ServiceTimes
 from services.model.device import resolve
-from services.model.facts import model_facts
+from services.model.facts import ModelFacts, model_facts
 from services.model.reader import set_threads
 
 
@@ -83,9 +84,9 @@ def bench(
     say("decoding")
     decoded = stages.decoding(*media)
     say("landing")
-    land_s, land_part_s = stages.landing()
+    landed = stages.landing()
     say("encoding")
-    features, visual = stages.encoding(Encoder(directory, device=device), facts)
+    features, visual_s = stages.encoding(Encoder(directory, device=device), facts)
     generator = Generator(directory, device=device)
     stops = stop_tokens(directory, read_tokenizer(directory))
     say("one answer")
@@ -93,46 +94,60 @@ def bench(
     say(f"{stages.ROWS} answers at a time")
     many = stages.answering(generator, stops, features, stages.ROWS)
     say("the roofline")
-    roof = roofline.measure(device, default_dtype(device))
-    vision, language = parameters(directory)
+    roof, halves = roofline.measure(device, default_dtype(device)), parameters(directory)
+    taken = _Taken(decoded, landed, visual_s, one, many)
+    speeds, service = _speeds(taken, roof, halves), _service(taken, facts, device)
+    return Bench(facts.name, facts.revision, device, halves, roof, speeds, service)
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """What the stages gave.
+
+    Attributes:
+        decoded: of a video and a document.
+        landed: seconds of a commit, and of each part more in it.
+        visual_s: visual tokens a second.
+        one: an answer at a time.
+        many: many of them.
+    """
+
+    decoded: Decoded
+    landed: tuple[float, float]
+    visual_s: float
+    one: Answered
+    many: Answered
+
+
+def _speeds(taken: _Taken, roof: Roof, halves: tuple[int, int]) -> tuple[Speed, ...]:
+    """Lines of the table; a model's halves have so many parameters."""
+    (vision, language), one, many = halves, taken.one, taken.many
+    alone, together = (roof.output_tokens(language, each.rows) for each in (one, many))
+    return (
+        Speed("decode video, one child", "frames", taken.decoded.frames_s),
+        Speed("decode document, one child", "pages", 1 / taken.decoded.page_s),
+        Speed("encode", "visual tokens", taken.visual_s, roof.visual_tokens(vision)),
+        Speed("read prompts", "tokens", many.prompt_tokens_s, roof.prompt_tokens(language)),
+        Speed("answer, one at a time", "tokens", one.output_tokens_s, alone),
+        Speed(f"answer, {many.rows} at a time", "tokens", many.output_tokens_s, together),
+        Speed("land, one at a time", "parts", 1 / taken.landed[0]),
+    )
+
+
+def _service(taken: _Taken, facts: ModelFacts, device: str) -> ServiceTimes:
     frame, page = stages.sizes(facts)
-    return Bench(
-        facts.name,
-        facts.revision,
-        device,
-        (vision, language),
-        roof,
-        (
-            Speed("decode video, one child", "frames", decoded.frames_s),
-            Speed("decode document, one child", "pages", 1 / decoded.page_s),
-            Speed("encode", "visual tokens", visual, roof.visual_tokens(vision)),
-            Speed("read prompts", "tokens", many.prompt_tokens_s, roof.prompt_tokens(language)),
-            Speed(
-                "answer, one at a time",
-                "tokens",
-                one.output_tokens_s,
-                roof.output_tokens(language, 1),
-            ),
-            Speed(
-                f"answer, {many.rows} at a time",
-                "tokens",
-                many.output_tokens_s,
-                roof.output_tokens(language, many.rows),
-            ),
-            Speed("land, one at a time", "parts", 1 / land_s),
-        ),
-        ServiceTimes(
-            device=device,
-            threads=torch.get_num_threads(),
-            video_s=decoded.video_s,
-            page_s=decoded.page_s,
-            visual_s=1 / visual,
-            prompt_s=1 / many.prompt_tokens_s,
-            output_s=1 / many.output_tokens_s,
-            land_s=land_s,
-            land_part_s=land_part_s,
-            frame_tokens=frame,
-            page_tokens=page,
-            prompt_tokens=many.prompt_tokens,
-        ),
+    land_s, land_part_s = taken.landed
+    return ServiceTimes(
+        device=device,
+        threads=torch.get_num_threads(),
+        video_s=taken.decoded.video_s,
+        page_s=taken.decoded.page_s,
+        visual_s=1 / taken.visual_s,
+        prompt_s=1 / taken.many.prompt_tokens_s,
+        output_s=1 / taken.many.output_tokens_s,
+        land_s=land_s,
+        land_part_s=land_part_s,
+        frame_tokens=frame,
+        page_tokens=page,
+        prompt_tokens=taken.many.prompt_tokens,
     )

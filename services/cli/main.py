@@ -24,6 +24,7 @@ from services.cli.shared import (
     Inputs,
     Json,
     LakeArgument,
+    Model,
     Sample,
     Tasks,
     Width,
@@ -48,9 +49,6 @@ app = typer.Typer(
 _INTERRUPTED: Final = 130
 _FAULT: Final = os.EX_SOFTWARE
 To = Annotated[str, typer.Option("--to", metavar="LAKE", help="Folder of the tables.")]
-Model = Annotated[
-    str, typer.Option(help="A folder, or hf://, ms://, s3://; default: the tiny one.")
-]
 OptionalLake = Annotated[
     str, typer.Argument(metavar="[LAKE]", help="The lake, a folder or s3://bucket/prefix.")
 ]

@@ -39,6 +39,9 @@ AskVideo = Annotated[
     list[str] | None,
     typer.Option("--ask-video", help="The same of each segment of a video."),
 ]
+Model = Annotated[
+    str, typer.Option(help="A folder, or hf://, ms://, s3://; default: the tiny one.")
+]
 Device = Annotated[
     str, typer.Option(help="Torch device: cpu, cuda:0, auto; default: REELPAGE_DEVICE.")
 ]

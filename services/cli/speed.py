@@ -9,7 +9,7 @@ import typer
 
 from schemas.errors import SetupError
 from services.cli.demo import SAMPLES
-from services.cli.shared import Device, Json, err, say, settings
+from services.cli.shared import Device, Json, Model, err, say, settings
 
 if TYPE_CHECKING:
     from services.bench.measure import Bench, Speed
@@ -17,13 +17,7 @@ if TYPE_CHECKING:
 
 _UNITS: Final = {"h": 3600.0, "d": 86400.0}
 
-Model = Annotated[
-    str, typer.Option(help="A folder, or hf://, ms://, s3://; default: the tiny one.")
-]
-Video = Annotated[
-    Path, typer.Option(metavar="FILE", help="To decode; default: a sample.", show_default=False)
-]
-Document = Annotated[
+Medium = Annotated[
     Path, typer.Option(metavar="FILE", help="To decode; default: a sample.", show_default=False)
 ]
 Measured = Annotated[
@@ -49,8 +43,8 @@ def add_to(app: typer.Typer) -> None:
 def bench(
     model: Model = "",
     device: Device = "",
-    video: Video = SAMPLES / "talk.mp4",
-    document: Document = SAMPLES / "report.pdf",
+    video: Medium = SAMPLES / "talk.mp4",
+    document: Medium = SAMPLES / "report.pdf",
     as_json: Json = False,
 ) -> None:
     """Measure the stages on this machine, beside what it could do at best."""

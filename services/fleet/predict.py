@@ -9,16 +9,15 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+from pipeline.decode import DecodePlan, Sampling
+from pipeline.land.commit import GATHERS_S
 from services.fleet.queueing import mean_wait_s, utilisation
 from services.fleet.times import ServiceTimes
 
 BUSY: Final = 0.85
 """What is left is for replicas that start again, and for work that comes unevenly."""
-PART_S: Final = 10
-PART_PAGES: Final = 8
-GATHERS_S: Final = 0.1
-"""How long the lander waits for more before it commits."""
 _HOUR_S: Final = 3600.0
+_PLAN: Final = DecodePlan(Sampling("rate", 1.0))
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,9 @@ class Corpus:
 
     @property
     def parts(self) -> float:
-        """Segments of ten seconds and shards of eight pages."""
-        return self.video_hours * _HOUR_S / PART_S + self.pages / PART_PAGES
+        """Segments of videos and shards of pages."""
+        segments = self.frames * 1_000_000 / _PLAN.segment_us
+        return segments + self.pages / _PLAN.pages_per_part
 
     @property
     def frames(self) -> float:

@@ -4,16 +4,16 @@ import json
 import random
 import shutil
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file, save_file
 
 from pipeline.encode import Encoder
-from pipeline.generate import Engine, Generation, Generator, Handle, Prompt, WorkItem
+from pipeline.generate import Engine, Generation, Generator, Prompt, WorkItem
 from pipeline.vlm.clip import Clip
 from tests.engine.conftest import same
+from tests.vlm.arrivals import Arrived, arrivals
 from tests.vlm.models import MEDIA, PIXELS, QUESTIONS, Model
 from training.evaluate import TINY
 
@@ -59,24 +59,14 @@ def test_what_has_the_same_form_is_not_taken_for_it(engine: Engine, tiny: Model)
             same(one, other)
 
 
-class Asked:
+class Asked(Arrived):
     """A prompt that runs, and what must come of it."""
 
     def __init__(self, engine: Engine, tiny: Model, chance: random.Random) -> None:
         self.features = tiny.features(chance.randrange(len(MEDIA)))
         self.prompt = Prompt(chance.choice(QUESTIONS), chance.randint(1, 24))
         priority = chance.choice((0, 0, 0, -1, 5))
-        self.handle: Handle = engine.submit(self.features, self.prompt, priority=priority)
-        self.stream = iter(self.handle)
-        self.tokens: list[int] = []
-        self.cancelled = False
-
-    def read(self, count: int) -> None:
-        self.tokens += islice(self.stream, count)
-
-    def cancel(self) -> None:
-        self.handle.cancel()
-        self.cancelled = True
+        super().__init__(engine.submit(self.features, self.prompt, priority=priority))
 
     def check(self, right: Generation) -> None:
         assert tuple(self.tokens)[: len(right.tokens)] == right.tokens[: len(self.tokens)]
@@ -86,13 +76,7 @@ class Asked:
 
 def test_any_order_of_arrival_and_cancellation(engine: Engine, tiny: Model) -> None:
     chance = random.Random(3)
-    there: list[Asked] = []
-    while len(there) < 1000:
-        there += [Asked(engine, tiny, chance) for _ in range(chance.choice((1, 1, 2, 12)))]
-        for one in chance.sample(there, min(3, len(there))):
-            one.read(chance.randint(0, 6))
-        if chance.random() < 0.2:
-            chance.choice(there).cancel()
+    there = arrivals(lambda: Asked(engine, tiny, chance), 1000, chance)
     right = tiny.generator.generate([WorkItem(one.features, [one.prompt]) for one in there])
     for one, (wanted,) in zip(there, right, strict=True):
         one.check(wanted)

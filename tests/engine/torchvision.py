@@ -12,7 +12,8 @@ from pathlib import Path
 
 NAMES = """
 if not _has_ops():  # added by reelpage's tests
-    _named = torch.library.Library("torchvision", "DEF")
+    from torch import library as _library
+    _named = _library.Library("torchvision", "DEF")
     for _name in ("nms", "qnms"):
         _named.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 """

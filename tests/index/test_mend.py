@@ -171,7 +171,6 @@ def pages_that_failed(stream: StubStream) -> list[tuple[int, int]]:
 
 
 @pytest.mark.ci
-@pytest.mark.ci
 def test_pages_of_a_stream_are_sent_again(
     document: Path, tmp_path: Path, stream: StubStream
 ) -> None:

@@ -2,7 +2,6 @@
 
 import random
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 import pipeline.vlm.cache
 import pipeline.vlm.decoder
 from pipeline.generate import Prompt, WorkItem
+from tests.vlm.arrivals import Arrived, arrivals
 from tests.vlm.models import LONG, MEDIA, QUESTIONS, Model, model
 from tests.vlm.reference import NEW
 from training.evaluate import TINY
@@ -28,7 +28,7 @@ def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "MOST_CELLS", 900)
 
 
-class Asked:
+class Asked(Arrived):
     """A prompt that runs, and what must come of it."""
 
     def __init__(self, asked: Model, chance: random.Random) -> None:
@@ -38,17 +38,7 @@ class Asked:
             chance.choice(QUESTIONS),
             chance.randint(1, NEW),
         )
-        self.handle = asked.submit(*self.question, priority=chance.choice((0, 0, 0, -1, 5)))
-        self.stream = iter(self.handle)
-        self.tokens: list[int] = []
-        self.cancelled = False
-
-    def read(self, count: int) -> None:
-        self.tokens += islice(self.stream, count)
-
-    def cancel(self) -> None:
-        self.handle.cancel()
-        self.cancelled = True
+        super().__init__(asked.submit(*self.question, priority=chance.choice((0, 0, 0, -1, 5))))
 
     def check(self) -> None:
         number, question, _ = self.question
@@ -58,16 +48,8 @@ class Asked:
 
 
 def run(asked: Model, seed: int, count: int) -> None:
-    """Prompts that arrive, are read from and are cancelled at random."""
     chance = random.Random(seed)
-    there: list[Asked] = []
-    while len(there) < count:
-        there += [Asked(asked, chance) for _ in range(chance.choice((1, 1, 2, 12)))]
-        for one in chance.sample(there, min(3, len(there))):
-            one.read(chance.randint(0, 6))
-        if chance.random() < 0.2:
-            chance.choice(there).cancel()
-    for one in there:
+    for one in arrivals(lambda: Asked(asked, chance), count, chance):
         one.check()
     assert not asked.batch.rows
 

@@ -3,7 +3,7 @@
 Not by deltalake's own `optimize` and `delete`: what `optimize` removes, a stale `delete` does not
 notice, and `delete` stores strings as views, which Arrow's filters cannot compare (1.6.6). Here
 every rewrite moves the application id `care`, so that of two through handles of the same version
-the second is refused; and files are written as everywhere else, without values in the log.
+the second is refused; and of values the log has but the first and last id of each file.
 """
 
 import random
