@@ -7,10 +7,12 @@ snapshot names.
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final, NoReturn
+from urllib.parse import unquote
 
 import duckdb
 import pyarrow as pa
@@ -97,19 +99,14 @@ class Files(AbstractFileSystem):  # type: ignore[misc]
                 message = f"{path}: is of the lake, which a query only reads"
                 raise SetupError("bad_query", message)
             if name == _NONE:
-                return _Shared(pa.BufferReader(_no_rows(table)))
+                return _Shared(pa.BufferReader(_no_rows(table)), self._told)
             self._size(table, name)  # others are refused
-            return _Shared(self._file(table, name))
+            return _Shared(self._file(table, name), self._told)
 
     def _file(self, table: str, name: str) -> pa.NativeFile:
-        address = self._place.table(table)
-        try:
-            if self._place.is_folder:
-                return pa.OSFile(f"{address}/{name}")  # DuckDB forgets to close it
-            return self._store(table).open_input_file(name)
-        except FileNotFoundError as error:
-            message = f"{address}/{name}: is gone; see reelpage verify, or run the query again"
-            raise SetupError("lake_corrupt", message) from error
+        if self._place.is_folder:  # the log has its names as of a URL
+            return pa.OSFile(f"{self._place.table(table)}/{unquote(name)}")
+        return self._store(table).open_input_file(name)
 
     def _store(self, table: str) -> pyarrow.fs.FileSystem:
         """A table's folder in a bucket; one, for the connections that it keeps."""
@@ -126,12 +123,20 @@ class Files(AbstractFileSystem):  # type: ignore[misc]
 
     @contextmanager
     def _told(self) -> Iterator[None]:
-        """Keep an error for whoever asked DuckDB."""
+        """Keep an error for whoever asked DuckDB, as one of ours.
+
+        An object of a bucket is missed when it is read, and not when it is opened.
+        """
         try:
             yield
         except ReelpageError as error:
             self.trouble = error
             raise
+        except FileNotFoundError as error:
+            words = " ".join(str(error).split())
+            message = f"a data file is gone; see reelpage verify, or run the query again ({words})"
+            self.trouble = SetupError("lake_corrupt", message)
+            raise self.trouble from error
 
 
 class _Shared:
@@ -141,8 +146,10 @@ class _Shared:
     file belongs to a thread; with one for all they would read each other's bytes.
     """
 
-    def __init__(self, file: pa.NativeFile) -> None:
-        self._file, self._mine = file, threading.local()
+    def __init__(
+        self, file: pa.NativeFile, told: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        self._file, self._told, self._mine = file, told, threading.local()
         self._lock = threading.Lock()  # a file in a bucket refuses to be read by two at once
 
     def seek(self, place: int) -> int:
@@ -154,13 +161,33 @@ class _Shared:
         return place
 
     def read(self, size: int) -> bytes:
-        with self._lock:
-            data: bytes = self._file.read_at(size, self.tell())
+        with self._told():
+            with self._lock:
+                data: bytes = self._file.read_at(size, self.tell())
+            if len(data) < size:
+                message = "a data file is shorter than the table says; see reelpage verify"
+                raise SetupError("lake_corrupt", message)
         self._mine.place = self.tell() + len(data)
         return data
 
     def close(self) -> None:
         self._file.close()
+
+
+def confine(connection: duckdb.DuckDBPyConnection, files: Files, scratch: Path) -> None:
+    """Let a connection reach these files and nothing else of the machine, for good.
+
+    Args:
+        connection: that knows them already.
+        files: opened from now on.
+        scratch: a folder for what does not fit in memory. Statements may read and write in it; by
+            itself it would be `.tmp` of the working directory.
+    """
+    connection.execute(f"set temp_directory = {sql_text(scratch)}")
+    connection.execute(f"set allowed_directories = ['{SCHEME}']")
+    connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")
+    files.ready = True
 
 
 def scan(

@@ -169,13 +169,14 @@ def append(handle: DeltaTable, files: Iterable[AddAction], positions: Mapping[st
     """
     transactions = [Transaction(app, position) for app, position in positions.items()]
     # It looks at every entry of the log, so that each commit would take longer than the last.
-    is_swept = (handle.version() + 1) % _CHECKPOINTS == 0
+    # None leaves the choice to the table, which may keep its log.
+    swept = None if (handle.version() + 1) % _CHECKPOINTS == 0 else False
     handle.create_write_transaction(
         list(files),
         "append",
         handle.schema(),
         commit_properties=CommitProperties(app_transactions=transactions),
-        post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=is_swept),
+        post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=swept),
     )
     # This call, other than `write_deltalake`, leaves the handle where it was.
     handle.update_incremental()

@@ -14,7 +14,7 @@ from typing import Final, Self
 import duckdb
 import pyarrow as pa
 
-from pipeline.land.files import SCHEME, Files, scan, sql_text
+from pipeline.land.files import Files, confine, scan
 from pipeline.land.place import Place
 from pipeline.land.tables import check_version, store_error
 from schemas.errors import SetupError
@@ -139,14 +139,8 @@ def _connect(files: Files) -> duckdb.DuckDBPyConnection:
     connection.execute(_LINES_JOINED)
     connection.execute("set python_enable_replacements = false")
     connection.execute("set parquet_metadata_cache = true")  # each file is opened twice
-    # By itself it is `.tmp` of the working directory, in which a statement may read and write; of
-    # this name there is nothing before DuckDB makes it, and nothing when the connection is closed.
-    spilled = Path(tempfile.gettempdir()) / f"reelpage-{secrets.token_hex(8)}"
-    connection.execute(f"set temp_directory = {sql_text(spilled)}")
-    connection.execute(f"set allowed_directories = ['{SCHEME}']")
-    connection.execute("set enable_external_access = false")
-    connection.execute("set lock_configuration = true")
-    files.ready = True
+    # There is nothing of this name before DuckDB makes it.
+    confine(connection, files, Path(tempfile.gettempdir()) / f"reelpage-{secrets.token_hex(8)}")
     return connection
 
 

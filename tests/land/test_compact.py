@@ -1,6 +1,7 @@
 """Compaction: rows sorted by medium, so that a look-up of one reads a file or two."""
 
 import json
+import os
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from deltalake.schema import PrimitiveType
 
 from pipeline.land.maintenance.rewrite import erase, merge
 from pipeline.land.place import Place
+from pipeline.land.store import local_place
 from pipeline.land.tables import open_table
 from pipeline.query.sql import query
 from schemas.tables import FRAMES, TABLES
@@ -100,6 +102,47 @@ def test_columns_of_a_newer_reelpage_are_kept(place: Place) -> None:
     assert merge(place, "frames", _TARGET) == (2, 1)
     found = open_table(place, "frames").to_pyarrow_dataset().to_table()
     assert sorted(found["later"].to_pylist(), key=str) == [None, "x"]
+
+
+def test_files_of_wide_rows_are_no_larger_than_others(place: Place) -> None:
+    chance = np.random.default_rng(2)
+    for number in range(8):
+        texts = [chance.bytes(1000).hex() for _ in range(400)]
+        columns = {
+            "media_id": pa.array([_MEDIA[number]] * len(texts)),
+            "sampling": pa.array(["rate=1"] * len(texts)),
+            "page_no": pa.array(range(1, len(texts) + 1)),
+            "text": pa.array(texts),
+        }
+        schema = TABLES["pages"]
+        nulls = {field.name: pa.nulls(len(texts), field.type) for field in schema}
+        append(place, "pages", "a", number, pa.table(nulls | columns, schema=schema))
+    small = 1 << 20
+    _, new = merge(place, "pages", small)
+    sizes = pa.table(open_table(place, "pages").get_add_actions())["size_bytes"].to_pylist()
+    assert len(sizes) == new > 1
+    assert max(sizes) < 2 * small
+    assert query(place, "select count(distinct text) n from pages")["n"][0].as_py() == 8 * 400
+
+
+def test_a_table_that_keeps_its_log_keeps_it(tmp_path: Path) -> None:
+    """Expired entries are cleared away at some commits, but where the table says never."""
+    place = local_place(tmp_path)
+    kept = {
+        "delta.enableExpiredLogCleanup": "false",
+        "delta.logRetentionDuration": "interval 0 seconds",
+        "delta.checkpointInterval": "20",
+    }
+    DeltaTable.create(place.table("frames"), FRAMES, configuration=kept)
+    log = tmp_path / "frames" / "_delta_log"
+    row = {"media_id": "m", "sampling": "s", "frame_no": 0}
+    for number in range(42):
+        append(place, "frames", "a", number, pa.Table.from_pylist([row], schema=FRAMES))
+        if number in (18, 38):
+            for path in log.glob("*"):
+                os.utime(path, (1, 1))
+    assert (log / f"{0:020}.json").exists()
+    assert len(list(log.glob("*.json"))) >= 43
 
 
 @pytest.mark.parametrize("name", ["it's", "a': {name: 'a'}}); copy (select 42) to 'lost.csv'; --"])

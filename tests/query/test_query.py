@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 
 from pipeline.land.files import Files
 from pipeline.land.lake import open_lake
@@ -273,3 +274,33 @@ def test_threads_that_share_an_object_read_it_by_turns(remote: Place) -> None:
                 "select count(distinct phash) n, count(*) c from frames where phash > 0"
             )
             assert found["n"][0].as_py() > count // 2
+
+
+def test_an_object_that_is_gone_is_named(remote: Place) -> None:
+    """As by a vacuum meanwhile: it is missed when it is read."""
+    (name,) = remote.objects.names("frames/part-")
+    with Lake(remote) as lake:
+        lake._files.sizes("frames")
+        remote.objects.delete(name)
+        with pytest.raises(SetupError, match=r"is gone; see reelpage verify") as caught:
+            lake.select("from frames")
+    assert caught.value.code == "lake_corrupt"
+    assert "\n" not in caught.value.message
+
+
+def test_a_file_that_is_cut_is_no_fault_of_the_query(root: Path) -> None:
+    path = next((root / "frames").glob("*.parquet"))
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(SetupError, match="shorter than the table says") as caught:
+        query(local_place(root), "from frames")
+    assert caught.value.code == "lake_corrupt"
+
+
+def test_files_of_others_may_have_any_name(root: Path) -> None:
+    """The log has their names as of a URL."""
+    path = next((root / "frames").glob("*.parquet"))
+    path.rename(path.with_name("part [é].parquet"))
+    for entry in (root / "frames" / "_delta_log").glob("*.json"):
+        entry.write_text(entry.read_text().replace(path.name, "part%20%5B%C3%A9%5D.parquet"))
+    assert DeltaTable(str(root / "frames")).to_pyarrow_table().num_rows == 3
+    assert query(local_place(root), "select count(*) n from frames").to_pylist() == [{"n": 3}]

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, TypeVar
 
 import duckdb
@@ -24,7 +25,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import RemoveAction
 
-from pipeline.land.files import Files, scan
+from pipeline.land.files import Files, confine, scan
 from pipeline.land.parquet import GROUP, DataFile, write_sorted
 from pipeline.land.place import Place
 from pipeline.land.tables import open_table, reason
@@ -83,7 +84,7 @@ def merge(place: Place, table: str, target: int) -> tuple[int, int]:
         small = [file.path for file in files if file.size < target // 2]
         if len(small) < 2:
             return len(files), len(files)
-        with _sorted(place, table, handle, small) as rows:
+        with _sorted(place, table, handle, small, target) as rows:
             identity = f"{_APP} {small}"
             new = list(write_sorted(place.objects, table, rows, identity, target))
         replace_files(handle, small, new, same_rows=True)
@@ -94,26 +95,35 @@ def merge(place: Place, table: str, target: int) -> tuple[int, int]:
 
 @contextmanager
 def _sorted(
-    place: Place, table: str, handle: DeltaTable, paths: Sequence[str]
+    place: Place, table: str, handle: DeltaTable, paths: Sequence[str], most: int
 ) -> Iterator[Iterator[pa.Table]]:
     """The rows of some files by the table's key; what does not fit in memory is on the disk.
+
+    They come in pieces of `GROUP` rows, and of so many bytes, at the most.
 
     Raises:
         OSError: a file is gone, or the store does not answer; the next attempt tells.
     """
     schema, keys = pa.schema(handle.schema().to_arrow()), ", ".join(KEYS[table])
     with tempfile.TemporaryDirectory(prefix="reelpage-") as folder, duckdb.connect() as connection:
-        connection.execute(f"set memory_limit = '{_MEMORY}'; set temp_directory = '{folder}'")
-        connection.execute("set timezone = 'UTC'")
+        connection.execute(f"set memory_limit = '{_MEMORY}'; set timezone = 'UTC'")
         files = Files(place, {table: handle})
-        files.ready = True
         connection.register_filesystem(files)
-        found = connection.sql(f"from {scan(connection, table, schema, paths)} order by {keys}")
+        confine(connection, files, Path(folder))
         try:
+            found = connection.sql(f"from {scan(connection, table, schema, paths)} order by {keys}")
             batches = found.to_arrow_reader(GROUP)
-            yield (pa.Table.from_batches([batch]).cast(schema) for batch in batches)
+            pieces = (piece for batch in batches for piece in _cut(batch, most))
+            yield (pa.Table.from_batches([piece]).cast(schema) for piece in pieces)
         except (duckdb.Error, pa.ArrowException) as error:
             raise OSError(str(files.trouble or error)) from error
+
+
+def _cut(batch: pa.RecordBatch, most: int) -> Iterator[pa.RecordBatch]:
+    """A batch in pieces of about so many bytes at the most: rows of pages may be wide."""
+    rows = max(1, batch.num_rows * most // max(batch.nbytes, 1))
+    for start in range(0, batch.num_rows, rows):
+        yield batch.slice(start, rows)
 
 
 def erase(place: Place, table: str, column: str, value: str) -> None:
