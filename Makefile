@@ -21,9 +21,9 @@ check: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# As any user, with what PyPI brings; none is skipped.
+# As any user, with what PyPI brings; none is skipped. Tests often wait: three keep two cores busy.
 tests: .venv/installed-dev
-	$(BIN)/python -m pytest -m "not ci and not gpu and not vllm" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not ci and not gpu and not vllm" -n 3 --dist loadfile
 
 # As root, which some of them need.
 tests-ci: .venv/installed-dev

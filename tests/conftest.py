@@ -59,7 +59,10 @@ def streams(
     factory.end()
 
 
-@pytest.fixture(scope="session", params=["made", "real"] if MEDIA.is_dir() else ["made"])
+REAL = [pytest.param("real", marks=pytest.mark.ci)] if MEDIA.is_dir() else []
+
+
+@pytest.fixture(scope="session", params=["made", *REAL])
 def media(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Videos and PDFs that the tests make, and where there is a folder of real ones those too."""
     return MEDIA if request.param == "real" else make_media(tmp_path_factory.mktemp("made"))

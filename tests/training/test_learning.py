@@ -156,6 +156,7 @@ def _average(number: int, folder: Path) -> None:
     torch.save([weight.grad for weight in weights], folder / str(number))
 
 
+@pytest.mark.ci
 def test_peers_average_their_gradients(tmp_path: Path) -> None:
     spawn(_average, (tmp_path,), nprocs=2)  # type: ignore[no-untyped-call]
     for number in range(2):
@@ -213,6 +214,7 @@ def test_a_grown_model_computes_the_same() -> None:
     torch.testing.assert_close(*said)
 
 
+@pytest.mark.ci
 def test_a_run_that_was_cut_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
     def run(name: str, steps: int) -> Run:
         settings = Settings(tmp_path / name, SHORT, None, seed=1, half=False)
@@ -229,6 +231,7 @@ def test_a_run_that_was_cut_goes_on_as_if_it_had_not_been(tmp_path: Path) -> Non
     assert (tmp_path / "whole" / "checkpoint" / "model.safetensors").exists()
 
 
+@pytest.mark.ci
 def test_the_recipe_runs_what_has_not_ended_and_draws_its_curve(tmp_path: Path) -> None:
     first = Settings(tmp_path, SHORT, None, seed=1, half=False)
     phases = {"tower": replace(SHORT, with_text=False, steps=2), "mixed": replace(SHORT, steps=2)}
