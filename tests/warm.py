@@ -5,9 +5,12 @@
 
 Each command is a process of its own with its own arguments, environment, folder, session and
 standard files, and ends as one does that was started by name. It differs in what is imported
-already: libraries, and what of ours reads no setting when it is imported.
+already, libraries and what of ours reads no setting when it is imported, and in that the
+interpreter is not taken apart at its end, which would touch all that it shares with its parent.
 """
 
+import atexit
+import gc
 import json
 import os
 import select
@@ -165,10 +168,25 @@ def _attend(control: socket.socket, files: Sequence[int]) -> dict[str, Any]:
     os._exit(0)
 
 
+class _End:
+    """What happens last, behind all that libraries do at the end of a process."""
+
+    status: int | None = None
+
+    def __call__(self) -> None:
+        if self.status is not None:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(self.status)
+
+
 def _main() -> None:
+    end = _End()
+    atexit.register(end)
     for name in MODULES:
         import_module(name)
     assert len(list(Path("/proc/self/task").iterdir())) == 1
+    gc.freeze()  # commands need not look at what was there before them
     order = _serve()
     os.chdir(order["folder"])
     os.environ.clear()
@@ -177,7 +195,12 @@ def _main() -> None:
     sys.path[0] = str(Path(sys.executable).parent)
     from reelpage import main
 
-    main()
+    try:
+        main()
+    except SystemExit as left:
+        end.status = left.code if isinstance(left.code, int) else int(left.code is not None)
+        raise
+    end.status = 0
 
 
 if __name__ == "__main__":
