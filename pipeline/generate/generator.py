@@ -1,6 +1,8 @@
 """Generator: the language half of a checkpoint, and all that is being asked of it."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from copy import copy
 from functools import partial
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -40,7 +42,7 @@ class Generator(LanguageModel):
         """
         language = load_language(directory, device, dtype or default_dtype(device))
         config = language.config
-        self._decoder = Decoder(language)
+        self._language, self._decoder = language, Decoder(language)
         self._wording = Wording(directory, config)
         self._rate: float | None = getattr(config.vision_config, "tokens_per_second", None)
         # Prompts that begin alike are forks of one prefix, for as long as one of them is there.
@@ -59,6 +61,16 @@ class Generator(LanguageModel):
         handle = Handle(self._decoder, row, partial(self._generation, question, row))
         self._decoder.submit(row, priority)
         return handle
+
+    def paused(self) -> AbstractContextManager[None]:
+        """Give no answer while a block runs, so that what it computes has the device alone."""
+        return self._decoder.paused()
+
+    def apart(self) -> "Generator":
+        """The same model, whose answers fail with none of this one's."""
+        other = copy(self)
+        other._decoder, other._prefixes = Decoder(self._language), WeakValueDictionary()
+        return other
 
     def _row(self, question: Question, parameters: Parameters) -> Row:
         features, ids = question.features, question.ids

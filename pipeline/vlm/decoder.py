@@ -7,8 +7,9 @@ wait for a token one does the work, for all rows, while the others sleep.
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from heapq import heappop, heappush
 from itertools import count
 from typing import Final
@@ -30,6 +31,7 @@ class Decoder:
         self._arrivals = count()
         self._changed = threading.Condition()
         self._working = False
+        self._pausing = 0
 
     def submit(self, row: Row, priority: int) -> None:
         """Let a row wait for its turn; the lowest priority comes first."""
@@ -50,10 +52,26 @@ class Decoder:
         """Decode until something is so that rows of this decoder bring about."""
         with self._changed:
             while not until():
-                if self._working:
+                if self._working or self._pausing:
                     self._changed.wait()
                 else:
                     self._work()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Have no row go on while the block runs: whoever computes in it has the device alone."""
+        with self._changed:
+            self._pausing += 1
+            self._changed.wait_for(lambda: not self._working)
+            self._pausing -= 1
+            self._working = True
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._working = False
+                self._sweep()
+                self._changed.notify_all()
 
     def _work(self) -> None:
         """One step, for which the lock is let go."""

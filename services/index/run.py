@@ -30,7 +30,7 @@ from services.index.progress import Progress, live
 from services.index.summary import Summary, run_row
 from services.index.watch import RunWatch
 from services.ingest.board import Board
-from services.ingest.compose import Jobs, Lake, compose
+from services.ingest.compose import ASKING, Jobs, Lake, compose
 from services.ingest.recipe import Recipe, parse_plan
 from services.ingest.sources import Sources
 from services.model.in_process import InProcess
@@ -101,7 +101,7 @@ def index(request: Request, settings: Settings, console: Console) -> Summary:
         jobs = Jobs(GROUP, TOPIC, board, files, files.send, lambda *_: 0, lambda _: summary.run_id)
         lake = Lake(place, tables, _LINGER_S, watch.landed)
         reader = TextInProcess(Recogniser(settings.threads))
-        worker = compose(jobs, lake, files, model, settings.slots, watch, reader)
+        worker = compose(jobs, lake, files, model, settings.slots, watch, reader, asking=ASKING)
         with live(progress, console, quiet=request.quiet):
             worker.run()
         summary.check()

@@ -15,7 +15,7 @@ from schemas.errors import SetupError
 from schemas.jobs import Job
 from services.checkpoints.found import checkpoint
 from services.ingest.board import Board
-from services.ingest.compose import Jobs, Lake, compose
+from services.ingest.compose import ASKING, Jobs, Lake, compose
 from services.ingest.patience import patiently
 from services.ingest.sources import Sources
 from services.ingest.subject import Answerer, Decode, LineReader
@@ -44,7 +44,10 @@ def build(settings: Settings) -> Worker:
         patiently(lambda: share(Path(place.uri)))
     make = _served if settings.graph else _in_process
     answerer, tables, reader = patiently(lambda: make(settings, place))
-    return patiently(lambda: of_topic(settings, place, answerer, tables, reader=reader))
+    asking = 0 if settings.graph else ASKING
+    return patiently(
+        lambda: of_topic(settings, place, answerer, tables, reader=reader, asking=asking)
+    )
 
 
 def of_topic(
@@ -54,6 +57,7 @@ def of_topic(
     tables: Tables,
     decode: Decode = sandboxed,
     reader: LineReader | None = None,
+    asking: int = 0,
 ) -> Worker:
     """A worker on the topic that the settings name; by default it reads text itself.
 
@@ -75,6 +79,7 @@ def of_topic(
         watch,
         reader or TextInProcess(Recogniser(settings.threads)),
         decode,
+        asking,
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -24,7 +24,10 @@ from services.ingest.work import Source, Work
 from services.ingest.worker import Log, Worker
 from services.topic.record import Record
 
-_VERSION = "lake.json"
+ASKING: Final = 30
+"""Jobs that wait for a model of this process, with those that are read: half its batch at a prompt
+each, a whole one at two."""
+_VERSION: Final = "lake.json"
 
 
 @dataclass(frozen=True)
@@ -76,8 +79,20 @@ def compose(
     watch: Watch,
     reader: LineReader,
     decode: Decode = sandboxed,
+    asking: int = 0,
 ) -> Worker:
     """A worker, ready to run; what others had decided to land is landed first.
+
+    Args:
+        jobs: where they come from.
+        lake: where rows go.
+        source: of media.
+        answerer: asks the model.
+        slots: media that are read at a time.
+        watch: told of every part.
+        reader: reads text.
+        decode: media.
+        asking: further jobs, whose media have been read and which wait for the model.
 
     Raises:
         TransientError, SetupError: what the lake raises.
@@ -90,7 +105,7 @@ def compose(
     tools = Tools(objects, lambda name: _markers(objects, name), answerer, decode, reader)
     hands = Hands(
         topic=jobs.topic,
-        begin=lambda delivery: Work(delivery, source, tools),
+        begin=lambda delivery, has_read: Work(delivery, source, tools, has_read),
         send=jobs.send,
         home=jobs.home,
         run_of=jobs.run_of,
@@ -100,7 +115,7 @@ def compose(
     landing = LandingThread(
         jobs.board, performer, protocol, group, linger_s=lake.linger_s, told=lake.told
     )
-    return Worker(jobs.log, jobs.board, Slots(slots, jobs.board, hands), landing)
+    return Worker(jobs.log, jobs.board, Slots(slots, jobs.board, hands, asking), landing)
 
 
 def _markers(objects: Objects, name: str) -> Markers:

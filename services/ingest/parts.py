@@ -4,7 +4,8 @@ A plain generator over plain data: bytes come from `Subject.source`, pictures go
 the model, rows come out. It knows no log, no threads and no table.
 """
 
-from collections.abc import Generator, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, astuple, dataclass, field, replace
 from typing import Any
 
@@ -69,8 +70,11 @@ class Tally:
 class JobParts:
     """One job with something left to do."""
 
-    def __init__(self, subject: Subject, tools: Tools) -> None:
-        self._subject, self._tools = subject, tools
+    def __init__(
+        self, subject: Subject, tools: Tools, has_read: Callable[[], None] = lambda: None
+    ) -> None:
+        """Nothing is read yet; `has_read` is called when all is."""
+        self._subject, self._tools, self._has_read = subject, tools, has_read
         columns = subject.columns
         self._tally = Tally(
             columns.first, columns.pictures, warnings=dict.fromkeys(columns.warnings)
@@ -88,7 +92,7 @@ class JobParts:
         tally = self._tally
         held: Part | None = None
         try:
-            for item in self._items():
+            for item in self._ahead():
                 if isinstance(item, MediaInfo):
                     tally.info = item
                     if jobs := self._ranges(item):
@@ -119,6 +123,24 @@ class JobParts:
         tally, span = self._tally, self._subject.columns.span
         parts, pictures = self._given
         return failure(self._subject, error, tally.stage, (parts - span.start, pictures))
+
+    def _ahead(self) -> Iterator[Decoded]:
+        """The items; a part comes when what is behind it has been read."""
+        behind: deque[Decoded] = deque()
+        fault: InputError | None = None
+        try:
+            for item in self._items():
+                while behind and isinstance(item, Shard):
+                    yield behind.popleft()
+                behind.append(item)
+                if not isinstance(behind[0], Shard):
+                    yield behind.popleft()
+        except InputError as error:
+            fault = error
+        self._has_read()
+        yield from behind
+        if fault is not None:
+            raise fault
 
     def _items(self) -> Iterator[Decoded]:
         """Parts from the lake's own shards where all are kept, else decoded."""

@@ -8,8 +8,8 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -53,7 +53,7 @@ class Hands:
 
     Attributes:
         topic: name of the log.
-        begin: an attempt at a job.
+        begin: an attempt at a job; told what to call when its medium has been read.
         send: puts the jobs that a job becomes on the log, behind its record.
         home: the partition in which a job of a key is worked on.
         run_of: what the rows of a job say they came by.
@@ -63,7 +63,7 @@ class Hands:
     """
 
     topic: str
-    begin: Callable[[Delivery], Work]
+    begin: Callable[[Delivery, Callable[[], None]], Work]
     send: Callable[[Record, Iterable[tuple[str, Job]]], Any]
     home: Callable[[str, Job], int]
     run_of: Callable[[Job], str]
@@ -75,15 +75,25 @@ class Hands:
 class Slots:
     """Works on the jobs of a board until it is told to stop, each to the end of a part."""
 
-    def __init__(self, count: int, board: Board, hands: Hands) -> None:
+    def __init__(self, count: int, board: Board, hands: Hands, asking: int = 0) -> None:
+        """No thread runs yet.
+
+        Args:
+            count: jobs whose media are read at a time.
+            board: where they come from.
+            hands: what work needs.
+            asking: further jobs, whose media have been read and which wait for the model.
+        """
         self._board, self._hands = board, hands
+        self._turns = threading.Semaphore(count)
         self._stop = threading.Event()
         self._error: BaseException | None = None
         self._busy: set[int] = set()
         self._threads = [
             threading.Thread(target=self._loop, args=(number,), name=f"slot-{number}", daemon=True)
-            for number in range(count)
+            for number in range(count + asking)
         ]
+        self._further = iter(self._threads)
 
     @property
     def busy(self) -> int:
@@ -91,8 +101,8 @@ class Slots:
         return len(self._busy)
 
     def start(self) -> None:
-        """Begin."""
-        for thread in self._threads:
+        """Begin with a thread; one that gets a job starts another, so that few have none."""
+        if (thread := next(self._further, None)) is not None:
             thread.start()
 
     def stop(self) -> None:
@@ -113,19 +123,37 @@ class Slots:
     def _loop(self, number: int) -> None:
         try:
             while not self._stop.is_set():
-                ticket = self._board.next_ticket(time.monotonic())
-                if ticket is None:
-                    self._board.wait(_IDLE_S)
-                    continue
-                self._busy.add(number)
-                self.attempt(ticket)
+                with self._turn() as end_turn:
+                    if end_turn is None:
+                        continue
+                    ticket = self._board.next_ticket(time.monotonic())
+                    if ticket is None:
+                        self._board.wait(_IDLE_S)
+                        continue
+                    self._busy.add(number)
+                    self.start()
+                    self.attempt(ticket, end_turn)
                 self._busy.discard(number)
         except BaseException as error:  # noqa: BLE001 - raised in the worker's main thread
             self._error = error
         finally:
             self._busy.discard(number)
 
-    def attempt(self, ticket: Ticket) -> None:
+    @contextmanager
+    def _turn(self) -> Iterator[Callable[[], None] | None]:
+        """A turn to read a medium, until what is given is called or the block ends; None for now.
+
+        It comes before a job, so that those which wait for one hold none up, and begin none when
+        all have to stop.
+        """
+        if not self._turns.acquire(timeout=_IDLE_S):
+            yield None
+            return
+        with ExitStack() as turn:
+            turn.callback(self._turns.release)
+            yield None if self._stop.is_set() else turn.close
+
+    def attempt(self, ticket: Ticket, has_read: Callable[[], None] = lambda: None) -> None:
         """Work on a job until it ends, has to stop or fails; the simulator runs this too.
 
         Raises:
@@ -137,7 +165,7 @@ class Slots:
         except InputError as error:
             self._give(ticket, ticket.first, None, _bad_job(self._hands.topic, record, error))
             return
-        work = self._begin(record, job)
+        work = self._begin(record, job, has_read)
         number = ticket.first
         try:
             with closing(self._parts(record, job, work)) as parts:
@@ -151,10 +179,10 @@ class Slots:
             failed = 1 + (ticket.failed if number == ticket.first else 0)
             self._end_of(ticket, number, job, work, fault, failed)
 
-    def _begin(self, record: Record, job: Job) -> Work:
+    def _begin(self, record: Record, job: Job, has_read: Callable[[], None]) -> Work:
         topic, run_id = self._hands.topic, self._hands.run_of(job)
         place = (record.partition, record.offset, record.key)
-        return self._hands.begin(Delivery(job, topic, *place, run_id))
+        return self._hands.begin(Delivery(job, topic, *place, run_id), has_read)
 
     def _parts(self, record: Record, job: Job, work: Work) -> Generator[Part | FanOut]:
         """What to give: a job that is not at home goes there."""

@@ -1,7 +1,7 @@
 """Work: one job from its log, in the hands of a slot."""
 
-from collections.abc import Generator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, ExitStack
 from typing import Protocol
 
 from pipeline.consume import Input, failed_input
@@ -45,8 +45,16 @@ def read_job(value: bytes) -> Job:
 class Work:
     """One attempt at a job. What it did not give has left nothing behind that counts."""
 
-    def __init__(self, delivery: Delivery, source: Source, tools: Tools) -> None:
+    def __init__(
+        self,
+        delivery: Delivery,
+        source: Source,
+        tools: Tools,
+        has_read: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Nothing is opened yet; `has_read` is called once the medium is no longer needed."""
         self._delivery, self._source, self._tools = delivery, source, tools
+        self._has_read = has_read
         self._subject: Subject | None = None
         self._at: JobParts | PageParts | None = None
 
@@ -57,7 +65,9 @@ class Work:
             TransientError: the next part cannot be made now.
         """
         self._tools.answerer.read_model()  # work that another model has done is not done
-        with self._source.open(self._delivery.job) as source:
+        with ExitStack() as opened:
+            opened.callback(self._has_read)
+            source = opened.enter_context(self._source.open(self._delivery.job))
             subject = self._subject = Subject.of(self._delivery, source, self._tools)
             key = key_of(self._delivery.job, subject.media_id)
             if key != self._delivery.key:
@@ -69,8 +79,11 @@ class Work:
             elif source.error is not None:
                 yield _lost(subject, source.error)
             else:
-                make = PageParts if self._delivery.job.pages else JobParts
-                self._at = make(subject, self._tools)
+                self._at = (
+                    PageParts(subject, self._tools)
+                    if self._delivery.job.pages
+                    else JobParts(subject, self._tools, opened.close)
+                )
                 yield from self._at.parts()
 
     def failure(self, error: ReelpageError) -> Part:

@@ -1,4 +1,4 @@
-"""In process: the model of this process, asked for one shard at a time."""
+"""In process: the model of this process, which several threads ask at a time."""
 
 import threading
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class InProcess:
-    """Both halves of a checkpoint behind a lock; see `services.ingest.subject.Answerer`.
+    """Both halves of a checkpoint; see `services.ingest.subject.Answerer`.
 
     They are loaded when the first question comes: work without any has no need of torch.
     """
@@ -37,14 +37,19 @@ class InProcess:
         self._lock = threading.Lock()
         self._broken: SetupError | None = None
 
-    @cached_property
+    @property
     def loaded(self) -> "Model":
         """Both halves.
 
         Raises:
             SetupError: `device_missing`, `model_missing` or `model_unsupported`.
         """
-        self.read_model()
+        with self._lock:
+            self.read_model()
+            return self._halves
+
+    @cached_property
+    def _halves(self) -> "Model":
         from services.model.reader import Model, set_threads
 
         set_threads(self._threads)
@@ -80,5 +85,4 @@ class InProcess:
     ) -> list[list[Answer]]:
         """See `Answerer`."""
         assert revision == self._model.revision
-        with self._lock:
-            return shard_answers(shard, tasks, lambda *asked: self.loaded.read(*asked), self._model)
+        return shard_answers(shard, tasks, lambda *asked: self.loaded.read(*asked), self._model)

@@ -1,5 +1,6 @@
 """Reader: both halves of a checkpoint in one process, pictures in and answers out."""
 
+import threading
 from collections.abc import Sequence
 
 import torch
@@ -9,6 +10,7 @@ from pipeline.generate import Generator, LanguageModel, Prompt, WorkItem
 from pipeline.land.rows import Answer
 from pipeline.vlm.clip import TEMPORAL, Item
 from pipeline.vlm.template import clip_question
+from schemas.errors import ReelpageError
 from schemas.features import Features
 from schemas.jobs import Task
 from services.model.facts import ModelFacts
@@ -21,7 +23,11 @@ def set_threads(threads: int) -> None:
 
 
 class Model:
-    """Encodes pictures and answers every task about each of them."""
+    """Encodes pictures and answers every task about each of them, for any number of threads.
+
+    What they ask is answered together. Encoding and answering take turns, or each would take the
+    processors from the other.
+    """
 
     def __init__(self, facts: ModelFacts, device: str) -> None:
         """Load both halves.
@@ -31,6 +37,7 @@ class Model:
         """
         self._encoder = Encoder(facts.directory, device=device)
         self._generator = Generator(facts.directory, device=device)
+        self._apart = threading.Lock()
 
     def read(self, items: Sequence[Item], tasks: Sequence[Task]) -> list[list[Answer]]:
         """Answer all tasks about each picture or clip.
@@ -42,8 +49,16 @@ class Model:
         Returns:
             For each item, one answer a task.
         """
-        encoded = self._encoder.encode(items)
-        return answer(self._generator, [(features, tasks) for features in encoded])
+        with self._generator.paused():
+            encoded = self._encoder.encode(items)
+        asked = [(features, tasks) for features in encoded]
+        try:
+            return answer(self._generator, asked)
+        except ReelpageError:
+            raise
+        except Exception:  # noqa: BLE001 - what was answered with it may be to blame
+            with self._apart:
+                return answer(self._generator.apart(), asked)
 
 
 def answer(

@@ -322,7 +322,7 @@ def threads(root: Path, kind: type[Board]) -> Iterator[Threads]:
     board, script, ends = kind(sum(len(one.value) for one in records) + 1), Script(), Ends()
     hands = Hands(
         topic="t",
-        begin=lambda delivery: Scripted(delivery, script),
+        begin=lambda delivery, _: Scripted(delivery, script),
         send=lambda *_: None,
         home=lambda *_: 0,
         run_of=lambda job: job.id,

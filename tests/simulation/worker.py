@@ -4,6 +4,7 @@ Its board, windows, slots, work and protocol are the product's. The loops around
 each is a fiber where the product has a thread, and a crash drops them all between any two steps.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
@@ -91,7 +92,7 @@ class Worker:
         answerer = Answerer(self._clock, self._world, library, is_own=self._is_alone)
         tools = Tools(self._store, self._markers, answerer, library.decode, TEXT_HERE)
 
-        def begin(delivery: Delivery) -> PlainWork:
+        def begin(delivery: Delivery, has_read: Callable[[], None]) -> PlainWork:
             return PlainWork(delivery, source, tools)
 
         def check() -> None:
