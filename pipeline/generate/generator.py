@@ -62,6 +62,11 @@ class Generator(LanguageModel):
         self._decoder.submit(row, priority)
         return handle
 
+    @property
+    def seconds(self) -> float:
+        """For how long it has computed."""
+        return self._decoder.seconds
+
     def paused(self) -> AbstractContextManager[None]:
         """Give no answer while a block runs, so that what it computes has the device alone."""
         return self._decoder.paused()

@@ -23,7 +23,11 @@ _BATCH_ROWS: Final = 64
 
 
 class Decoder:
-    """Answers rows, token by token; for any number of threads."""
+    """Answers rows, token by token; for any number of threads.
+
+    Attributes:
+        seconds: for how long it has computed.
+    """
 
     def __init__(self, language: Language) -> None:
         self._batch = Batch(language)
@@ -32,6 +36,7 @@ class Decoder:
         self._changed = threading.Condition()
         self._working = False
         self._pausing = 0
+        self.seconds = 0.0
 
     def submit(self, row: Row, priority: int) -> None:
         """Let a row wait for its turn; the lowest priority comes first."""
@@ -75,7 +80,7 @@ class Decoder:
 
     def _work(self) -> None:
         """One step, for which the lock is let go."""
-        self._working = True
+        self._working, started = True, time.perf_counter()
         try:
             joining = self._admit()
             self._changed.release()
@@ -85,6 +90,7 @@ class Decoder:
                 self._changed.acquire()
         finally:
             self._working = False
+            self.seconds += time.perf_counter() - started
             self._sweep()
             self._changed.notify_all()
 

@@ -1,15 +1,18 @@
 """Progress: what each stage has done, and the live table that shows it."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Final
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
+
+_WORTH: Final = 0.5
 
 
 @dataclass
@@ -23,14 +26,19 @@ class Stage:
 
 @dataclass
 class Progress:
-    """Counts of a run. `fraction` of the work is by inputs, within a medium by time."""
+    """Counts of a run. `fraction` of the work is by inputs, within a medium by time.
+
+    `seconds` tells for how long stages have worked, by their names.
+    """
 
     total_inputs: int = 0
+    seconds: Callable[[], Mapping[str, float]] = dict
     _partial: dict[str, float] = field(default_factory=dict)
     current: str = ""
     started: float = field(default_factory=time.monotonic)
     consume: Stage = field(default_factory=lambda: Stage("consume", "inputs"))
     decode: Stage = field(default_factory=lambda: Stage("decode", "pictures"))
+    recognise: Stage = field(default_factory=lambda: Stage("recognise", "lines"))
     encode: Stage = field(default_factory=lambda: Stage("encode", "visual tokens"))
     generate: Stage = field(default_factory=lambda: Stage("generate", "answers"))
     land: Stage = field(default_factory=lambda: Stage("land", "rows"))
@@ -46,7 +54,14 @@ class Progress:
     @property
     def stages(self) -> tuple[Stage, ...]:
         """The stages in the order of the data."""
-        return (self.consume, self.decode, self.encode, self.generate, self.land)
+        both = (self.encode, self.generate)
+        return (self.consume, self.decode, self.recognise, *both, self.land)
+
+    @property
+    def busy(self) -> dict[str, float]:
+        """Share of the time so far in which a stage worked, 0 to 1; the sum may be more than 1."""
+        spent = max(time.monotonic() - self.started, 1e-3)
+        return {name: min(seconds / spent, 1.0) for name, seconds in self.seconds().items()}
 
     @property
     def fraction(self) -> float:
@@ -71,17 +86,27 @@ def clock(seconds: float | None) -> str:
     return f"{minutes // 60}:{minutes % 60:02}:{second:02}"
 
 
+def bottleneck(busy: Mapping[str, float]) -> str:
+    """The stage that works most of the time; none where all of them wait for the most part."""
+    slowest = max(busy, key=lambda name: busy[name], default="")
+    return slowest if slowest and busy[slowest] > _WORTH else ""
+
+
 def stage_table(progress: Progress) -> Group:
     """The live view: a row a stage, a bar over all inputs, the medium in work."""
     spent = max(time.monotonic() - progress.started, 1e-3)
     table = Table(box=None, pad_edge=False)
     table.add_column("stage")
-    for column in ("done", "rate"):
+    for column in ("done", "rate", "busy"):
         table.add_column(column, justify="right")
+    table.add_column()
+    busy = progress.busy
+    slowest = bottleneck(busy)
     for stage in progress.stages:
         done = f"{stage.done:,} {stage.unit}"
         rate = f"{stage.done / spent:,.1f}/s"
-        table.add_row(stage.name, done, rate)
+        share = f"{busy[stage.name]:.0%}" if stage.name in busy else "-"
+        table.add_row(stage.name, done, rate, share, "bottleneck" if stage.name == slowest else "")
     line = Text(f"{progress.consume.done:,} of {progress.total_inputs:,} inputs", style="bold")
     line.append(f"  {progress.fraction:.0%}  ETA {clock(progress.eta_s)}  {progress.current}")
     line.truncate(100, overflow="ellipsis")

@@ -23,10 +23,11 @@ from pipeline.land.rows import Row, to_table
 from pipeline.recognise import Recogniser
 from schemas.jobs import Job, MediaReference, Task
 from services.checkpoints.found import checkpoint
+from services.index.busy import Busy
 from services.index.estimate import Estimate, estimate
 from services.index.file_log import GROUP, TOPIC, FileLog
 from services.index.files import Given, found, opened
-from services.index.progress import Progress, live
+from services.index.progress import Progress, bottleneck, live
 from services.index.summary import Summary, run_row
 from services.index.watch import RunWatch
 from services.ingest.board import Board
@@ -100,11 +101,14 @@ def index(request: Request, settings: Settings, console: Console) -> Summary:
         watch = RunWatch(files, progress, summary)
         jobs = Jobs(GROUP, TOPIC, board, files, files.send, lambda *_: 0, lambda _: summary.run_id)
         lake = Lake(place, tables, _LINGER_S, watch.landed)
-        reader = TextInProcess(Recogniser(settings.threads))
-        worker = compose(jobs, lake, files, model, settings.slots, watch, reader, asking=ASKING)
+        busy = Busy(TextInProcess(Recogniser(settings.threads)))
+        worker = compose(jobs, lake, files, model, settings.slots, watch, busy, busy.decode, ASKING)
+        progress.seconds = lambda: {**busy.seconds, **model.seconds, "land": worker.landing_s}
         with live(progress, console, quiet=request.quiet):
             worker.run()
         summary.check()
+        summary.busy = {name: round(share, 3) for name, share in progress.busy.items()}
+        summary.bottleneck = bottleneck(summary.busy)
         _land(place, tables, run_row(recipe, summary, started, request.command))
     return summary
 

@@ -17,7 +17,8 @@ Outcome = Literal["indexed", "skipped", "failed"]
 class Summary:
     """How a run ended. `inputs == indexed + skipped + failed`, or the run is broken.
 
-    `ignored` are files in folders that are no inputs, by suffix.
+    `ignored` are files in folders that are no inputs, by suffix; `busy` is the share of the time in
+    which each stage worked, and `bottleneck` the one that worked most, if that is worth a word.
     """
 
     run_id: str
@@ -29,6 +30,8 @@ class Summary:
     visual_tokens: int = 0
     output_tokens: int = 0
     ignored: dict[str, int] = field(default_factory=dict)
+    busy: dict[str, float] = field(default_factory=dict)
+    bottleneck: str = ""
     errors: list[tuple[str, str]] = field(default_factory=list)
 
     @property

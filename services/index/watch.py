@@ -39,6 +39,7 @@ class RunWatch:
         for row in part.rows.get("failures", ()):
             self._summary.errors.append((row["code"], row["message"]))
             self._summary.failed_pages += row["unit"] == "page"
+        self._progress.recognise.done += len(part.rows.get("lines", ()))
         answers = part.rows.get("answers", ())
         seen = {(row["unit"], row["unit_no"]): row["visual_tokens"] for row in answers}
         visual = sum(seen.values())

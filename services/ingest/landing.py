@@ -15,6 +15,7 @@ from pipeline.land.window import Done
 from schemas.errors import ReelpageError, SetupError
 from services.ingest.board import PARTS, Board
 from services.ingest.partition import Marked, Partition
+from services.stopwatch import Stopwatch
 
 log = logging.getLogger(__name__)
 
@@ -49,9 +50,15 @@ class LandingThread:
         self._board, self._performer, self._protocol = board, performer, protocol
         self._group, self._linger_s, self._told = group, linger_s, told
         self._landed_at: dict[int, float] = {}
+        self._busy = Stopwatch()
         self._done = threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="landing", daemon=True)
+
+    @property
+    def seconds(self) -> float:
+        """For how long it has worked."""
+        return self._busy.seconds
 
     def start(self) -> None:
         """Begin."""
@@ -124,7 +131,8 @@ class LandingThread:
             SetupError: no second attempt helps.
         """
         try:
-            action()
+            with self._busy:
+                action()
         except SetupError:
             raise
         except Exception as error:

@@ -75,6 +75,11 @@ class Worker:
             self._landing.stop(_LANDING_S)
             self.slots.join()
 
+    @property
+    def landing_s(self) -> float:
+        """For how many seconds it has landed."""
+        return self._landing.seconds
+
     def drain(self) -> None:
         """Take no more records; parts in work end and land, within `DRAIN_S` seconds."""
         self._draining.set()

@@ -1,7 +1,7 @@
 """In process: the model of this process, which several threads ask at a time."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,6 +66,11 @@ class InProcess:
             SetupError: as of `loaded`.
         """
         _ = self.loaded
+
+    @property
+    def seconds(self) -> Mapping[str, float]:
+        """For how long each half has computed; nothing before they are loaded."""
+        return self._halves.seconds if "_halves" in self.__dict__ else {}
 
     def model(self) -> ServedModel:
         """The model; it is the same for as long as the process lives."""

@@ -1,7 +1,7 @@
 """Reader: both halves of a checkpoint in one process, pictures in and answers out."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -14,6 +14,7 @@ from schemas.errors import ReelpageError
 from schemas.features import Features
 from schemas.jobs import Task
 from services.model.facts import ModelFacts
+from services.stopwatch import Stopwatch
 
 
 def set_threads(threads: int) -> None:
@@ -38,6 +39,12 @@ class Model:
         self._encoder = Encoder(facts.directory, device=device)
         self._generator = Generator(facts.directory, device=device)
         self._apart = threading.Lock()
+        self._encoding = Stopwatch()
+
+    @property
+    def seconds(self) -> Mapping[str, float]:
+        """For how long each half has computed."""
+        return {"encode": self._encoding.seconds, "generate": self._generator.seconds}
 
     def read(self, items: Sequence[Item], tasks: Sequence[Task]) -> list[list[Answer]]:
         """Answer all tasks about each picture or clip.
@@ -49,7 +56,7 @@ class Model:
         Returns:
             For each item, one answer a task.
         """
-        with self._generator.paused():
+        with self._generator.paused(), self._encoding:
             encoded = self._encoder.encode(items)
         asked = [(features, tasks) for features in encoded]
         try:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.conftest import COMMAND, FEW, environment, run
 
-STAGES = ("consume", "decode", "encode", "generate", "land")
+STAGES = ("consume", "decode", "recognise", "encode", "generate", "land")
 WAIT_S = 120
 
 
@@ -51,6 +51,7 @@ def test_the_stage_table_counts_to_the_end(tmp_path: Path) -> None:
     os.close(screen)
     for stage in STAGES:
         assert stage in shown
+    assert "busy" in shown
     assert "ETA" in shown
     assert "4 of 4 inputs" in shown
     assert "100%" in shown
