@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from pipeline.vlm.checkpoint import default_dtype, load_vision
+from pipeline.vlm.checkpoint import load_vision
 from pipeline.vlm.clip import Clip, Item, Picture
+from pipeline.vlm.device import default_dtype
 from pipeline.vlm.embed import FoldedPatchEmbed
 from pipeline.vlm.facts import read_processor, revision
 from pipeline.vlm.preprocess import cut

@@ -73,6 +73,7 @@ CODES: Final[Mapping[str, str]] = {
     "server_failed": "a server for development did not start or answer",
     "disk_full": "the disk has no room left",
     "device_missing": "torch cannot use the model's device",
+    "device_full": "the model's weights take more memory than its device has",
     "model_missing": "the model directory does not exist or lacks a file",
     "model_unsupported": "the checkpoint is not of the Qwen2-VL family",
     "shadowed": "a folder of the same name hides a package of reelpage",

@@ -158,7 +158,7 @@ def _office() -> Check:
 def _device(settings: Settings) -> Check:
     import torch
 
-    from pipeline.vlm.checkpoint import check_device
+    from pipeline.vlm.device import check_device
 
     meant = resolve(settings.device)
     try:

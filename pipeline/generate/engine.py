@@ -25,7 +25,8 @@ from pipeline.generate.core import MOST_VISUAL, Core, CoreDiedError, CoreOptions
 from pipeline.generate.handle import Handle
 from pipeline.generate.protocol import LanguageModel
 from pipeline.generate.wording import Question, Wording
-from pipeline.vlm.checkpoint import default_dtype, is_quantised, read_config
+from pipeline.vlm.checkpoint import is_quantised, read_config
+from pipeline.vlm.device import default_dtype
 from schemas.errors import InputError, SetupError
 from schemas.features import Features
 

@@ -14,8 +14,9 @@ from pipeline.generate.handle import Handle
 from pipeline.generate.protocol import LanguageModel
 from pipeline.generate.wording import Question, Wording
 from pipeline.vlm.cache import Prefix
-from pipeline.vlm.checkpoint import default_dtype, load_language
+from pipeline.vlm.checkpoint import load_language
 from pipeline.vlm.decoder import Decoder
+from pipeline.vlm.device import default_dtype
 from pipeline.vlm.positions import rope_positions
 from pipeline.vlm.row import Row
 from schemas.features import Features

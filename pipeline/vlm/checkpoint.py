@@ -3,6 +3,7 @@
 Each half is built empty and filled with its own tensors alone; the other half's are never read.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
@@ -14,6 +15,7 @@ from transformers.models.qwen2_5_vl import modeling_qwen2_5_vl as qwen2_5
 from transformers.models.qwen2_vl import modeling_qwen2_vl as qwen2
 
 from pipeline.vlm.attention import PACKED
+from pipeline.vlm.device import check_device, check_room
 from pipeline.vlm.facts import read_family, unreadable
 from pipeline.vlm.template import CONTROL_TOKENS
 from pipeline.vlm.weights import fill
@@ -93,39 +95,16 @@ def is_quantised(config: Any) -> bool:  # noqa: ANN401 - the library's own class
     return bool(getattr(config, "quantization_config", None))
 
 
-def default_dtype(device: str) -> torch.dtype:
-    """Bfloat16 on a GPU; float32 on a CPU, where bfloat16 decodes slower."""
-    return torch.bfloat16 if device.startswith("cuda") else torch.float32
-
-
-def check_device(device: str) -> None:
-    """Use a device once, before any weights are read for it.
-
-    Raises:
-        SetupError: `device_missing`.
-    """
-    try:
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).partition("\n")[0]
-        message = (
-            f"{device!r}: torch cannot use this device ({reason}); set REELPAGE_DEVICE=cpu, or "
-            "install a torch and a driver that can"
-        )
-        raise SetupError("device_missing", message) from error
-
-
 def load_vision(directory: Path, device: str, dtype: torch.dtype) -> nn.Module:
     """Load the vision tower alone.
 
     Raises:
-        SetupError: `device_missing`, `model_missing` or `model_unsupported`.
+        SetupError: `device_missing`, `device_full`, `model_missing` or `model_unsupported`.
     """
     check_device(device)
-    config = read_config(directory)
-    with torch.device("meta"):
-        tower = _VISION[config.model_type](config.vision_config)
-    fill(tower, directory, _VISION_PREFIXES, dtype)
+    tower = empty_vision(read_config(directory))
+    check_room(directory, [tower], device, dtype)
+    fill(tower, directory, _VISION_PREFIXES, dtype, device)
     ready: nn.Module = _ready(tower, device)
     return ready
 
@@ -134,7 +113,7 @@ def load_language(directory: Path, device: str, dtype: torch.dtype) -> Language:
     """Load the language model and its head alone.
 
     Raises:
-        SetupError: `device_missing`, `model_missing` or `model_unsupported`.
+        SetupError: `device_missing`, `device_full`, `model_missing` or `model_unsupported`.
     """
     check_device(device)
     config = read_config(directory)
@@ -150,15 +129,38 @@ def load_language(directory: Path, device: str, dtype: torch.dtype) -> Language:
         message = f"{directory}: layers with a sliding window, which reelpage does not know"
         raise SetupError("model_unsupported", message)
     text._attn_implementation = PACKED
+    model, *heads = empty_language(config)
+    check_room(directory, [model, *heads], device, dtype)
+    fill(model, directory, _LANGUAGE_PREFIXES, dtype, device)
+    for head in heads:
+        fill(head, directory, ("lm_head.", "model.lm_head."), dtype, device)
+    return Language(_ready(model, device), _ready(_head(model, heads), device), config)
+
+
+def empty_vision(config: Any) -> nn.Module:  # noqa: ANN401 - the library's own class per family
+    """The vision tower without its weights."""
+    with torch.device("meta"):
+        tower: nn.Module = _VISION[config.model_type](config.vision_config)
+    return tower
+
+
+def empty_language(config: Any) -> list[nn.Module]:  # noqa: ANN401 - the library's own class
+    """The decoder without its weights, and its head, if that is not its embedding again."""
+    text = config.text_config
     with torch.device("meta"):
         model = _LANGUAGE[config.model_type](text)
         head = nn.Linear(text.hidden_size, text.vocab_size, bias=False)
-    fill(model, directory, _LANGUAGE_PREFIXES, dtype)
-    if config.tie_word_embeddings:
-        head.weight = model.embed_tokens.weight
-    else:
-        fill(head, directory, ("lm_head.", "model.lm_head."), dtype)
-    return Language(_ready(model, device), _ready(head, device), config)
+    return [model] if config.tie_word_embeddings else [model, head]
+
+
+def _head(model: Any, heads: Sequence[nn.Module]) -> nn.Linear:  # noqa: ANN401 - as above
+    if heads:
+        return cast("nn.Linear", heads[0])
+    embedding = model.embed_tokens.weight
+    with torch.device("meta"):
+        head = nn.Linear(embedding.shape[1], embedding.shape[0], bias=False)
+    head.weight = embedding
+    return head
 
 
 def parameters(directory: Path) -> tuple[int, int]:
@@ -169,10 +171,9 @@ def parameters(directory: Path) -> tuple[int, int]:
     """
     config = read_config(directory)
     text = config.text_config
-    with torch.device("meta"):
-        tower = _VISION[config.model_type](config.vision_config)
-        layers = _LANGUAGE[config.model_type](text).layers
-    vision, language = (sum(one.numel() for one in half.parameters()) for half in (tower, layers))
+    layers = cast("nn.Module", empty_language(config)[0].layers)
+    halves = (empty_vision(config), layers)
+    vision, language = (sum(one.numel() for one in half.parameters()) for half in halves)
     return vision, language + text.hidden_size * text.vocab_size
 
 

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -9,6 +11,8 @@ from typing import Final
 
 from schemas.errors import SetupError
 
+_DIGEST_BYTES: Final = 32
+_WORTH: Final = 64 << 20  # bytes of a file that is read in no time
 _FAMILIES: Final = ("qwen2_vl", "qwen2_5_vl")
 
 
@@ -90,10 +94,31 @@ def revision(directory: Path) -> str:
 
 
 @cache
-def _digest(path: Path, _size: int, _mtime_ns: int) -> bytes:
-    """Digest of a file; a process reads gigabytes of weights for it once."""
+def _digest(path: Path, size: int, mtime_ns: int) -> bytes:
+    """Digest of a file, which a machine reads once: all processes and replicas keep it for all."""
+    known = _kept() / hashlib.sha256(repr((str(path), size, mtime_ns)).encode()).hexdigest()
+    with suppress(OSError):
+        if len(found := known.read_bytes()) == _DIGEST_BYTES:
+            return found
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
+        found = hashlib.file_digest(file, "sha256").digest()
+    if size >= _WORTH:
+        _keep(known, found)
+    return found
+
+
+def _kept() -> Path:
+    cached = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cached) / "reelpage" / "digests"
+
+
+def _keep(known: Path, digest: bytes) -> None:
+    """Store a digest, whole or not at all; a home that cannot be written keeps none."""
+    part = known.with_suffix(f".{os.getpid()}")
+    with suppress(OSError):
+        known.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(digest)
+        part.replace(known)
 
 
 def unreadable(path: Path, error: Exception) -> SetupError:

@@ -15,7 +15,13 @@ from torch import nn
 from schemas.errors import SetupError
 
 
-def fill(module: nn.Module, directory: Path, prefixes: Sequence[str], dtype: torch.dtype) -> None:
+def fill(
+    module: nn.Module,
+    directory: Path,
+    prefixes: Sequence[str],
+    dtype: torch.dtype,
+    device: str = "cpu",
+) -> None:
     """Read a module's tensors, each by the first prefix under which it is found.
 
     Args:
@@ -23,6 +29,7 @@ def fill(module: nn.Module, directory: Path, prefixes: Sequence[str], dtype: tor
         directory: with `model.safetensors`, or shards with or without an index.
         prefixes: of the module's tensor names, newest layout first.
         dtype: of the result.
+        device: to which each tensor goes when it is read, with no copy of all of them elsewhere.
 
     Raises:
         SetupError: `model_missing` or `model_unsupported`.
@@ -30,7 +37,7 @@ def fill(module: nn.Module, directory: Path, prefixes: Sequence[str], dtype: tor
     index = _index(directory)
     wanted = module.state_dict()
     keys = _locate(wanted, index, prefixes, directory)
-    files = {path: _open(path) for path in {index[key] for key in keys.values()}}
+    files = {path: _open(path, device) for path in {index[key] for key in keys.values()}}
     found: dict[str, torch.Tensor] = {}
     for name, key in keys.items():
         found[name] = files[index[key]].get_tensor(key).to(dtype)
@@ -91,9 +98,9 @@ def _index(directory: Path) -> dict[str, Path]:
     return {key: path for path in files for key in _open(path).keys()}  # noqa: SIM118
 
 
-def _open(path: Path) -> Any:  # noqa: ANN401 - an untyped native class
+def _open(path: Path, device: str = "cpu") -> Any:  # noqa: ANN401 - an untyped native class
     try:
-        return safe_open(path, framework="pt")
+        return safe_open(path, framework="pt", device=device)
     except (OSError, SafetensorError) as error:
         message = f"{path}: cannot be read ({error}); copy it again"
         raise SetupError("model_missing", message) from error

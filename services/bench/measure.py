@@ -8,7 +8,8 @@ import torch
 
 from pipeline.encode import Encoder
 from pipeline.generate import Generator
-from pipeline.vlm.checkpoint import default_dtype, parameters, read_tokenizer, stop_tokens
+from pipeline.vlm.checkpoint import parameters, read_tokenizer, stop_tokens
+from pipeline.vlm.device import default_dtype
 from schemas import __version__
 from services.bench import roofline, stages
 from services.bench.roofline import Roof

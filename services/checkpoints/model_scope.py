@@ -11,7 +11,7 @@ import io
 import logging
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext, redirect_stderr, suppress
 from fnmatch import fnmatch
 from pathlib import Path
@@ -21,6 +21,7 @@ from schemas.errors import ReelpageError, SetupError, TransientError
 from services.checkpoints.address import Address
 from services.checkpoints.cache import TAKEN
 from services.checkpoints.cache import folder as cache
+from services.checkpoints.found import Checkpoint
 
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 
@@ -79,6 +80,14 @@ def _remembered(address: Address) -> Path | None:
         return None
     folder = Path(mark.read_text())
     return folder if folder.is_dir() else None
+
+
+def remembered() -> Iterator[Checkpoint]:
+    """Snapshots that were fetched whole and are still there."""
+    for mark in sorted((cache() / "whole").glob("ms--*--*")):
+        name, _, commit = mark.name.removeprefix("ms--").rpartition("--")
+        if (folder := Path(mark.read_text())).is_dir():
+            yield Checkpoint(folder, f"ms://{name.replace('--', '/', 1)}@{commit}")
 
 
 def _remember(name: str, commit: str, folder: Path) -> None:

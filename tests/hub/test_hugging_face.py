@@ -90,6 +90,15 @@ def test_a_snapshot_is_pinned_cached_and_shared(hub: Hub, tmp_path: Path) -> Non
     assert hub.ranges == [""]
 
 
+def test_what_was_fetched_is_listed(hub: Hub, tmp_path: Path) -> None:
+    env = home(hub, tmp_path)
+    folder, address = find(NAME, env)
+    found = run("models", "--json", **env).json["checkpoints"]
+    (one,) = (one for one in found if one["address"] == address)
+    assert (one["folder"], one["fits"]) == (folder, True)
+    assert one["file_bytes"] == (TINY / "model.safetensors").stat().st_size
+
+
 def test_a_folder_wins(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / NAME).mkdir(parents=True)

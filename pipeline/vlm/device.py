@@ -1,0 +1,64 @@
+"""Device: what torch computes on, and whether a model has room there."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from schemas.errors import SetupError
+
+
+def default_dtype(device: str) -> torch.dtype:
+    """Bfloat16 on a GPU; float32 on a CPU, where bfloat16 decodes slower."""
+    return torch.bfloat16 if device.startswith("cuda") else torch.float32
+
+
+def check_device(device: str) -> None:
+    """Use a device once, before any weights are read for it.
+
+    Raises:
+        SetupError: `device_missing`.
+    """
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        message = (
+            f"{device!r}: torch cannot use this device ({reason}); set REELPAGE_DEVICE=cpu, or "
+            "install a torch and a driver that can"
+        )
+        raise SetupError("device_missing", message) from error
+
+
+def check_room(
+    directory: Path, modules: Sequence[nn.Module], device: str, dtype: torch.dtype
+) -> None:
+    """Compare what weights will take with what a device has.
+
+    Raises:
+        SetupError: `device_full`.
+    """
+    taken = dtype.itemsize * sum(one.numel() for part in modules for one in part.parameters())
+    free, all_of_it = memory(device)
+    if taken <= free:
+        return
+    message = (
+        f"{directory}: its weights take {taken / 2**30:,.1f} GiB, and {device} has "
+        f"{free / 2**30:,.1f} GiB free of {all_of_it / 2**30:,.1f}; "
+    )
+    if device.startswith("cuda"):
+        message += f"free some, or give {1 + taken // all_of_it + 1} of its kind to --engine vllm"
+    else:
+        message += "take a smaller model, or a machine with more"
+    raise SetupError("device_full", message)
+
+
+def memory(device: str) -> tuple[int, int]:
+    """Bytes of a device that are free, and all of them; of a CPU all count as free."""
+    if device.startswith("cuda"):
+        free, total = torch.cuda.mem_get_info(device)
+        return free, total
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return total, total

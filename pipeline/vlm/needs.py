@@ -1,0 +1,55 @@
+"""Needs: what a checkpoint takes of a device's memory, known before any weight is read."""
+
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Final
+
+from torch import nn
+
+from pipeline.vlm.checkpoint import empty_language, empty_vision, read_config
+from pipeline.vlm.facts import read_processor
+
+_PAIR: Final = 2  # a key and a value
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Numbers, to be multiplied by the bytes of one.
+
+    Attributes:
+        vision: of the tower.
+        language: of the decoder, its embedding and its head.
+        cell: that a token takes of the cache.
+        longest: tokens of the model's window.
+        visual_tokens: of the largest picture that its preprocessing makes.
+    """
+
+    vision: int
+    language: int
+    cell: int
+    longest: int
+    visual_tokens: int
+
+
+def needs(directory: Path) -> Needs:
+    """What a checkpoint needs, by its configuration alone.
+
+    Raises:
+        SetupError: `model_missing` or `model_unsupported`.
+    """
+    config, processor = read_config(directory), read_processor(directory)
+    text = config.text_config
+    width = text.hidden_size // text.num_attention_heads
+    return Needs(
+        vision=numbers(empty_vision(config)),
+        language=sum(map(numbers, empty_language(config))),
+        cell=_PAIR * text.num_hidden_layers * text.num_key_value_heads * width,
+        longest=text.max_position_embeddings,
+        visual_tokens=ceil(processor.max_pixels / (processor.patch * processor.merge) ** 2),
+    )
+
+
+def numbers(module: nn.Module) -> int:
+    """Parameters of a module; those that stand in two places count once."""
+    return sum(one.numel() for one in module.parameters())
