@@ -67,6 +67,9 @@ def index(
     dpi: Dpi = None,
     model: Model = "",
     device: Device = "",
+    keep_features: Annotated[
+        bool, typer.Option("--keep-features", help="Keep them, for later questions.")
+    ] = False,
     plan: Plan = False,
     as_json: Json = False,
 ) -> None:
@@ -87,6 +90,7 @@ def index(
         parse_tasks(tasks, ask or (), ask_video or ()),
         model=model,
         quiet=as_json,
+        keep_features=keep_features,
     )
     if plan:
         _print_plan(indexing.plan(request, settings(device)), as_json)

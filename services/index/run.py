@@ -35,6 +35,7 @@ from services.ingest.compose import ASKING, Jobs, Lake, compose
 from services.ingest.recipe import Recipe, parse_plan
 from services.ingest.sources import Sources
 from services.model.in_process import InProcess
+from services.model.kept import KeptFeatures
 from services.model.text import TextInProcess
 from services.settings import Settings
 
@@ -54,6 +55,7 @@ class Request:
         again: or jobs that failed before.
         model: folder or address of a checkpoint; empty for that of the settings.
         quiet: whether to show no progress.
+        keep_features: whether the lake keeps what the tower makes of pictures.
     """
 
     lake: Path
@@ -64,6 +66,7 @@ class Request:
     again: tuple[Job, ...] = ()
     model: str = ""
     quiet: bool = False
+    keep_features: bool = False
 
 
 def plan(request: Request, settings: Settings) -> Estimate:
@@ -96,6 +99,8 @@ def index(request: Request, settings: Settings, console: Console) -> Summary:
         GroupCommitter(place, delay_s=0.0) as tables,
         tempfile.TemporaryDirectory(prefix="reelpage-") as folder,
     ):
+        revision = model.model().revision
+        model.kept = KeptFeatures(place.objects, revision, writes=request.keep_features)
         progress, board = Progress(total_inputs=len(given)), Board()
         files = FileLog(board, _opened(given, settings, Path(folder)))
         watch = RunWatch(files, progress, summary)

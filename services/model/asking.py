@@ -1,6 +1,7 @@
 """Asking: all tasks about the pictures of a shard, or about its frames as one clip."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,6 +16,19 @@ from services.model.wire import ServedModel
 
 Read = Callable[[Sequence[Item], Sequence[Task]], list[list[Answer]]]
 """Answers of a model: for each picture or clip, one a task."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Which units of a shard the model sees: pictures, or the segment as a clip.
+
+    Attributes:
+        like: for each unit the one whose answers it gets, most often itself.
+        asked: those that the model is asked about.
+    """
+
+    like: Sequence[int]
+    asked: Sequence[int]
 
 
 def shard_answers(
@@ -34,9 +48,22 @@ def shard_answers(
         For each picture one answer a task; for a segment a single such list, or none for one
         without frames.
     """
-    if tasks[0].unit == SEGMENT:
-        return _clip_answers(shard, tasks, read, model)
+    seen, items = look(shard, is_clip(tasks), model)
+    return told(shard, tasks, seen, read(items, tasks) if items else [])
+
+
+def is_clip(tasks: Sequence[Task]) -> bool:
+    """Whether tasks, all about the same kind of unit, are about segments."""
+    return tasks[0].unit == SEGMENT
+
+
+def look(shard: Shard, as_clip: bool, model: ServedModel) -> tuple[Seen, list[Item]]:
+    """What is shown to a model, at the size that it takes: an item for each unit that is asked."""
     blank = shard.rows.column("is_blank").to_pylist()
+    if as_clip:
+        if all(blank):
+            return Seen([0] if blank else [], []), []
+        return Seen([0], [0]), [clip_of(shard, model.max_pixels)]
     images = shard.rows.column("image").to_pylist()
     low, high = model.min_pixels, model.max_pixels
     shown = [
@@ -45,16 +72,22 @@ def shard_answers(
     ]
     is_video = "frame_no" in shard.rows.schema.names
     like = alike(shown) if is_video else list(range(len(shown)))
-    asked = [
-        (index, picture)
+    asked = {
+        index: picture
         for index, picture in enumerate(shown)
         if picture is not None and like[index] == index
-    ]
-    read_of = read([picture for _, picture in asked], tasks) if asked else []
-    given = {index: answers for (index, _), answers in zip(asked, read_of, strict=True)}
+    }
+    return Seen(like, list(asked)), list(asked.values())
+
+
+def told(
+    shard: Shard, tasks: Sequence[Task], seen: Seen, answers: Sequence[list[Answer]]
+) -> list[list[Answer]]:
+    """For each unit one answer a task, of those about the units that were asked."""
+    given = dict(zip(seen.asked, answers, strict=True))
     return [
         given.get(index, _blank(tasks)) if source == index else _as_of(shard, source, given[source])
-        for index, source in enumerate(like)
+        for index, source in enumerate(seen.like)
     ]
 
 
@@ -75,16 +108,6 @@ def clip_of(shard: Shard, max_pixels: int) -> Clip:
         image = rows.column("image")[index]
         frames[place] = frames[place - 1] if again else resize(pixels(image.as_py()), *size)
     return Clip(frames, fps)
-
-
-def _clip_answers(
-    shard: Shard, tasks: Sequence[Task], read: Read, model: ServedModel
-) -> list[list[Answer]]:
-    if not shard.rows.num_rows:
-        return []
-    if all(shard.rows.column("is_blank").to_pylist()):
-        return [_blank(tasks)]
-    return read([clip_of(shard, model.max_pixels)], tasks)
 
 
 def _blank(tasks: Sequence[Task]) -> list[Answer]:

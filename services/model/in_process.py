@@ -1,18 +1,21 @@
 """In process: the model of this process, which several threads ask at a time."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.land.rows import Answer
 from schemas.errors import SetupError
+from schemas.features import Features
 from schemas.jobs import Task
 from schemas.shards import Shard
-from services.model.asking import shard_answers
+from services.model.asking import Seen, is_clip, look, told
 from services.model.device import resolve
 from services.model.facts import model_facts
+from services.model.kept import KeptFeatures
 from services.model.wire import ServedModel
 
 if TYPE_CHECKING:
@@ -23,6 +26,9 @@ class InProcess:
     """Both halves of a checkpoint; see `services.ingest.subject.Answerer`.
 
     They are loaded when the first question comes: work without any has no need of torch.
+
+    Attributes:
+        kept: features that a lake has; none is asked for any without it.
     """
 
     def __init__(self, directory: Path, device: str, threads: int) -> None:
@@ -36,16 +42,16 @@ class InProcess:
         self._model = ServedModel(facts.name, facts.revision, facts.min_pixels, facts.max_pixels)
         self._lock = threading.Lock()
         self._broken: SetupError | None = None
+        self.kept: KeptFeatures | None = None
 
     @property
     def loaded(self) -> "Model":
-        """Both halves.
+        """The model with its decoder.
 
         Raises:
-            SetupError: `device_missing`, `model_missing` or `model_unsupported`.
+            SetupError: `device_missing`, `device_full`, `model_missing` or `model_unsupported`.
         """
-        with self._lock:
-            self.read_model()
+        with self._loading():
             return self._halves
 
     @cached_property
@@ -53,19 +59,28 @@ class InProcess:
         from services.model.reader import Model, set_threads
 
         set_threads(self._threads)
-        try:
-            return Model(self._facts, resolve(self._device))
-        except SetupError as error:
-            self._broken = error
-            raise
+        return Model(self._facts, resolve(self._device))
+
+    @contextmanager
+    def _loading(self) -> Iterator[None]:
+        """By one thread; what is wrong is said to all who ask later."""
+        with self._lock:
+            self.read_model()
+            try:
+                yield
+            except SetupError as error:
+                self._broken = error
+                raise
 
     def load(self) -> None:
-        """Load it now, so that what is wrong with it is said before any work.
+        """Load all of it now, so that what is wrong with it is said before any work.
 
         Raises:
             SetupError: as of `loaded`.
         """
-        _ = self.loaded
+        model = self.loaded
+        with self._loading():
+            _ = model.tower
 
     @property
     def seconds(self) -> Mapping[str, float]:
@@ -90,4 +105,20 @@ class InProcess:
     ) -> list[list[Answer]]:
         """See `Answerer`."""
         assert revision == self._model.revision
-        return shard_answers(shard, tasks, lambda *asked: self.loaded.read(*asked), self._model)
+        as_clip = is_clip(tasks)
+        seen, features = self._features(name, shard, as_clip)
+        answers = self.loaded.answer(features, tasks) if features else []
+        return told(shard, tasks, seen, answers)
+
+    def _features(self, name: str, shard: Shard, as_clip: bool) -> tuple[Seen, list[Features]]:
+        """What the model sees of a shard: as it was kept, or encoded now."""
+        kept = self.kept and self.kept.get(name, shard, as_clip)
+        if kept:
+            return kept
+        seen, items = look(shard, as_clip, self._model)
+        if items:
+            self.load()
+        features = self.loaded.encode(items) if items else []
+        if self.kept:
+            self.kept.put(name, shard, as_clip, seen, features)
+        return seen, features

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import torch
 
@@ -31,12 +32,12 @@ class Model:
     """
 
     def __init__(self, facts: ModelFacts, device: str) -> None:
-        """Load both halves.
+        """Load the decoder; the tower is loaded when it is needed.
 
         Raises:
             SetupError: `device_missing`, `model_missing` or `model_unsupported`.
         """
-        self._encoder = Encoder(facts.directory, device=device)
+        self._facts, self._device = facts, device
         self._generator = Generator(facts.directory, device=device)
         self._apart = threading.Lock()
         self._encoding = Stopwatch()
@@ -45,6 +46,15 @@ class Model:
     def seconds(self) -> Mapping[str, float]:
         """For how long each half has computed."""
         return {"encode": self._encoding.seconds, "generate": self._generator.seconds}
+
+    @cached_property
+    def tower(self) -> Encoder:
+        """The tower; it is loaded when it is first needed, by one thread.
+
+        Raises:
+            SetupError: `device_full`, `model_missing` or `model_unsupported`.
+        """
+        return Encoder(self._facts.directory, device=self._device)
 
     def read(self, items: Sequence[Item], tasks: Sequence[Task]) -> list[list[Answer]]:
         """Answer all tasks about each picture or clip.
@@ -56,8 +66,15 @@ class Model:
         Returns:
             For each item, one answer a task.
         """
+        return self.answer(self.encode(items), tasks)
+
+    def encode(self, items: Sequence[Item]) -> list[Features]:
+        """Features of pictures and clips."""
         with self._generator.paused(), self._encoding:
-            encoded = self._encoder.encode(items)
+            return self.tower.encode(items)
+
+    def answer(self, encoded: Sequence[Features], tasks: Sequence[Task]) -> list[list[Answer]]:
+        """For each picture or clip, one answer a task."""
         asked = [(features, tasks) for features in encoded]
         try:
             return answer(self._generator, asked)

@@ -16,6 +16,7 @@ import pytest
 from schemas.errors import SetupError
 from services.checkpoints.found import checkpoint
 from services.settings import Settings
+from tests.conftest import run
 from tests.hub.test_hugging_face import assert_said, find
 
 COMMIT: Final = "c0de" * 10
@@ -141,6 +142,8 @@ def test_a_snapshot_is_pinned_cached_and_resumed(hub: Hub, tmp_path: Path) -> No
     assert len(hub.ranges) == 2
     assert hub.ranges[1].startswith("bytes=")
     assert find(address, env | {"MODELSCOPE_ENDPOINT": "http://127.0.0.1:1"}) == (folder, address)
+    listed = run("models", "--json", **env).json["checkpoints"]
+    assert (folder, address) in {(one["folder"], one["address"]) for one in listed}
 
 
 def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

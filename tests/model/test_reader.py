@@ -34,7 +34,7 @@ def pictures() -> list[np.ndarray]:
 def read(model: Model, pictures: Sequence[np.ndarray]) -> list[list[str]]:
     """Each picture by a call of its own, all at once."""
     with ThreadPoolExecutor(COUNT) as threads:
-        given = list(threads.map(lambda one: model.read([one], TASKS), pictures))
+        given = list(threads.map(lambda one: model.answer(model.encode([one]), TASKS), pictures))
     return [[answer.text for answer in answers] for (answers,) in given]
 
 
