@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -132,7 +133,9 @@ def cpu_seconds(process: int | None = None) -> float:
 
 
 def _children(task: Path) -> list[int]:
-    return list(map(int, (task / "children").read_text().split()))
+    with suppress(FileNotFoundError):  # the thread has ended; its children are another one's now
+        return list(map(int, (task / "children").read_text().split()))
+    return []
 
 
 def measure(way: str, model: Path, folder: Path, count: int, tokens: int) -> Report:
