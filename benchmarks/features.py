@@ -1,9 +1,9 @@
 """A new question over a lake that keeps features, against an index of the same from nothing.
 
-A video of 640 x 360 with a picture of its own each second is indexed at 1 fps with one question of 16
-tokens. `first` keeps features, `new` asks another question of the same lake, `nothing` asks it of
-the file alone; seconds are of wall time with the model loaded anew, and CPU seconds are also those
-of the decoder's child. `bytes_a_frame` is what a frame's features take.
+A video of 640 x 360 with a picture of its own each second is indexed at 1 fps with one question of
+16 tokens. `first` keeps features, `new` asks another question of the same lake, `nothing` asks it
+of the file alone; seconds are of wall time with the model loaded anew, and CPU seconds are also
+those of the decoder's child. `bytes_a_frame` is what a frame's features take.
 """
 
 import tempfile
