@@ -67,8 +67,10 @@ class Decoder:
         """Have no row go on while the block runs: whoever computes in it has the device alone."""
         with self._changed:
             self._pausing += 1
-            self._changed.wait_for(lambda: not self._working)
-            self._pausing -= 1
+            try:
+                self._changed.wait_for(lambda: not self._working)
+            finally:
+                self._pausing -= 1
             self._working = True
         try:
             yield

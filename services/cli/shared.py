@@ -33,7 +33,7 @@ Inputs = Annotated[list[str], typer.Argument(metavar="PATHS|URLS|-", show_defaul
 _KINDS: Final = 8
 """Of files that are passed over, that are named."""
 
-Tasks = Annotated[str, typer.Option(help="Some of text (lines), caption, ocr, segment-caption.")]
+Tasks = Annotated[str, typer.Option(help="text, caption, ocr, segment-caption.")]
 Ask = Annotated[list[str] | None, typer.Option("--ask", help="A question of your own; repeatable.")]
 AskVideo = Annotated[
     list[str] | None,
@@ -45,9 +45,7 @@ Model = Annotated[
 Device = Annotated[
     str, typer.Option(help="Torch device: cpu, cuda:0, auto; default: REELPAGE_DEVICE.")
 ]
-Width = Annotated[
-    int | None, typer.Option(help="Of kept frames and stills at the most, pixels; default 1920.")
-]
+Width = Annotated[int | None, typer.Option(help="Of kept frames and stills, pixels; default 1920.")]
 Dpi = Annotated[int | None, typer.Option(help="Of kept pages, pixels an inch; default 150.")]
 Sample = Annotated[str, typer.Option(help='Frames: "1fps", "16frames" or "scene".')]
 
