@@ -42,6 +42,8 @@ class InProcess:
         self._model = ServedModel(facts.name, facts.revision, facts.min_pixels, facts.max_pixels)
         self._lock = threading.Lock()
         self._broken: SetupError | None = None
+        # Of all that ask, one prepares pictures while those of another are encoded.
+        self._looking = threading.Semaphore(2)
         self.kept: KeptFeatures | None = None
 
     @property
@@ -115,10 +117,11 @@ class InProcess:
         kept = self.kept and self.kept.get(name, shard, as_clip)
         if kept:
             return kept
-        seen, items = look(shard, as_clip, self._model)
-        if items:
-            self.load()
-        features = self.loaded.encode(items) if items else []
+        with self._looking:
+            seen, items = look(shard, as_clip, self._model)
+            if items:
+                self.load()
+            features = self.loaded.encode(items) if items else []
         if self.kept:
             self.kept.put(name, shard, as_clip, seen, features)
         return seen, features

@@ -1,5 +1,7 @@
 """Text: who reads the lines of a shard, this process or the graph."""
 
+import threading
+
 from pipeline.decode import pixels
 from pipeline.recognise import Recogniser, ShardText, TextReader, is_readable, shard_text
 from pipeline.recognise import revision as recognised_by
@@ -12,10 +14,12 @@ class TextInProcess:
 
     def __init__(self, reader: TextReader) -> None:
         self._reader = reader
+        self._turns = threading.Semaphore(reader.width)  # those that wait hold no pixels
 
     def text(self, name: str, shard: Shard) -> ShardText:
         """All text of a shard."""
-        return shard_text(shard, pixels, self._reader)
+        with self._turns:
+            return shard_text(shard, pixels, self._reader)
 
 
 class TextServed:
