@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from pipeline.generate.wording import Question, with_single_pads
+from pipeline.vlm.needs import cell
 from schemas.errors import SetupError
 from schemas.features import Features
 
@@ -202,9 +203,7 @@ def _arguments(options: CoreOptions) -> dict[str, Any]:
 
 def longest(config: Any) -> int:  # noqa: ANN401 - the library's own class per family
     """Bytes of keys and values of as many tokens as a model's window has, in float32."""
-    text = config.text_config
-    width = text.hidden_size // text.num_attention_heads * text.num_key_value_heads
-    return int(2 * 4 * width * text.num_hidden_layers * text.max_position_embeddings)
+    return int(4 * cell(config) * config.text_config.max_position_embeddings)
 
 
 def _vllm(options: CoreOptions) -> Any:  # noqa: ANN401 - a package that is not always there

@@ -15,7 +15,7 @@ from transformers.models.qwen2_5_vl import modeling_qwen2_5_vl as qwen2_5
 from transformers.models.qwen2_vl import modeling_qwen2_vl as qwen2
 
 from pipeline.vlm.attention import PACKED
-from pipeline.vlm.device import check_device, check_room
+from pipeline.vlm.device import check_device, check_room, numbers
 from pipeline.vlm.facts import read_family, unreadable
 from pipeline.vlm.template import CONTROL_TOKENS
 from pipeline.vlm.weights import fill
@@ -172,9 +172,8 @@ def parameters(directory: Path) -> tuple[int, int]:
     config = read_config(directory)
     text = config.text_config
     layers = cast("nn.Module", empty_language(config)[0].layers)
-    halves = (empty_vision(config), layers)
-    vision, language = (sum(one.numel() for one in half.parameters()) for half in halves)
-    return vision, language + text.hidden_size * text.vocab_size
+    head = text.hidden_size * text.vocab_size
+    return numbers(empty_vision(config)), numbers(layers) + head
 
 
 def _ready(module: Any, device: str) -> Any:  # noqa: ANN401 - same type out as in

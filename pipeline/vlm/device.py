@@ -40,7 +40,7 @@ def check_room(
     Raises:
         SetupError: `device_full`.
     """
-    taken = dtype.itemsize * sum(one.numel() for part in modules for one in part.parameters())
+    taken = dtype.itemsize * numbers(*modules)
     free, all_of_it = memory(device)
     if taken <= free:
         return
@@ -53,6 +53,11 @@ def check_room(
     else:
         message += "take a smaller model, or a machine with more"
     raise SetupError("device_full", message)
+
+
+def numbers(*modules: nn.Module) -> int:
+    """Parameters of modules; those that stand in two places of one count once."""
+    return sum(one.numel() for module in modules for one in module.parameters())
 
 
 def memory(device: str) -> tuple[int, int]:

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from typing import Final
-
-from torch import nn
+from typing import Any, Final
 
 from pipeline.vlm.checkpoint import empty_language, empty_vision, read_config
+from pipeline.vlm.device import numbers
 from pipeline.vlm.facts import read_processor
 
 _PAIR: Final = 2  # a key and a value
@@ -39,17 +38,17 @@ def needs(directory: Path) -> Needs:
         SetupError: `model_missing` or `model_unsupported`.
     """
     config, processor = read_config(directory), read_processor(directory)
-    text = config.text_config
-    width = text.hidden_size // text.num_attention_heads
     return Needs(
         vision=numbers(empty_vision(config)),
-        language=sum(map(numbers, empty_language(config))),
-        cell=_PAIR * text.num_hidden_layers * text.num_key_value_heads * width,
-        longest=text.max_position_embeddings,
+        language=numbers(*empty_language(config)),
+        cell=cell(config),
+        longest=config.text_config.max_position_embeddings,
         visual_tokens=ceil(processor.max_pixels / (processor.patch * processor.merge) ** 2),
     )
 
 
-def numbers(module: nn.Module) -> int:
-    """Parameters of a module; those that stand in two places count once."""
-    return sum(one.numel() for one in module.parameters())
+def cell(config: Any) -> int:  # noqa: ANN401 - the library's own class per family
+    """Numbers that a token takes of the cache: a key and a value of each layer."""
+    text = config.text_config
+    width = text.hidden_size // text.num_attention_heads
+    return int(_PAIR * text.num_hidden_layers * text.num_key_value_heads * width)

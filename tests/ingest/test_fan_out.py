@@ -30,7 +30,6 @@ RANGES = PARTS // 30
 def test_the_ranges_of_a_long_video_are_one_medium(stream: StubStream, tmp_path: Path) -> None:
     long = video(stream.logs / "long.mp4", MINUTES * 60, fps=Fraction(1, 10))
     assert stream.submit(long, "--sample", "0.1fps", "--tasks", "caption")["sent"] == 1
-    stream.wait()  # until the ranges are in the topic
     stream.wait()
     with open_log(stream.settings) as log:
         keys = [record.key.partition("/")[2] for record in log.read(log.bounds({}))]

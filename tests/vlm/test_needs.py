@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from pipeline.vlm.checkpoint import load_language, load_vision, read_config
-from pipeline.vlm.needs import needs, numbers
+from pipeline.vlm.device import numbers
+from pipeline.vlm.needs import needs
 from schemas.errors import SetupError
 from tests.conftest import environment, run
 from training.evaluate import TINY
