@@ -18,7 +18,7 @@ def listed(settings: Settings) -> list[Checkpoint]:
         SetupError: `usage`, of an address in the settings that is none.
     """
     found = [checkpoint(Settings())]
-    if Path(settings.model).is_dir():
+    if settings.model and Path(settings.model).is_dir():
         found.append(checkpoint(settings))
     found += [*_hugging_face(), *remembered(), *_buckets()]
     return list({one.folder.resolve(): one for one in found if _is_whole(one.folder)}.values())
@@ -44,10 +44,11 @@ def _buckets() -> Iterator[Checkpoint]:
 
 def _is_whole(folder: Path) -> bool:
     """Whether it is a checkpoint of the family with weights: other tools use these caches too."""
-    from pipeline.vlm.facts import read_family
+    from pipeline.vlm.facts import read_family, read_processor
 
     try:
         read_family(folder)
+        read_processor(folder)
     except SetupError:
         return False
     return any(folder.glob("*.safetensors"))

@@ -76,7 +76,7 @@ def test_a_large_file_is_read_once_for_all_processes(tmp_path: Path) -> None:
     assert revision()
 
 
-def test_models_says_what_is_here() -> None:
+def test_models_says_what_is_here(tmp_path: Path) -> None:
     found = run("models", "--json").json
     (shipped,) = (one for one in found["checkpoints"] if one["folder"] == str(TINY))
     assert shipped["fits"]
@@ -85,5 +85,10 @@ def test_models_says_what_is_here() -> None:
     told = run("models").out
     assert "fits cpu: needs" in told
     assert "Latin, Chinese, Japanese" in told
+    torn = tmp_path / "reelpage" / "models" / "torn"
+    torn.mkdir(parents=True)
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(TINY / name, torn)
+    assert run("models", "--json", XDG_CACHE_HOME=str(tmp_path)).json == found
     refused = run("models", "--device", "abacus")
     assert (refused.code, refused.err.partition(":")[0]) == (2, "device_missing")
