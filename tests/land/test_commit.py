@@ -1,6 +1,7 @@
 """The committer: intents of many threads, few commits, each row once."""
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -36,10 +37,17 @@ def test_a_position_lands_once(committer: GroupCommitter, place: Place) -> None:
     assert numbers(place) == [("a", 0)]
 
 
-def test_intents_of_many_threads_share_a_commit(committer: GroupCommitter, place: Place) -> None:
-    committer.look("frames", ["a"], reload=False)
+def test_intents_of_many_threads_share_a_commit(place: Place) -> None:
+    """Those that have come while the oldest waits: here all, before it is told to go."""
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda app: land(committer, place, f"a{app}", 0), range(8)))
+        with GroupCommitter(place, delay_s=60) as committer:
+            committer.look("frames", ["a"], reload=False)
+            landed = [pool.submit(land, committer, place, f"a{app}", 0) for app in range(8)]
+            give_up = time.monotonic() + 30
+            while len(committer._queue) < len(landed) and time.monotonic() < give_up:
+                time.sleep(0.01)
+        for one in landed:
+            one.result()
     assert numbers(place) == wanted(8, 1)
     assert DeltaTable(place.table("frames")).version() <= 2
 
