@@ -28,7 +28,7 @@ _TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
 
 _MEDIUM: Final = [
     ("media_id", pa.string()),  # sha256 of the content, hex
-    ("sampling", pa.string()),  # how frames are chosen, sized and decoded: "rate=1 ... decoding=4"
+    ("sampling", pa.string()),  # how frames are chosen, sized and decoded: "rate=1 ... decoding=5"
     ("uri", pa.string()),
 ]
 _PICTURE: Final = [

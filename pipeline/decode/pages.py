@@ -5,6 +5,7 @@ and the parent goes on behind the page that killed it.
 """
 
 from collections.abc import Callable, Collection, Iterator
+from contextlib import closing
 from math import sqrt
 from typing import Any, BinaryIO, Final
 
@@ -15,16 +16,17 @@ import pypdfium2.raw as raw
 from PIL import Image
 
 from pipeline.decode.pdflines import page_lines
-from pipeline.decode.pdftext import missing_fonts, page_text
+from pipeline.decode.pdfsource import Stated, stated
+from pipeline.decode.pdftext import layer_letters, missing_fonts, page_text, remove_hidden
 from pipeline.decode.picture import MOST_PIXELS, picture_row
 from pipeline.decode.plan import DecodePlan, Limits
-from pipeline.decode.userunit import user_unit
 from schemas.errors import InputError
 from schemas.shards import PAGES, MediaInfo, MediaWarning, PageFailure, Shard
 
 _PASSWORD_ERROR: Final = 4
 _TAIL_BYTES: Final = 2048
 _NAMED: Final = 8  # names in a warning
+_WHITE: Final = (255, 255, 255, 255)
 _XFA: Final = (raw.FORMTYPE_XFA_FULL, raw.FORMTYPE_XFA_FOREGROUND)
 
 Row = dict[str, Any]
@@ -45,7 +47,7 @@ class Document:
             InputError: `password_required`, `truncated`, `corrupt` or `too_large`.
         """
         self._file, self._limits, self._skip = file, limits, skip
-        self._unit = 1.0
+        self._stated = Stated(1.0, may_have_layers=True)
         self._missing: set[str] = set()
         try:
             self._pdf = pdfium.PdfDocument(file)
@@ -68,7 +70,7 @@ class Document:
         Yields:
             The number of each page before it is rendered; failed pages; a shard a part; warnings.
         """
-        self._unit = user_unit(self._file)
+        self._stated = stated(self._file)
         yield from self._not_read()
         yield from cut_pages(self._count, plan, self._limits, self._skip, self._row)
         if self._missing:
@@ -90,21 +92,18 @@ class Document:
         except pdfium.PdfiumError as error:
             raise _failed(number, error) from error
         try:
-            width, height = (side * self._unit for side in page.get_size())
-            shown = _asked(width, height, plan)
-            image = _rendered(page, shown)
-            picture = picture_row(
-                image,
-                width=shown[0],
-                lossless=True,
-                shown=shown,
-            )
-            rotation, text = page.get_rotation(), page_text(page)
-            if not text.isascii():
-                self._missing |= missing_fonts(page, np.asarray(image))
+            width, height = (side * self._stated.unit for side in page.get_size())
+            image = _rendered(page, *_asked(width, height, plan))
+            picture = picture_row(image, width=image.width, lossless=True)
+            rotation = page.get_rotation()
+            if self._stated.may_have_layers:
+                remove_hidden(page)
+            with closing(page.get_textpage()) as layer:
+                letters = layer_letters(layer)
+                text, lines = page_text(page, layer), page_lines(page, layer, letters)
+                self._missing |= missing_fonts(page, layer, letters, np.asarray(image))
             picture["is_blank"] = picture["is_blank"] and not text.strip()
             size = {"width_pt": width, "height_pt": height, "rotation": rotation}
-            lines = page_lines(page)
             return {"page_no": number, **size, "text": text, "lines": lines, **picture}
         except (pdfium.PdfiumError, MemoryError, ValueError) as error:
             raise _failed(number, error) from error
@@ -153,16 +152,17 @@ def _asked(width: float, height: float, plan: DecodePlan) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def _rendered(
-    page: Any,  # noqa: ANN401 - pypdfium2 is untyped
-    asked: tuple[int, int],
-) -> Image.Image:
-    """The page in RGB, at least as large as it is asked for."""
-    width, height = page.get_size()
-    bitmap = page.render(scale=max(asked[1] / height, asked[0] / width))
+def _rendered(page: Any, width: int, height: int) -> Image.Image:  # noqa: ANN401
+    """The page in RGB, drawn at its very size: so nothing is resized behind it."""
+    bitmap = pdfium.PdfBitmap.new_native(width, height, raw.FPDFBitmap_BGR, rev_byteorder=True)
     try:
-        image: Image.Image = bitmap.to_pil()
-        return image.convert("RGB")
+        bitmap.fill_rect(_WHITE, 0, 0, width, height)
+        how = 0, 0, width, height, 0, raw.FPDF_ANNOT | raw.FPDF_REVERSE_BYTE_ORDER
+        raw.FPDF_RenderPageBitmap(bitmap.raw, page.raw, *how)
+        if page.formenv:
+            raw.FPDF_FFLDraw(page.formenv.raw, bitmap.raw, page.raw, *how)
+        image: Image.Image = bitmap.to_pil()  # a copy, as RGB has four bytes in Pillow
+        return image
     finally:
         bitmap.close()
 

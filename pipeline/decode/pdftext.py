@@ -3,9 +3,11 @@
 Text outside the crop box and of layers that are off is in the file and not on the page.
 """
 
+import re
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
-from ctypes import POINTER, c_ulong, c_ushort, cast, create_string_buffer
+from ctypes import POINTER, addressof, c_ulong, c_ushort, cast, create_string_buffer
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from pipeline.decode.pdfobjects import bounds, objects
 
 _MAX_TEXT: Final = 1 << 20
+_WIDER: Final = re.compile(r"[^\0-\x7f]")  # than ASCII
 _MAX_LAYERS: Final = 64  # of a page that are looked at
 _LAYER_PIXELS: Final = 512  # of the longer side, to see whether a layer shows
 _UNSEEN: Final = raw.FPDF_ANNOT_FLAG_HIDDEN | raw.FPDF_ANNOT_FLAG_NOVIEW
@@ -26,45 +29,75 @@ _FILLED: Final = (
 )
 
 
-def page_text(page: Any) -> str:  # noqa: ANN401 - pypdfium2 is untyped
-    """The text of a page that has been rendered; what is hidden is taken off it.
+def remove_hidden(page: Any) -> None:  # noqa: ANN401 - pypdfium2 is untyped
+    """Take text of layers that are off from a page that has been rendered."""
+    for one in _hidden(page):
+        if raw.FPDFPage_RemoveObject(page.raw, one):
+            raw.FPDFPageObj_Destroy(one)
+
+
+def page_text(page: Any, layer: Any) -> str:  # noqa: ANN401
+    """The text of a page.
 
     Args:
         page: a `pypdfium2.PdfPage`.
+        layer: its `PdfTextPage`.
 
     Returns:
         Lines with plain ends, without what no table can hold; values of fields and notes behind
         the text layer.
     """
-    for one in _hidden(page):
-        if raw.FPDFPage_RemoveObject(page.raw, one):
-            raw.FPDFPageObj_Destroy(one)
-    textpage = page.get_textpage()
-    try:
-        crop = page.get_cropbox()
-        whole = crop == page.get_mediabox()
-        text = textpage.get_text_range() if whole else textpage.get_text_bounded(*crop)
-    finally:
-        textpage.close()
+    crop = page.get_cropbox()
+    whole = crop == page.get_mediabox()
+    text = layer.get_text_range() if whole else layer.get_text_bounded(*crop)
     return _clean("\n".join([str(text), *_notes(page)]).strip("\n"))
 
 
-def missing_fonts(page: Any, seen: NDArray[np.uint8]) -> set[str]:  # noqa: ANN401
+def layer_letters(layer: Any) -> str:  # noqa: ANN401
+    """A letter for each of a `PdfTextPage`: in one call, unless some have two units or none."""
+    count = raw.FPDFText_CountChars(layer.raw)
+    units = (c_ushort * (count + 1))()
+    if raw.FPDFText_GetText(layer.raw, 0, count, units) == count + 1:
+        letters = bytes(units)[:-2].decode("utf-16-le", errors="replace")
+        if len(letters) == count:
+            return letters
+    codes = (raw.FPDFText_GetUnicode(layer.raw, index) for index in range(count))
+    return "".join(chr(code) if _is_letter(code) else "\ufffd" for code in codes)
+
+
+def _is_letter(code: int) -> bool:
+    return code < 0xD800 or 0xE000 <= code <= sys.maxunicode
+
+
+def missing_fonts(
+    page: Any,  # noqa: ANN401
+    layer: Any,  # noqa: ANN401
+    letters: str,
+    seen: NDArray[np.uint8],
+) -> set[str]:
     """Names of fonts that are not in the document and whose text cannot be seen.
 
     Args:
         page: a `pypdfium2.PdfPage`.
+        layer: its `PdfTextPage`.
+        letters: of `layer_letters`.
         seen: its picture, `uint8 (height, width, 3)`.
     """
-    texts = objects(page, raw.FPDF_PAGEOBJ_TEXT, depth=3)
-    absent = [(one, font) for one in texts if (font := _absent_font(one)) is not None]
-    if not absent:
-        return set()
-    textpage = page.get_textpage()
-    try:
-        return {_name(font) for one, font in absent if _is_unseen(page, textpage, one, seen)}
-    finally:
-        textpage.close()
+    return {
+        _name(font)
+        for one in _beyond_ascii(layer, letters)
+        if (font := _absent_font(one)) is not None and _is_unseen(page, layer, one, seen)
+    }
+
+
+def _beyond_ascii(layer: Any, letters: str) -> Iterator[Any]:  # noqa: ANN401
+    """Objects of text that has more than ASCII."""
+    known = set()
+    for found in _WIDER.finditer(letters):
+        one = raw.FPDFText_GetTextObject(layer.raw, found.start())
+        if one and addressof(one.contents) not in known:
+            known.add(addressof(one.contents))
+            yield one
 
 
 def _absent_font(one: Any) -> Any:  # noqa: ANN401
@@ -80,9 +113,9 @@ def _name(font: Any) -> str:  # noqa: ANN401
     return buffer.value.decode(errors="replace")
 
 
-def _is_unseen(page: Any, textpage: Any, one: Any, seen: NDArray[np.uint8]) -> bool:  # noqa: ANN401
+def _is_unseen(page: Any, layer: Any, one: Any, seen: NDArray[np.uint8]) -> bool:  # noqa: ANN401
     """Whether text beyond ASCII has one tone in all of its place."""
-    text = _wide_string(raw.FPDFTextObj_GetText, one, textpage.raw)
+    text = _wide_string(raw.FPDFTextObj_GetText, one, layer.raw)
     if text.strip().isascii() or page.get_rotation():
         return False
     left, bottom, right, top = bounds(one)

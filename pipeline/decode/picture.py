@@ -6,14 +6,14 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageChops
 
 from pipeline.decode.colour import Colours
 from pipeline.vlm.preprocess import check_aspect, resize, smart_resize
 
 MOST_PIXELS: Final = 9_000_000
 """Of a kept picture: four pages of A4 at 150 dots an inch."""
-_DRAWN: Final = 0.75
+_DRAWN: Final = {"RGB": 0.75, "L": 0.5}
 """Bytes a pixel up to which a lossless picture is kept so; photographs have more."""
 _HEAD: Final = 512  # bytes, of a file of whatever size
 _JPEG: Final[dict[str, Any]] = {"format": "JPEG", "quality": 90, "subsampling": 0}
@@ -87,11 +87,19 @@ def _middle(image: Image.Image) -> Image.Image:
 
 
 def _as_drawn(image: Image.Image) -> bytes | None:
-    """The picture as PNG, unless it is a photograph."""
+    """The picture as PNG, unless it is a photograph; one of greys has a third of the samples."""
+    image = _grey(image) or image
     buffer = BytesIO()
     image.save(buffer, **_PNG)
-    is_drawn = buffer.tell() <= image.width * image.height * _DRAWN + _HEAD
+    is_drawn = buffer.tell() <= image.width * image.height * _DRAWN[image.mode] + _HEAD
     return buffer.getvalue() if is_drawn else None
+
+
+def _grey(image: Image.Image) -> Image.Image | None:
+    """The picture in one channel, if its three are the same."""
+    red, green, blue = image.split()
+    differs = any(ImageChops.difference(red, one).getbbox() for one in (green, blue))
+    return None if differs else red
 
 
 def pixels(encoded: bytes) -> NDArray[np.uint8]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
-DECODING: Final = 4
+DECODING: Final = 5
 """Version of decoding, part of `sampling`: it grows when other pictures, times or texts come of the
 same medium, so that rows of both are never mixed."""
 

@@ -5,10 +5,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from pipeline.decode import DecodePlan, Sampling, decode
-from pipeline.decode.userunit import user_unit
+from pipeline.decode import DecodePlan, Sampling, decode, pixels
+from pipeline.decode.pdfsource import stated
 from schemas.shards import MediaInfo, MediaWarning, Shard
 
 PLAN = DecodePlan(Sampling("rate", 1.0))
@@ -48,6 +50,17 @@ def said(text: str, x: int = 50, y: int = 200) -> str:
 def test_a_plain_page_is_as_it_was(tmp_path: Path) -> None:
     row, warnings = read(document(tmp_path / "a.pdf", said("Hello") + "\n" + said("World", y=100)))
     assert (row["text"], row["is_blank"], warnings) == ("Hello\nWorld", False, [])
+
+
+@pytest.mark.parametrize(("colour", "mode"), [("0.4 g", "L"), ("0.9 0.2 0.1 rg", "RGB")])
+def test_greys_are_kept_in_one_channel(tmp_path: Path, colour: str, mode: str) -> None:
+    drawn = f"{colour} 0 0 400 300 re f"
+    row, _ = read(document(tmp_path / "a.pdf", drawn))
+    with Image.open(BytesIO(row["image"])) as kept:
+        assert (kept.format, kept.mode) == ("PNG", mode)
+    tone = [round(255 * float(part)) for part in colour.split()[:-1]]
+    wanted = np.array(tone * (3 // len(tone)))
+    assert np.abs(pixels(row["image"]).astype(int) - wanted).max() <= 1
 
 
 @pytest.mark.parametrize("turned", [0, 90, 180])
@@ -171,12 +184,35 @@ def test_a_small_page_of_large_units_is_readable(tmp_path: Path) -> None:
     assert not row["is_blank"]
 
 
-def test_a_unit_inside_an_object_stream_is_found() -> None:
-    packed = zlib.compress(b"3 0 << /Type /Page /UserUnit 72.0 /Parent 2 0 R >>")
+def packed(objects: bytes) -> bytes:
     head = b"7 0 obj << /Type /ObjStm /N 1 /First 4 /Filter /FlateDecode >> stream\n"
-    assert user_unit(BytesIO(b"%PDF-1.7\n" + head + packed + b"\nendstream")) == 72
-    assert user_unit(BytesIO(b"%PDF-1.7\n" + head + b"broken" + b"\nendstream")) == 1
-    assert user_unit(BytesIO(b"/UserUnit 2 /UserUnit 3")) == 1, "pages differ"
+    return b"%PDF-1.7\n" + head + objects + b"\nendstream"
+
+
+def test_a_unit_inside_an_object_stream_is_found() -> None:
+    objects = zlib.compress(b"3 0 << /Type /Page /UserUnit 72.0 /Parent 2 0 R >>")
+    assert stated(BytesIO(packed(objects))).unit == 72
+    assert stated(BytesIO(packed(b"broken"))).unit == 1
+    assert stated(BytesIO(b"/UserUnit 2 /UserUnit 3")).unit == 1, "pages differ"
+
+
+@pytest.mark.parametrize(
+    ("document", "may_have_layers"),
+    [
+        (b"%PDF-1.7 1 0 obj << /Type /Catalog >>", False),
+        (b"%PDF-1.7 1 0 obj << /Type /Catalog /OCProperties 2 0 R >>", True),
+        (packed(zlib.compress(b"1 0 << /Type /Catalog >>")), False),
+        (packed(zlib.compress(b"1 0 << /Type /Catalog /OCProperties 2 0 R >>")), True),
+        (packed(b"encrypted, or packed by another filter"), True),
+        (packed(zlib.compress(b"\x02predicted")), True),
+        (packed(zlib.compress(b"1 0 << /Type /Catalog >>")[:-6]), True),
+        (b"trailer << /Encrypt 9 0 R >>", True),
+    ],
+)
+def test_layers_are_excluded_only_where_all_was_read(
+    document: bytes, may_have_layers: bool
+) -> None:
+    assert stated(BytesIO(document)).may_have_layers is may_have_layers
 
 
 def test_a_page_of_forty_thousand_lines(tmp_path: Path) -> None:

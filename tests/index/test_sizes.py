@@ -20,7 +20,7 @@ def test_pages_and_stills_are_kept_at_the_size_asked_for(tmp_path: Path) -> None
     assert run(*given).code == 0
     assert run(*given, "--dpi", "75", "--width", "100").code == 0
     sizes = {row["sampling"].partition(" width=")[2] for row in rows(lake, "pages")}
-    assert sizes == {"1920 dpi=150 decoding=4", "100 dpi=75 decoding=4"}
+    assert sizes == {"1920 dpi=150 decoding=5", "100 dpi=75 decoding=5"}
     kept = {
         (image.shape[1], image.shape[0])
         for path in lake.glob("shards/**/*.arrow")
