@@ -10,13 +10,18 @@ def replica(name: str, serving: int) -> int | None:
         name: of the deployment.
         serving: process that serves the graph; another graph may run on the same machine.
     """
-    title = f"ray::ServeReplica:reelpage:{name}".encode()
+    return titled(f"ray::ServeReplica:reelpage:{name}", serving)
+
+
+def titled(beginning: str, serving: int) -> int | None:
+    """Process id of one below `serving` whose title begins so, or None while there is none."""
     for process in Path("/proc").iterdir():
         try:
-            if process.name.isdecimal() and title in (process / "cmdline").read_bytes():
-                found = int(process.name)
-                if serving in _ancestors(found):
-                    return found
+            if not process.name.isdecimal():
+                continue
+            title = (process / "cmdline").read_bytes()
+            if title.startswith(beginning.encode()) and serving in _ancestors(int(process.name)):
+                return int(process.name)
         except OSError:  # it has ended meanwhile
             continue
     return None

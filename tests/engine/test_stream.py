@@ -1,0 +1,85 @@
+"""A stream whose decoder is vLLM, two processes a layer, lands what our own decoder says.
+
+The replicas of the graph, and vLLM's own process, are killed while parts of jobs land.
+"""
+
+import json
+import os
+import signal
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from pipeline.land.place import Place
+from pipeline.land.positions import positions
+from pipeline.land.window import is_final
+from services.inspect.lag import app_of
+from services.machine import HOST
+from services.stack.ports import Ports
+from tests.conftest import SAMPLES, run, tables
+from tests.graph.processes import titled
+from tests.streams import Stream, StreamFactory
+
+pytestmark = pytest.mark.vllm
+
+REPLICA = "ray::ServeReplica:reelpage:"
+DISTURBED: Final = (
+    (f"{REPLICA}Decoder", "talk.mp4", ("--tasks", "caption,ocr")),
+    ("VLLM::EngineCore", "scenes.mkv", ("--tasks", "ocr,segment-caption")),
+    (f"{REPLICA}Encoder", "scenes.mkv", ("--tasks", "", "--ask", "Is there an orange star?")),
+)
+"""Who is killed while which video of several parts is asked what."""
+CALM: Final = ("report.pdf", "signs.pdf", "phone.png", "receipt.jpg")
+TASKS: Final = ("--tasks", "caption,ocr")
+
+
+def told(lake: Path | Place) -> dict[str, list[dict[str, Any]]]:
+    """All rows, but for log probabilities, whose last digits differ."""
+    found = tables(lake)
+    for row in found["answers"]:
+        del row["logprob"]
+    return found
+
+
+def landed(stream: Stream) -> int:
+    app = app_of(stream.settings, 0)
+    return positions(stream.place, [app])[app] or 0
+
+
+def kill_as_it_lands(stream: Stream, title: str) -> None:
+    """Kill whoever has the title as soon as one more part has landed."""
+    serving, before, give_up = stream.processes["serve"].pid, landed(stream), time.monotonic() + 240
+    while landed(stream) == before or (process := titled(title, serving)) is None:
+        assert time.monotonic() < give_up, stream.log("serve")
+        time.sleep(0.05)
+    os.kill(process, signal.SIGKILL)
+    assert not is_final(landed(stream)), "the job had landed to its end"
+
+
+def test_what_lands_is_what_our_own_decoder_says(streams: StreamFactory, tmp_path: Path) -> None:
+    calm = tmp_path / "calm"
+    for _, name, asked in DISTURBED:
+        assert run("index", SAMPLES / name, "--to", calm, *asked).code == 0
+    assert run("index", *(SAMPLES / name for name in CALM), "--to", calm, *TASKS).code == 0
+
+    options = tmp_path / "graph.json"
+    options.write_text(json.dumps({"engine": "vllm", "tensor_parallel": 2}))
+    with closing(Ports()) as ports:
+        (port,) = ports.choose(1)
+    url = f"http://{HOST}:{port}"
+    stream = streams("vllm", partitions=1, REELPAGE_GRAPH=url)
+    stream.start("serve", "serve", "--port", str(port), "--config", str(options))
+    stream.wait_for_graph(url)
+    stream.start("worker", "worker")
+    for title, name, asked in DISTURBED:
+        stream.submit(SAMPLES / name, *asked)
+        kill_as_it_lands(stream, title)
+    stream.submit(*(SAMPLES / name for name in CALM), *TASKS)
+    stream.wait(600)
+    assert told(stream.place) == told(calm)
+    assert stream.run("verify", stream.location, "--topic").code == 0
+    assert stream.end("worker") == 0
+    stream.end("serve")
