@@ -45,7 +45,7 @@ fuzz: .venv/installed-dev
 	$(BIN)/python -m tests.fuzz --count 1000
 
 # Every goal with its figure and verdict, under an hour; all figures in bench.json.
-bench: .venv/installed-dev
+bench: .venv/installed-dev .venv-vllm/installed
 	$(BIN)/python -m benchmarks
 
 # The same in small, under five minutes.

@@ -148,6 +148,11 @@ class Engine(LanguageModel):
         if row.followed:
             row.followed.cancel()
 
+    @property
+    def processes(self) -> list[int]:
+        """Process ids of vLLM: those that work beside this one."""
+        return self._core.processes
+
     def check(self) -> None:
         """Whether it can be expected to answer.
 

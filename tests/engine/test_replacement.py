@@ -23,7 +23,7 @@ from pathlib import Path
 from pipeline.generate import Engine
 if __name__ == "__main__":
     engine = Engine(Path(sys.argv[1]), threads=1)
-    Path(sys.argv[2]).write_text(" ".join(map(str, engine._core.processes)))
+    Path(sys.argv[2]).write_text(" ".join(map(str, engine.processes)))
     print("held", flush=True)
     time.sleep(600)
 """
@@ -41,23 +41,23 @@ def test_items_of_a_process_that_is_killed_are_asked_again(engine: Engine, tiny:
     items = [WorkItem(tiny.features(number), prompts) for number in range(len(MEDIA))]
     handles = [engine.submit(x.features, prompt) for x in items for prompt in prompts]
     begun = next(iter(handles[0]))
-    (process,) = engine._core.processes
+    (process,) = engine.processes
     os.kill(process, signal.SIGKILL)
     given = [handle.result() for handle in handles]
     right = [one for some in tiny.generator.generate(items) for one in some]
     for one, wanted in zip(given, right, strict=True):
         same(one, wanted)
     assert begun == given[0].tokens[0]
-    assert engine._core.processes != [process]
+    assert engine.processes != [process]
     engine.check()
 
 
 def test_one_that_hangs_is_found_out(engine: Engine, tiny: Model) -> None:
-    (process,) = engine._core.processes
+    (process,) = engine.processes
     os.kill(process, signal.SIGSTOP)
     items = [WorkItem(tiny.features(0), [Prompt("Read the text.", 40)])]
     same(engine.generate(items)[0][0], tiny.generator.generate(items)[0][0])
-    assert engine._core.processes != [process]
+    assert engine.processes != [process]
 
 
 def test_who_is_killed_leaves_no_process_behind(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.vllm
 def test_two_processes_share_each_layer(tiny: Model) -> None:
     engine = Engine(TINY, threads=1, tensor_parallel=2)
     try:
-        (core,) = engine._core.processes
+        (core,) = engine.processes
         children = Path(f"/proc/{core}/task/{core}/children").read_text().split()
         names = [Path(f"/proc/{child}/comm").read_text() for child in children]
         assert len([name for name in names if name.startswith("VLLM::Worker")]) == 2
