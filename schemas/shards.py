@@ -5,7 +5,7 @@ gave, so that what the model saw is what a person is shown and what a later run 
 """
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Final, Literal
 
 import pyarrow as pa
@@ -95,6 +95,24 @@ class MediaInfo:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """Visual tokens that a model is shown at the most, one for each 28 x 28 pixels.
+
+    The published checkpoints take 16,384 a picture, far more than indexing needs. A checkpoint that
+    takes less is shown less.
+
+    Attributes:
+        frame: of a frame: as many as the family's training had of one of a video's.
+        page: of a page or a still: 1,120 x 1,792 pixels, a page at 140 dots an inch.
+        clip: of a segment.
+    """
+
+    frame: int = 768
+    page: int = 2560
+    clip: int = 16384
+
+
+@dataclass(frozen=True)
 class Shard:
     """Part `part` of a medium: frames of `[start, end)` microseconds, or pages `[start, end)`.
 
@@ -109,6 +127,7 @@ class Shard:
             medium has some and they were not drawn, because nobody was to read them.
         rate: instants a second that `frame_no` counts; None where they have no even distance, and
             in shards of an older reelpage.
+        budget: what a model is shown of it.
     """
 
     part: int
@@ -119,6 +138,7 @@ class Shard:
     cues: tuple[tuple[int, int, str], ...] = ()
     cue_pictures: tuple[CuePicture, ...] | None = ()
     rate: float | None = None
+    budget: Budget = field(default_factory=Budget)
 
     def to_ipc(self) -> bytes:
         """Return the shard as an Arrow IPC stream; its facts are schema metadata.
@@ -133,6 +153,7 @@ class Shard:
             "end": self.end,
             "subtitles": self.subtitles,
             "cues": self.cues,
+            "budget": asdict(self.budget),
             **({} if self.rate is None else {"rate": self.rate}),
         }
         metadata = {b"reelpage.shard": json.dumps(facts).encode()}
@@ -160,6 +181,7 @@ class Shard:
             rows = reader.read_all().combine_chunks().to_batches()
             empty = pa.RecordBatch.from_pylist([], schema=reader.schema)
         batch = (rows[0] if rows else empty).replace_schema_metadata(None)
+        facts["budget"] = Budget(**facts.pop("budget", {}))
         facts["cues"] = tuple((start, end, text) for start, end, text in facts.pop("cues", ()))
         pictures = () if file.tell() == file.size() else read_cues(file) or None
         known = {one.name for one in fields(cls)}  # those of a newer writer are left out

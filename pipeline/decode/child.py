@@ -16,6 +16,7 @@ from pipeline.decode.sniff import HEAD_BYTES, sniff
 from pipeline.decode.video import Video
 from pipeline.decode.zygote import Task
 from schemas.errors import InputError
+from schemas.shards import Budget
 
 
 def work(task: Task) -> None:
@@ -46,7 +47,9 @@ def _run(task: Task) -> InputError | None:
 
 def _messages(task: Task) -> Iterator[Message]:
     file, order, limits = task.medium, task.order, task.limits
-    plan = DecodePlan(**(order["plan"] | {"sampling": Sampling(**order["plan"]["sampling"])}))
+    given = order["plan"]
+    parts = {"sampling": Sampling(**given["sampling"]), "budget": Budget(**given["budget"])}
+    plan = DecodePlan(**(given | parts))
     head = file.read(HEAD_BYTES)
     file.seek(0)
     content = sniff(head)

@@ -1,7 +1,9 @@
 """Plan: how a medium is sampled, sized and cut, and the limits of the sandboxed child."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
+
+from schemas.shards import Budget
 
 DECODING: Final = 5
 """Version of decoding, part of `sampling`: it grows when other pictures, times or texts come of the
@@ -32,6 +34,7 @@ class DecodePlan:
         sampling: of videos.
         width: of a frame or a still at the most, pixels; smaller ones stay as they are.
         dpi: pixels an inch of a page.
+        budget: what a model is shown of the pictures.
         segment_us: length of a video's part, microseconds.
         pages_per_part: pages in a document's part.
         first_part: parts before this one are left out.
@@ -43,6 +46,7 @@ class DecodePlan:
     sampling: Sampling
     width: int = 1920
     dpi: int = 150
+    budget: Budget = field(default_factory=Budget)
     segment_us: int = 10_000_000
     pages_per_part: int = 8
     first_part: int = 0

@@ -111,6 +111,7 @@ class _Work:
                 self._skip.add(message.page_no)
             elif isinstance(message, Shard):
                 self._plan = replace(self._plan, first_part=message.part + 1)
+                message = replace(message, budget=self._plan.budget)
             elif isinstance(message, MediaWarning):
                 if message in self._warned:  # by the child before
                     continue

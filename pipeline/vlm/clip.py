@@ -13,7 +13,8 @@ MOST_FRAMES: Final = 768
 """Of a clip, as in the training of Qwen2-VL and Qwen2.5-VL ..."""
 FRAME_TOKENS: Final = (128, 768)
 """... and the least and the most visual tokens of the area of one frame."""
-_TOKEN: Final = 28 * 28  # pixels
+TOKEN: Final = 28 * 28
+"""Pixels of a visual token."""
 TEMPORAL: Final = 2  # frames of a visual token
 _MICRO: Final = 1_000_000
 
@@ -41,7 +42,7 @@ def item_tokens(item: Item) -> int:
 
 def still_tokens(height: int, width: int) -> int:
     """Visual tokens of a still of a size in pixels."""
-    return height * width // _TOKEN
+    return height * width // TOKEN
 
 
 def clip_tokens(count: int, height: int, width: int) -> int:
@@ -95,6 +96,6 @@ def frame_size(height: int, width: int, count: int, max_pixels: int) -> tuple[in
     Raises:
         InputError: `aspect_ratio`.
     """
-    least, most = (tokens * _TOKEN for tokens in FRAME_TOKENS)
-    high = max(_TOKEN, min(most, max_pixels // -(-count // TEMPORAL)))
+    least, most = (tokens * TOKEN for tokens in FRAME_TOKENS)
+    high = max(TOKEN, min(most, max_pixels // -(-count // TEMPORAL)))
     return smart_resize(height, width, min_pixels=min(least, high // 2), max_pixels=high)

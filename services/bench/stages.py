@@ -29,8 +29,9 @@ from pipeline.land.protocol import Protocol
 from pipeline.vlm.clip import still_tokens
 from pipeline.vlm.preprocess import smart_resize
 from schemas.features import Features
-from schemas.shards import MediaInfo, Shard
+from schemas.shards import Budget, MediaInfo, Shard
 from schemas.tables import FRAMES
+from services.model.asking import bounds
 from services.model.facts import ModelFacts
 
 FRAME: Final = (720, 1280)
@@ -81,12 +82,14 @@ def _decode(path: Path) -> tuple[float, int, float]:
 
 def sizes(facts: ModelFacts) -> tuple[int, int]:
     """Visual tokens of a frame and of a page, by the model's budget."""
-    frame, page = (_fitted(facts, size) for size in (FRAME, PAGE))
+    budget = Budget()
+    frame, page = (_fitted(facts, *one) for one in ((FRAME, budget.frame), (PAGE, budget.page)))
     return still_tokens(*frame), still_tokens(*page)
 
 
-def _fitted(facts: ModelFacts, size: tuple[int, int]) -> tuple[int, int]:
-    return smart_resize(*size, min_pixels=facts.min_pixels, max_pixels=facts.max_pixels)
+def _fitted(facts: ModelFacts, size: tuple[int, int], tokens: int) -> tuple[int, int]:
+    low, high = bounds(facts, tokens)
+    return smart_resize(*size, min_pixels=low, max_pixels=high)
 
 
 def encoding(encoder: Encoder, facts: ModelFacts) -> tuple[list[Features], float]:
@@ -95,7 +98,7 @@ def encoding(encoder: Encoder, facts: ModelFacts) -> tuple[list[Features], float
     A first frame warms everything up, and says how many can be afforded.
     """
     noise = np.random.default_rng(0)
-    size = _fitted(facts, FRAME)
+    size = _fitted(facts, FRAME, Budget().frame)
 
     def encode(count: int) -> tuple[list[Features], float]:
         frames = [noise.integers(0, 256, (*size, 3), dtype=np.uint8) for _ in range(count)]

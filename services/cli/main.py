@@ -19,6 +19,7 @@ from services.cli import care, demo, models, operate, speed, stacks, stream, sub
 from services.cli.shared import (
     Ask,
     AskVideo,
+    Budget,
     Device,
     Dpi,
     Inputs,
@@ -65,6 +66,7 @@ def index(
     sample: Sample = "1fps",
     width: Width = None,
     dpi: Dpi = None,
+    budget: Budget = "",
     model: Model = "",
     device: Device = "",
     keep_features: Annotated[
@@ -78,10 +80,9 @@ def index(
 
     folder = local_folder(to)
     from services.index import run as indexing
-    from services.ingest.recipe import parse_plan, parse_tasks, sized
+    from services.ingest.recipe import parse_tasks, sized
 
-    sample = sized(sample, width, dpi)
-    parse_plan(sample)
+    sample = sized(sample, width, dpi, budget)
     request = indexing.Request(
         folder,
         _command(),

@@ -29,7 +29,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 LakeArgument = Annotated[
     str, typer.Argument(metavar="LAKE", help="The lake, a folder or s3://bucket/prefix.")
 ]
-Inputs = Annotated[list[str], typer.Argument(metavar="PATHS|URLS|-", show_default=False)]
+# The usage and the first line say what they are; a panel of one more word would take three lines.
+Inputs = Annotated[list[str], typer.Argument(metavar="PATHS|URLS|-", hidden=True)]
 _KINDS: Final = 8
 """Of files that are passed over, that are named."""
 
@@ -45,8 +46,11 @@ Model = Annotated[
 Device = Annotated[
     str, typer.Option(help="Torch device: cpu, cuda:0, auto; default: REELPAGE_DEVICE.")
 ]
-Width = Annotated[int | None, typer.Option(help="Of kept frames and stills, pixels; default 1920.")]
-Dpi = Annotated[int | None, typer.Option(help="Of kept pages, pixels an inch; default 150.")]
+Width = Annotated[int | None, typer.Option(help="Of kept frames, pixels; default 1920.")]
+Dpi = Annotated[int | None, typer.Option(help="Of kept pages; default 150.")]
+Budget = Annotated[
+    str, typer.Option(help="Visual tokens; default: frame=768 page=2560 clip=16384.")
+]
 Sample = Annotated[str, typer.Option(help='Frames: "1fps", "16frames" or "scene".')]
 
 

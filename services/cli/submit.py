@@ -15,6 +15,7 @@ from schemas.errors import SetupError
 from services.cli.shared import (
     Ask,
     AskVideo,
+    Budget,
     Dpi,
     Inputs,
     Json,
@@ -55,6 +56,7 @@ def submit(
     sample: Sample = "1fps",
     width: Width = None,
     dpi: Dpi = None,
+    budget: Budget = "",
     stream: Stream = "",
     first: First = 0,
     recorded: Recorded = "",
@@ -66,13 +68,12 @@ def submit(
 
     What is sent twice is indexed once: the same command again goes on where it was cut.
     """
-    from services.ingest.recipe import parse_plan, parse_tasks, sized
+    from services.ingest.recipe import parse_tasks, sized
     from services.submit import jobs as work
     from services.topic.broker import PARTITIONS, make_topic
 
     found = stream_settings()
-    sample = sized(sample, width, dpi)
-    parse_plan(sample)
+    sample = sized(sample, width, dpi, budget)
     asked = parse_tasks(tasks, ask or (), ask_video or ())
     question = work.Question(asked, sample, deadline)
     if wait and not found.lake:

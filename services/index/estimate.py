@@ -16,6 +16,7 @@ from schemas.errors import ReelpageError
 from schemas.jobs import SEGMENT, prompts_of
 from schemas.shards import MediaInfo
 from services.ingest.recipe import MICRO, Recipe
+from services.model.asking import bounds
 from services.model.in_process import InProcess
 from services.model.wire import ServedModel
 
@@ -60,7 +61,7 @@ def estimate(inputs: Iterable[Input], recipe: Recipe, model: InProcess) -> Estim
 
 
 def _add(total: Estimate, info: MediaInfo, recipe: Recipe, model: ServedModel) -> None:
-    plan = recipe.plan
+    plan, budget = recipe.plan, recipe.plan.budget
     if info.kind == "video":
         seconds = (info.duration_us or 0) / MICRO
         total.video_hours += seconds / 3600
@@ -78,25 +79,24 @@ def _add(total: Estimate, info: MediaInfo, recipe: Recipe, model: ServedModel) -
     height, width = max(height, 1), max(width, 1)
     units = {task.unit for task in prompts_of(recipe.tasks)}
     if units != {SEGMENT}:
-        low, high = model.min_pixels, model.max_pixels
+        low, high = bounds(model, budget.frame if info.kind == "video" else budget.page)
         rows, columns = smart_resize(height, width, min_pixels=low, max_pixels=high)
         total.visual_tokens += pictures * still_tokens(rows, columns)
     if info.kind == "video" and SEGMENT in units:
         segments = max(1, math.ceil((info.duration_us or 0) / plan.segment_us))
         frames = min(math.ceil(pictures / segments), MOST_FRAMES)
-        size = frame_size(height, width, max(frames, 1), model.max_pixels)
+        size = frame_size(height, width, max(frames, 1), bounds(model, budget.clip)[1])
         total.visual_tokens += min(segments, pictures) * clip_tokens(frames, *size)
 
 
 def _seconds_per_token(recipe: Recipe, model: InProcess) -> float:
     """Time the whole model on a batch of noise at the budget's size."""
-    facts, prompts = model.model(), prompts_of(recipe.tasks)
+    prompts = prompts_of(recipe.tasks)
     if not prompts:
         return 0.0
     read = model.loaded.read
-    rows, columns = smart_resize(
-        720, 1280, min_pixels=facts.min_pixels, max_pixels=facts.max_pixels
-    )
+    low, high = bounds(model.model(), recipe.plan.budget.frame)
+    rows, columns = smart_resize(720, 1280, min_pixels=low, max_pixels=high)
     noise = np.random.default_rng(0).integers(0, 256, (4, rows, columns, 3), dtype=np.uint8)
     read(list(noise[:1]), prompts)
     started = time.perf_counter()

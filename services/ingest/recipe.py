@@ -3,13 +3,14 @@
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Final
 
 from pipeline.decode import DECODING, DecodePlan, Sampling
 from pipeline.land.store import sampling_id
 from schemas.errors import SetupError
 from schemas.jobs import SEGMENT, TEXT, Task
+from schemas.shards import Budget
 
 STANDARD_TASKS = {
     "text": TEXT,
@@ -25,7 +26,9 @@ _SLOWEST: Final = 1e-4  # frames a second
 _FASTEST: Final = 1e4
 _FRAMES: Final = 10_000_000
 _SIZES: Final = {"width": (64, 7680), "dpi": (36, 600)}
-"""Bounds of the pixels of a frame's width, and of an inch of a page."""
+"""Bounds of the pixels of a frame's width, and of an inch of a page ..."""
+_BUDGET: Final = {one.name: (4, 16384) for one in fields(Budget)}
+"""... and of the visual tokens of each kind of unit."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,8 @@ class Recipe:
         plan = self.plan
         how = f"{plan.sampling.mode}={plan.sampling.value:g}"
         cut = f"segment={plan.segment_us / MICRO:g}s"
-        return f"{how} {cut} width={plan.width} dpi={plan.dpi} decoding={DECODING}"
+        sizes = {"width": plan.width, "dpi": plan.dpi, **asdict(plan.budget), "decoding": DECODING}
+        return " ".join([how, cut, *(f"{name}={value}" for name, value in sizes.items())])
 
     @property
     def sampling_id(self) -> str:
@@ -88,31 +92,46 @@ def parse_tasks(
     return tuple(dict.fromkeys(tasks))
 
 
-def sized(sample: str, width: int | None, dpi: int | None) -> str:
-    """A sampling with the size at which pictures are kept, as jobs carry it."""
+def sized(sample: str, width: int | None, dpi: int | None, budget: str = "") -> str:
+    """A sampling with the size at which pictures are kept and shown, as jobs carry it.
+
+    Raises:
+        SetupError: `usage`, as of `parse_plan`.
+    """
     sizes = (("width", width), ("dpi", dpi))
-    return " ".join([sample, *(f"{name}={value}" for name, value in sizes if value is not None)])
+    words = [f"{name}={value}" for name, value in sizes if value is not None]
+    text = " ".join([sample, *words, *budget.replace(",", " ").split()])
+    parse_plan(text)
+    return text
 
 
 def parse_plan(text: str) -> DecodePlan:
-    """Plan from what a job is sampled by: "1fps", "16frames width=1280", "scene dpi=200".
+    """Plan from what a job is sampled by: "1fps", "16frames width=1280", "scene dpi=200 page=768".
 
     Raises:
         SetupError: `usage`.
     """
     sample, *words = text.split(" ")
-    sizes: dict[str, int] = {}
-    for word in words:
-        name, _, value = word.partition("=")
-        low, high = _SIZES.get(name, (1, 0))
-        if not (value.isascii() and value.isdecimal() and low <= int(value[:9]) <= high):
-            bounds = ", ".join(f"--{name} {low} to {high}" for name, (low, high) in _SIZES.items())
-            message = f"--sample {text}: {word!r} is no size of pictures; give {bounds}"
-            raise SetupError("usage", message)
-        sizes[name] = int(value)
     plan = DecodePlan(parse_sampling(sample))
-    width, dpi = sizes.get("width", plan.width), sizes.get("dpi", plan.dpi)
-    return replace(plan, width=width, dpi=dpi)
+    given = dict(_size(text, word) for word in words)
+    tokens = {name: given.pop(name) for name in _BUDGET if name in given}
+    return replace(plan, budget=replace(plan.budget, **tokens), **given)  # type: ignore[arg-type]
+
+
+def _size(text: str, word: str) -> tuple[str, int]:
+    """A size by its name.
+
+    Raises:
+        SetupError: `usage`.
+    """
+    name, _, value = word.partition("=")
+    low, high = (_SIZES | _BUDGET).get(name, (1, 0))
+    if not (value.isascii() and value.isdecimal() and low <= int(value[:9]) <= high):
+        sizes = ", ".join(f"--{name} {low} to {high}" for name, (low, high) in _SIZES.items())
+        tokens = ", ".join(f"{name}={low} to {high}" for name, (low, high) in _BUDGET.items())
+        message = f'--sample {text}: {word!r} is no size; give {sizes}, --budget "{tokens}"'
+        raise SetupError("usage", message)
+    return name, int(value)
 
 
 def parse_sampling(text: str) -> Sampling:

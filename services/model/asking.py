@@ -7,10 +7,11 @@ import numpy as np
 
 from pipeline.decode import model_picture, pixels
 from pipeline.land.rows import Answer
-from pipeline.vlm.clip import Clip, Item, even, frame_size
+from pipeline.vlm.clip import TOKEN, Clip, Item, even, frame_size
 from pipeline.vlm.preprocess import resize
 from schemas.jobs import SEGMENT, Task
 from schemas.shards import Shard
+from services.model.facts import ModelFacts
 from services.model.same import alike
 from services.model.wire import ServedModel
 
@@ -63,14 +64,14 @@ def look(shard: Shard, as_clip: bool, model: ServedModel) -> tuple[Seen, list[It
     if as_clip:
         if all(blank):
             return Seen([0] if blank else [], []), []
-        return Seen([0], [0]), [clip_of(shard, model.max_pixels)]
+        return Seen([0], [0]), [clip_of(shard, bounds(model, shard.budget.clip)[1])]
     images = shard.rows.column("image").to_pylist()
-    low, high = model.min_pixels, model.max_pixels
+    is_video = "frame_no" in shard.rows.schema.names
+    low, high = bounds(model, shard.budget.frame if is_video else shard.budget.page)
     shown = [
         None if empty else model_picture(image, min_pixels=low, max_pixels=high)
         for image, empty in zip(images, blank, strict=True)
     ]
-    is_video = "frame_no" in shard.rows.schema.names
     like = alike(shown) if is_video else list(range(len(shown)))
     asked = {
         index: picture
@@ -78,6 +79,12 @@ def look(shard: Shard, as_clip: bool, model: ServedModel) -> tuple[Seen, list[It
         if picture is not None and like[index] == index
     }
     return Seen(like, list(asked)), list(asked.values())
+
+
+def bounds(model: ServedModel | ModelFacts, tokens: int) -> tuple[int, int]:
+    """The least and the most pixels of a picture of so many visual tokens."""
+    most = min(model.max_pixels, tokens * TOKEN)
+    return min(model.min_pixels, most), most
 
 
 def told(
