@@ -8,16 +8,18 @@ from typing import Final, cast
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pipeline.vlm.checkpoint import load_vision
 from pipeline.vlm.clip import Clip, Item, Picture
-from pipeline.vlm.device import default_dtype
+from pipeline.vlm.device import default_dtype, download, upload
 from pipeline.vlm.embed import FoldedPatchEmbed
 from pipeline.vlm.facts import read_processor, revision
 from pipeline.vlm.preprocess import cut
 from schemas.errors import InputError
 from schemas.features import Features
+
+Grid = tuple[int, int, int]
 
 _BATCH_TOKENS: Final = 4096  # visual tokens of one call; what is larger goes alone
 
@@ -74,11 +76,9 @@ class Encoder:
         keys = [self._key(item) for item in items]
         known = {key: self._cache.get(key) for key in keys}
         missing = {key: item for key, item in zip(keys, items, strict=True) if not known[key]}
-        fresh = {
-            features.key: features
-            for batch in self._batches(missing)
-            for features in self._encode_batch(batch)
-        }
+        # All are begun before one is waited for: a GPU works while the next ones are cut.
+        begun = [(batch, *self._begin(batch)) for batch in self._batches(missing)]
+        fresh = {one.key: one for batch in begun for one in self._end(*batch)}
         for features in fresh.values():
             self._cache.put(features)
         return [known[key] or fresh[key] for key in keys]
@@ -125,8 +125,12 @@ class Encoder:
         if batch:
             yield batch
 
-    def _encode_batch(self, batch: Sequence[tuple[str, Item]]) -> list[Features]:
-        """Encode items that are all stills or all clips; a still is cut without its double."""
+    def _begin(self, batch: Sequence[tuple[str, Item]]) -> tuple[list[Grid], Tensor]:
+        """Encode items that are all stills or all clips; a still is cut without its double.
+
+        Returns:
+            The grid of each, and the visual tokens of all, on the device.
+        """
         processor = self._processor
         pieces = [
             cut(
@@ -137,17 +141,22 @@ class Encoder:
             )
             for _, item in batch
         ]
-        patches = torch.from_numpy(np.concatenate([values for values, _ in pieces]))
-        grids = torch.tensor([grid for _, grid in pieces], device=self._device)
+        grids = [grid for _, grid in pieces]
+        patches = upload(np.concatenate([values for values, _ in pieces]), self._device)
         with torch.inference_mode():
-            output = self._tower(patches.to(self._device), grid_thw=grids)
-        tokens = output.pooler_output.float().cpu().numpy()
+            output = self._tower(patches, grid_thw=torch.tensor(grids, device=self._device))
+        tokens: Tensor = output.pooler_output
+        return grids, tokens
+
+    def _end(
+        self, batch: Sequence[tuple[str, Item]], grids: Sequence[Grid], tokens: Tensor
+    ) -> list[Features]:
+        """Features of a batch, in the type in which they were computed."""
         ends = np.cumsum([self._tokens(item) for _, item in batch])
+        parts = np.split(download(tokens), ends[:-1])
         return [  # copied, so that one kept picture does not keep its whole batch
             Features(part.copy(), grid, key, self._seconds_per_grid(item))
-            for (key, item), (_, grid), part in zip(
-                batch, pieces, np.split(tokens, ends[:-1]), strict=True
-            )
+            for (key, item), grid, part in zip(batch, grids, parts, strict=True)
         ]
 
     def _seconds_per_grid(self, item: Item) -> float | None:

@@ -17,6 +17,7 @@ from schemas.errors import InputError
 
 FEATURES_VERSION: Final = 1
 _MERGED: Final = 4  # patches of one visual token, in both families
+_TYPES: Final = (np.float32, np.float16, np.uint16)
 _METADATA: Final = b"reelpage.features"
 
 
@@ -25,13 +26,14 @@ class Features:
     """Visual tokens with their place.
 
     Attributes:
-        tokens: `float32` or `float16`, `(t * h * w / 4, hidden)`.
+        tokens: `float32`, `float16`, or `uint16` for the bits of bfloat16, which numpy has not;
+            `(t * h * w / 4, hidden)`.
         grid: patches before merging, `(t, h, w)`; `t` is 1 for an image.
         key: content identity: pixels, model revision, processor settings and dtype.
         seconds_per_grid: seconds between two temporal grids of a clip; None for an image.
     """
 
-    tokens: NDArray[np.float32 | np.float16]
+    tokens: NDArray[np.generic]
     grid: tuple[int, int, int]
     key: str
     seconds_per_grid: float | None = None
@@ -43,8 +45,9 @@ class Features:
             InputError: `features_invalid`.
         """
         _check(self.tokens.shape, self.grid)
-        if self.tokens.dtype not in (np.float32, np.float16):
-            message = f"features are {self.tokens.dtype}, not float32 or float16"
+        if self.tokens.dtype not in _TYPES:
+            names = ", ".join(np.dtype(one).name for one in _TYPES)
+            message = f"features are {self.tokens.dtype}; known are {names}"
             raise InputError("features_invalid", message)
 
     def to_ipc(self) -> bytes:

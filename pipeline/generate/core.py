@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from pipeline.generate.wording import Question, with_single_pads
+from pipeline.vlm.device import upload
 from pipeline.vlm.needs import cell
 from schemas.errors import SetupError
 from schemas.features import Features
@@ -176,7 +177,7 @@ class Core:
         }
 
     def _tensors(self, features: Sequence[Features]) -> tuple[torch.Tensor, torch.Tensor]:
-        tokens = torch.from_numpy(np.concatenate([one.tokens for one in features]))
+        tokens = upload(np.concatenate([one.tokens for one in features]), "cpu")
         return tokens.to(self._dtype), torch.tensor([one.grid for one in features])
 
 

@@ -18,6 +18,7 @@ from pipeline.vlm.attention import PACKED
 from pipeline.vlm.device import check_device, check_room, numbers
 from pipeline.vlm.facts import read_family, unreadable
 from pipeline.vlm.template import CONTROL_TOKENS
+from pipeline.vlm.varlen import tower_attention
 from pipeline.vlm.weights import fill
 from schemas.errors import SetupError
 
@@ -103,6 +104,8 @@ def load_vision(directory: Path, device: str, dtype: torch.dtype) -> nn.Module:
     """
     check_device(device)
     tower = empty_vision(read_config(directory))
+    # Told before, the library would look for a kernel of this name on a hub.
+    cast("Any", tower).config._attn_implementation = tower_attention(device, dtype)
     check_room(directory, [tower], device, dtype)
     fill(tower, directory, _VISION_PREFIXES, dtype, device)
     ready: nn.Module = _ready(tower, device)

@@ -4,8 +4,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from schemas.errors import SetupError
 
@@ -53,6 +55,25 @@ def check_room(
     else:
         message += "take a smaller model, or a machine with more"
     raise SetupError("device_full", message)
+
+
+def upload(array: NDArray[np.generic], device: str | torch.device) -> Tensor:
+    """An array on a device; uint16 are the bits of bfloat16. A copy to a GPU is not waited for."""
+    tensor = torch.from_numpy(array)
+    if tensor.dtype == torch.uint16:
+        tensor = tensor.view(torch.bfloat16)
+    if torch.device(device).type == "cuda":
+        tensor = tensor.pin_memory()  # else the copy would be waited for
+    return tensor.to(device, non_blocking=True)
+
+
+def download(tensor: Tensor) -> NDArray[np.generic]:
+    """A tensor as an array; bfloat16, which numpy has not, as its bits in uint16."""
+    here = tensor.cpu()
+    found: NDArray[np.generic] = (
+        here.view(torch.uint16) if here.dtype == torch.bfloat16 else here
+    ).numpy()
+    return found
 
 
 def numbers(*modules: nn.Module) -> int:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pipeline.vlm.cache import Cells, Prefix, Shape
 from pipeline.vlm.checkpoint import Language
+from pipeline.vlm.device import upload
 from pipeline.vlm.layout import Layout, layout
 from pipeline.vlm.row import Row
 
@@ -75,7 +76,7 @@ class Batch:
         places += [prefix.positions for prefix in there.reading]
         hidden = self._language.model(
             inputs_embeds=self._embedded(going, joining, there)[None],
-            position_ids=torch.from_numpy(np.concatenate(places, axis=1))[:, None].to(device),
+            position_ids=upload(np.concatenate(places, axis=1), device)[:, None],
             use_cache=False,
             layout=there,
         ).last_hidden_state[0]
@@ -92,7 +93,7 @@ class Batch:
         embedded: Tensor = self._language.embed(torch.tensor(ids, device=device))
         for prefix, span in zip(there.reading, there.prefixes, strict=True):
             if prefix.visual:
-                visual = torch.from_numpy(np.concatenate(prefix.visual)).to(embedded)
+                visual = upload(np.concatenate(prefix.visual), device).to(embedded.dtype)
                 embedded[span][torch.tensor(prefix.places, device=device)] = visual
         return embedded
 
