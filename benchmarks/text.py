@@ -31,7 +31,7 @@ from samples.typefaces import (
 )
 from schemas.shards import Shard
 
-_WORDS: Final[dict[str, tuple[Typeface, str, str]]] = {
+WORDS: Final[dict[str, tuple[Typeface, str, str]]] = {
     "English": (NOTO_SANS, " ", "the report of station north has more trains than last week total"),
     "German": (DEJAVU_SERIF, " ", "größere Verspätungen über fünf Züge täglich außer Straßenbahn"),
     "French": (NOTO_SANS, " ", "les trains à l'été déjà complétés où façade élève garçon tableau"),
@@ -58,7 +58,7 @@ class Page:
 
 def drawn(language: str, size: tuple[int, int], count: int, chance: random.Random) -> Page:
     """A page of so many lines."""
-    face, gap, words = _WORDS[language]
+    face, gap, words = WORDS[language]
     image = Image.new("RGB", size, "white")
     pen, lines = ImageDraw.Draw(image), []
     step = (size[1] - 120) // count
@@ -130,7 +130,7 @@ def shards_of(path: Path) -> list[Shard]:
 def compare_pages(count: int, threads: int) -> list[Report]:
     """Pages of a scan by both ways, in turns, so that what else the machine does meets both."""
     chance = random.Random(4)
-    pages = [drawn(language, _PAGE, _LINES, chance) for _ in range(count) for language in _WORDS]
+    pages = [drawn(language, _PAGE, _LINES, chance) for _ in range(count) for language in WORDS]
     ours, theirs = Recogniser(threads), plain(threads)
     first, *others = [Image.fromarray(page.picture) for page in pages]
     with tempfile.TemporaryDirectory() as folder:
