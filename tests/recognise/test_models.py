@@ -121,7 +121,7 @@ class Blind:
 def test_what_one_model_cannot_read_another_one_does() -> None:
     picture = np.asarray(drawn([(40, 40, "Invoice 40718"), (40, 120, "Total due: 1,250.00")]))
     sees = Recogniser(1)._load(None)
-    both = list(engines._lines([Blind(sees), sees], picture))
+    both = list(engines._lines([Blind(sees), sees], picture, 0.5))
     assert sorted(text for _, text, _ in both) == ["Invoice 40718", "Total due: 1,250.00"]
-    alone = list(engines._lines([Blind(sees)], picture))
+    alone = list(engines._lines([Blind(sees)], picture, 0.5))
     assert [(text, score) for _, text, score in alone] == [("", 0.4)] * 2
