@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 from typing import Protocol
 
 from pipeline.consume import Input, failed_input
@@ -11,6 +12,7 @@ from schemas.errors import InputError, ReelpageError, SetupError, TransientError
 from schemas.jobs import Job
 from services.ingest.failing import failure, lost_pages
 from services.ingest.keys import FanOut, key_of
+from services.ingest.known import known_as, remember
 from services.ingest.mending import PageParts
 from services.ingest.parts import JobParts
 from services.ingest.recipe import parse_plan
@@ -67,15 +69,16 @@ class Work:
         self._tools.answerer.read_model()  # work that another model has done is not done
         with ExitStack() as opened:
             opened.callback(self._has_read)
+            known = self._known()
+            if known is not None and (done := self._without_medium(known)):
+                yield done
+                return
             source = opened.enter_context(self._source.open(self._delivery.job))
             subject = self._subject = Subject.of(self._delivery, source, self._tools)
-            key = key_of(self._delivery.job, subject.media_id)
-            if key != self._delivery.key:
-                yield FanOut(((key, self._delivery.job),))
-            elif subject.columns.known_failure:
-                yield Part(outcome="known_failure")
-            elif not subject.columns.missing or self._is_forgotten(subject):
-                yield Part(outcome="skipped")
+            if done := self._without_medium(subject):
+                if isinstance(done, FanOut) and source.error is None:
+                    self._remember(subject)
+                yield done
             elif source.error is not None:
                 yield _lost(subject, source.error)
             else:
@@ -85,6 +88,30 @@ class Work:
                     else JobParts(subject, self._tools, opened.close)
                 )
                 yield from self._at.parts()
+
+    def _known(self) -> Subject | None:
+        """What the job is about, if its medium is known without being fetched."""
+        media = self._delivery.job.media
+        media_id = known_as(self._tools.objects, media)
+        if media_id is None:
+            return None
+        source = Input(media.address, Path(media.uri), media_id, 0)
+        return Subject.of(self._delivery, source, self._tools)
+
+    def _without_medium(self, subject: Subject) -> Part | FanOut | None:
+        """What ends a job that has no need of its medium: it belongs elsewhere, or is done."""
+        key = key_of(self._delivery.job, subject.media_id)
+        if key != self._delivery.key:
+            return FanOut(((key, self._delivery.job),))
+        if subject.columns.known_failure:
+            return Part(outcome="known_failure")
+        if not subject.columns.missing or self._is_forgotten(subject):
+            return Part(outcome="skipped")
+        return None
+
+    def _remember(self, subject: Subject) -> None:
+        if not self._is_forgotten(subject):
+            remember(self._tools.objects, self._delivery.job.media, subject.media_id)
 
     def failure(self, error: ReelpageError) -> Part:
         """The part that ends the job behind the last one that was given.

@@ -18,7 +18,7 @@ from pipeline.land.commit import GroupCommitter
 from pipeline.land.maintenance.compact import compact, vacuum
 from pipeline.land.maintenance.forget import forget
 from pipeline.land.maintenance.rewrite import erase, merge, replace_files
-from pipeline.land.maintenance.traces import traces
+from pipeline.land.maintenance.traces import KNOWN, traces
 from pipeline.land.parquet import write_file
 from pipeline.land.perform import Performer
 from pipeline.land.place import Place
@@ -130,6 +130,8 @@ def fill(place: Place, count: int = 4) -> None:
             assert worker.run(PROTOCOL.land(batch(app, number, before)))
             for media_id in TEXTS:
                 place.objects.put(shard(media_id, number), TEXTS[media_id].encode())
+    for media_id in TEXTS:
+        place.objects.put(f"{KNOWN}digest of an address/{media_id}", b"")
     place.objects.put("topics/g/t.json", b'{"partitions": 1}')
     place.objects.put(FORGOTTEN_BEFORE, b"{}")
 
@@ -159,7 +161,7 @@ def test_a_medium_is_forgotten_and_the_other_stays(place: Place) -> None:
     assert len(holds_secret(place)) > 20
     done = forget(place, BAD)
     assert done.rows == {"frames": 4, "answers": 4, "failures": 4}
-    assert done.objects == {"shards": 4, "markers": 3, "dead": 12, "landings": 2}
+    assert done.objects == {"shards": 4, "markers": 3, "known": 1, "dead": 12, "landings": 2}
     assert done.files["answers"] == 5, "four, and the one that they were compacted to"
     assert holds_secret(place) == []
     assert query(place, f"from answers where media_id = '{GOOD}' order by all").equals(before)
@@ -178,7 +180,7 @@ def test_a_medium_is_forgotten_and_the_other_stays(place: Place) -> None:
 def objects_of(place: Place, media_id: str) -> dict[str, bytes | None]:
     """The objects that are the other medium's alone."""
     names = [name for name in place.objects.names("") if media_id in name]
-    assert {name.partition("/")[0] for name in names} == {"shards", "markers", "dead"}
+    assert {name.partition("/")[0] for name in names} == {"shards", "markers", "known", "dead"}
     return {name: place.objects.get(name) for name in names}
 
 

@@ -44,7 +44,8 @@ class Medium:
         part: ... where ...
         heals_at: ... and until when; its bad pages too.
         bad: pages that cannot be rendered until then.
-        is_known: whether its sender knows its content; else it is known by its address.
+        is_known: whether its sender knows its content; else it is an object of a store, known by
+            its address and etag.
         chunk: place in a live stream, if it is a piece of one.
     """
 
@@ -85,7 +86,8 @@ class Medium:
 
     def job(self, tasks: Sequence[Task]) -> Job:
         job_id = _digest(f"{self.name} {[task.name for task in tasks]}")[:16]
-        return Job(job_id, MediaReference(self.uri), tuple(tasks), chunk=self.chunk)
+        media = MediaReference(self.uri, etag=None if self.is_known else "1")
+        return Job(job_id, media, tuple(tasks), chunk=self.chunk)
 
     @cached_property
     def info(self) -> MediaInfo:

@@ -19,6 +19,7 @@ from pipeline.land.maintenance.traces import (
     LETTERS,
     file_holds,
     file_names,
+    known_names,
     mentions,
     prefixes,
     rows_of,
@@ -45,7 +46,8 @@ class Forgotten:
         media_id: of the medium.
         rows: by table.
         files: data files that held its rows and that no version names any more, by table.
-        objects: shards, markers and letters removed, and records rewritten, by folder.
+        objects: shards, markers, letters, and addresses that were known to be it, removed, and
+            records rewritten, by folder.
     """
 
     media_id: str
@@ -108,11 +110,13 @@ def _remove(place: Place, media_id: str) -> Forgotten:
             done.rows[table] = rows_of(place, table, media_id)
             erase(place, table, column, media_id)
             done.files[table] = _files(place, table, media_id)
-    for prefix in prefixes(media_id):
-        names = list(place.objects.names(prefix))
+    own = [list(place.objects.names(prefix)) for prefix in prefixes(media_id)]
+    for folder, names in zip(
+        ("shards", "markers", "known"), [*own, known_names(place, media_id)], strict=True
+    ):
         for name in names:
             place.objects.delete(name)
-        done.objects[prefix.partition("/")[0]] = len(names)
+        done.objects[folder] = len(names)
     return done
 
 

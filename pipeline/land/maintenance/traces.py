@@ -21,6 +21,8 @@ COLUMNS: Final = {table: keys[0] for table, keys in KEYS.items() if table != "ru
 """Tables with rows of media, and the column that names the medium."""
 
 LETTERS: Final = "dead/"
+KNOWN: Final = "known/"
+"""What objects of stores were found to be; the names end with media ids."""
 
 
 def prefixes(media_id: str) -> tuple[str, ...]:
@@ -46,6 +48,11 @@ def traces(place: Place, media_id: str) -> Iterator[str]:
             continue
         if media_id in name or _object_holds(place, name, media_id):
             yield f"{place.uri}/{name}: an object"
+
+
+def known_names(place: Place, media_id: str) -> list[str]:
+    """Objects that say of an address that it is a medium."""
+    return [name for name in place.objects.names(KNOWN) if name.endswith(f"/{media_id}")]
 
 
 def rows_of(place: Place, table: str, media_id: str) -> int:
