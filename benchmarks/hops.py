@@ -97,7 +97,7 @@ def lander(graph: str, place: Place, folder: Path, turns: int) -> Report:
         open_lake(folder / "own") as own,
         GroupCommitter(own, delay_s=0.0) as tables,
     ):
-        there = median_s(_landing(LanderClient(graph, _SECRET), place), turns)
+        there = median_s(_landing(LanderClient(graph, place.objects, _SECRET), place), turns)
         here = median_s(_landing(tables, own), turns)
     return row("lander", there, here)
 

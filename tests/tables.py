@@ -9,7 +9,6 @@ from deltalake import DeltaTable
 
 from pipeline.land.batch import join_ranges
 from pipeline.land.commit import GroupCommitter, Tables
-from pipeline.land.parquet import DataFile, write_file
 from pipeline.land.perform import Performer
 from pipeline.land.place import Place
 from pipeline.land.protocol import Protocol
@@ -26,11 +25,10 @@ def append(place: Place, table: str, app: str, position: int, rows: pa.Table) ->
         Performer(tables, place.objects).run(PROTOCOL.append(table, app, position, rows))
 
 
-def store(place: Place, app: str, number: int, who: str = "") -> DataFile:
+def one_row(app: str, number: int, who: str = "") -> pa.Table:
     """Two workers' rows differ, as their latencies do: the same file twice would be one file."""
     row = {"media_id": app, "sampling": "s", "frame_no": number, "run_id": who}
-    rows = pa.Table.from_pylist([row], schema=FRAMES)
-    return write_file(place.objects, "frames", rows, f"{app} {number}")
+    return pa.Table.from_pylist([row], schema=FRAMES)
 
 
 def land(tables: Tables, place: Place, app: str, number: int, who: str = "") -> None:
@@ -42,7 +40,7 @@ def land(tables: Tables, place: Place, app: str, number: int, who: str = "") -> 
             held = seen[app]
             if held is not None and held >= number:
                 return
-            if tables.commit("frames", seen, {app: number}, store(place, app, number, who)):
+            if tables.commit("frames", seen, {app: number}, one_row(app, number, who)):
                 return
         except TransientError:
             pass

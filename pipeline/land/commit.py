@@ -5,6 +5,7 @@ commit may not write. So a table has one handle here, its check and its write ar
 its lock, and nothing opens the table again in between.
 """
 
+import json
 import random
 import threading
 import time
@@ -13,13 +14,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Protocol, Self, TypeAlias
 
+import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from pipeline.land.group import Intent, Read, Step, Wait, Write, positions_of, settle, take
-from pipeline.land.parquet import DataFile as DataFile
+from pipeline.land.parquet import DataFile, write_file
 from pipeline.land.place import Place
 from pipeline.land.store import disk_errors
 from pipeline.land.tables import append, open_or_create, raise_if_hopeless, reason, versions
@@ -28,6 +30,10 @@ from schemas.tables import TABLES
 
 GATHERS_S: Final = 0.1
 """How long a lander of several waits for more before it commits."""
+
+
+Rows: TypeAlias = pa.Table | DataFile | None
+"""What is appended: rows, which share a file with those of others, or a file that is stored."""
 
 
 class Tables(Protocol):
@@ -50,15 +56,15 @@ class Tables(Protocol):
         table: str,
         expected: Mapping[str, int | None],
         positions: Mapping[str, int],
-        file: DataFile | None,
+        rows: Rows,
     ) -> bool:
-        """Append a file, and move application ids from where they are expected to positions.
+        """Append rows, and move application ids from where they are expected to positions.
 
         Args:
             table: a name in `TABLES`.
             expected: as a `look` has given them, for all ids in `positions`.
             positions: where they are to be.
-            file: stored already; None for no rows.
+            rows: at least one, or None.
 
         Returns:
             Whether the table holds it, from now on or from before. False: the positions are not
@@ -126,10 +132,10 @@ class GroupCommitter:
         table: str,
         expected: Mapping[str, int | None],
         positions: Mapping[str, int],
-        file: DataFile | None,
+        rows: Rows,
     ) -> bool:
         """See `Tables`; returns when the commit has its end."""
-        asked = _Asked({app: expected[app] for app in positions}, dict(positions), file, table)
+        asked = _Asked({app: expected[app] for app in positions}, dict(positions), rows, table)
         with self._wake:
             if self._closed:
                 message = f"{table}: the committer has ended; start again"
@@ -202,15 +208,25 @@ class _Table:
 
     def _write(self, intents: Sequence[Intent]) -> bool:
         assert self._handle is not None
-        files = [intent.rows.to_action() for intent in intents if intent.rows is not None]
         with disk_errors(Path(self.place.uri)):
             try:
+                files = [file.to_action() for file in self._files(intents)]
                 append(self._handle, files, positions_of(intents))
-            except (DeltaError, OSError) as error:
+            except (DeltaError, OSError, TransientError) as error:
                 raise_if_hopeless(error)
                 self.last = error
                 return False
         return True
+
+    def _files(self, intents: Sequence[Intent]) -> list[DataFile]:
+        """One for the rows of all, beside those that are stored; they count once they are added."""
+        files = [intent.rows for intent in intents if isinstance(intent.rows, DataFile)]
+        rows = [intent.rows for intent in intents if isinstance(intent.rows, pa.Table)]
+        if rows:
+            identity = json.dumps(sorted(positions_of(intents).items()))
+            whole = pa.concat_tables(rows)
+            files.append(write_file(self.place.objects, self.name, whole, identity))
+        return files
 
 
 def _answer(table: _Table, group: Sequence[_Asked]) -> None:

@@ -20,7 +20,7 @@ class Intent:
     Attributes:
         expected: what the table held when the worker looked; None where it held nothing.
         positions: what it is to hold, for the same application ids.
-        rows: a data file that is stored already, or what the simulator takes for rows; or None.
+        rows: a table, a data file that is stored, or what the simulator takes for rows; or None.
     """
 
     expected: Positions

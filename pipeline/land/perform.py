@@ -1,11 +1,9 @@
 """Perform: the protocol's effects, on real tables and objects."""
 
-import json
 from collections.abc import Sequence
 from typing import Final, TypeVar
 
 from pipeline.land.commit import Tables
-from pipeline.land.parquet import DataFile, write_file
 from pipeline.land.place import Objects
 from pipeline.land.protocol import (
     Advance,
@@ -63,9 +61,9 @@ class Performer:
             case Look(table, apps, reload):
                 seen[table] = self._tables.look(table, apps, reload=reload)
                 return seen[table]
-            case Commit(table, positions, _):
-                file = self._file(effect)
-                return self._tables.commit(table, seen[table], positions, file)
+            case Commit(table, positions, rows):
+                some = rows if rows.num_rows else None
+                return self._tables.commit(table, seen[table], positions, some)
             case Put(name, value):
                 self._objects.put(name, to_bytes(value))
             case Advance(name, markers):
@@ -86,10 +84,3 @@ class Performer:
                 return
         message = f"{name}: {_ATTEMPTS} writers got in between; tried again later"
         raise TransientError("commit_conflict", message)
-
-    def _file(self, commit: Commit) -> DataFile | None:
-        """Store the rows; they count once a commit adds them."""
-        if not commit.rows.num_rows:
-            return None
-        identity = json.dumps(sorted(commit.positions.items()))
-        return write_file(self._objects, commit.table, commit.rows, identity)

@@ -72,7 +72,7 @@ def batch_at(name: str, data: bytes) -> Batch:
 
 
 def _from_batch(batch: Batch) -> bytes:
-    streams = {table: _stream(rows) for table, rows in batch.rows.items()}
+    streams = {table: rows_to_bytes(rows) for table, rows in batch.rows.items()}
     head = _json(
         {
             "app": batch.app,
@@ -94,8 +94,7 @@ def _to_batch(data: bytes) -> Batch:
     head = json.loads(data[_HEAD:end])
     rows = {}
     for table, size in head.pop("rows").items():
-        with pa.ipc.open_stream(data[end : end + size]) as reader:
-            rows[table] = reader.read_all()
+        rows[table] = rows_from_bytes(data[end : end + size])
         end += size
     return Batch(
         rows=rows,
@@ -110,13 +109,24 @@ def _to_markers(name: str, value: dict[str, Any]) -> dict[str, Marker]:
     return {column: Marker(name, column, **one) for column, one in value.items()}
 
 
-def _stream(rows: pa.Table) -> bytes:
+def rows_to_bytes(rows: pa.Table) -> bytes:
+    """Rows as an Arrow IPC stream."""
     sink = pa.BufferOutputStream()
     options = pa.ipc.IpcWriteOptions(compression="zstd")
     with pa.ipc.new_stream(sink, rows.schema, options=options) as writer:
         writer.write_table(rows)
     data: bytes = sink.getvalue().to_pybytes()
     return data
+
+
+def rows_from_bytes(data: bytes) -> pa.Table:
+    """What `rows_to_bytes` was given.
+
+    Raises:
+        ArrowException: they are none.
+    """
+    with pa.ipc.open_stream(data) as reader:
+        return reader.read_all()
 
 
 def _json(value: dict[str, Any]) -> bytes:

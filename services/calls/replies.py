@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from schemas.errors import CODES, InputError, ReelpageError, SetupError, TransientError
 
-VERSION: Final = 1
+VERSION: Final = 2
+"""2: rows come with what is asked of a lander; one of version 1 would commit without them."""
 _BY_CODE: Final = {
     "unauthorized": HTTPStatus.UNAUTHORIZED,
     "not_found": HTTPStatus.NOT_FOUND,

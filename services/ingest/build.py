@@ -114,14 +114,14 @@ class Outcomes:
             said("job %s: %s %s", job.id if job else record.mark, part.outcome, why)
 
 
-def _served(settings: Settings, _: Place) -> tuple[Answerer, Tables, LineReader | None]:
+def _served(settings: Settings, place: Place) -> tuple[Answerer, Tables, LineReader | None]:
     from services.lander.client import LanderClient
     from services.model.client import GraphClient
     from services.model.served import Served
 
-    where = (settings.graph, settings.secret)
-    client = GraphClient(*where)
-    return Served(client), LanderClient(*where), TextServed(client)
+    client = GraphClient(settings.graph, settings.secret)
+    lander = LanderClient(settings.graph, place.objects, settings.secret)
+    return Served(client), lander, TextServed(client)
 
 
 def _in_process(settings: Settings, place: Place) -> tuple[Answerer, Tables, LineReader | None]:

@@ -4,12 +4,16 @@ Many workers send their intents to one lander, so that they share commits. It ke
 them may run, one may die at any time, and a reply that is lost is asked for again.
 """
 
+import base64
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from pipeline.land.commit import Tables
+import pyarrow as pa
+
+from pipeline.land.commit import Rows, Tables
 from pipeline.land.parquet import DataFile
+from pipeline.land.records import rows_from_bytes
 from schemas.errors import InputError
 from schemas.tables import TABLES
 from services.calls.replies import from_json, to_json
@@ -20,6 +24,7 @@ AT_ONCE: Final = 64
 """Intents that wait at a time, a thread each."""
 
 _FILE: Final = re.compile(r"part-[0-9a-f]{32}\.parquet")
+_COMMIT: Final = frozenset(("table", "expected", "positions", "file", "rows"))
 _LAST: Final = 1 << 63
 
 
@@ -46,17 +51,36 @@ def _look(tables: Tables, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _commit(tables: Tables, request: Mapping[str, Any]) -> dict[str, Any]:
+    # What one does not know may be what the request is about.
+    _check(request.keys() <= _COMMIT, "fields")
     table, expected, positions = _fields(request, table=str, expected=dict, positions=dict)
     _check(table in TABLES and expected.keys() == positions.keys(), "table or positions")
     _check(all(_is_position(place) for place in positions.values()), "positions")
     _check(all(place is None or _is_position(place) for place in expected.values()), "expected")
-    file = None
+    rows: Rows = None
     if request.get("file") is not None:
-        path, size, rows = _fields(request["file"], path=str, size=int, rows=int)
-        _check(_FILE.fullmatch(path) is not None, "path")
-        _check(_is_position(size) and _is_position(rows) and min(size, rows) >= 0, "size or rows")
-        file = DataFile(path, size, rows)
-    return {"committed": tables.commit(table, expected, positions, file)}
+        rows = _file(request["file"])
+    elif request.get("rows") is not None:
+        rows = _rows(table, *_fields(request, rows=str))
+    return {"committed": tables.commit(table, expected, positions, rows)}
+
+
+def _file(value: Any) -> DataFile:  # noqa: ANN401 - JSON of anybody
+    path, size, rows = _fields(value, path=str, size=int, rows=int)
+    _check(_FILE.fullmatch(path) is not None, "path")
+    _check(_is_position(size) and _is_position(rows) and min(size, rows) >= 0, "size or rows")
+    return DataFile(path, size, rows)
+
+
+def _rows(table: str, text: str) -> pa.Table:
+    try:
+        rows = rows_from_bytes(base64.b64decode(text, validate=True))
+        rows.validate(full=True)
+    except (ValueError, OSError, pa.ArrowException) as error:
+        what = f"rows ({error})"
+        raise _bad(what) from error
+    _check(rows.num_rows > 0 and rows.schema == TABLES[table], "rows")
+    return rows
 
 
 _ROUTES: Final[Mapping[str, Callable[[Tables, Mapping[str, Any]], dict[str, Any]]]] = {

@@ -1,33 +1,44 @@
 """Lander's client: the tables of a lander at a URL, by JSON over HTTP."""
 
+import base64
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from http import HTTPStatus
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
+import pyarrow as pa
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from pipeline.land.parquet import DataFile
+from pipeline.land.commit import Rows
+from pipeline.land.parquet import DataFile, write_file
+from pipeline.land.place import Objects
+from pipeline.land.records import rows_to_bytes
 from schemas.errors import InputError, SetupError, TransientError
 from services.calls.replies import credentials, error_of, from_json, to_json
 from services.lander.answering import AT_ONCE, COMMIT, LOOK
 
 T = TypeVar("T")
+_MOST: Final = 512 << 10
+"""Bytes of rows in a request; more of them are stored as a file by who sends it."""
 
 
 class LanderClient:
     """`Tables` of a lander at a URL; for any number of threads."""
 
-    def __init__(self, url: str, secret: str = "", timeout_s: float = 60.0) -> None:
+    def __init__(
+        self, url: str, objects: Objects, secret: str = "", timeout_s: float = 60.0
+    ) -> None:
         """Connect to nothing yet.
 
         Args:
             url: what `/v1/look` is appended to.
+            objects: of the lake, for rows that are too many for a request.
             secret: what the lander asks for.
             timeout_s: for a reply; a commit that takes longer is asked about again.
         """
-        self._url = url.rstrip("/")
+        self._url, self._objects = url.rstrip("/"), objects
         self._headers = credentials(secret)
         self._pool = urllib3.PoolManager(
             maxsize=AT_ONCE,
@@ -46,14 +57,20 @@ class LanderClient:
         table: str,
         expected: Mapping[str, int | None],
         positions: Mapping[str, int],
-        file: DataFile | None,
+        rows: Rows,
     ) -> bool:
         """See `Tables`; raises TransientError `lander_failed` where the reply is lost."""
+        if isinstance(rows, pa.Table):
+            data = rows_to_bytes(rows)
+            if len(data) > _MOST:
+                identity = json.dumps(sorted(positions.items()))
+                rows = write_file(self._objects, table, rows, identity)
         request = {
             "table": table,
             "expected": {app: expected[app] for app in positions},
             "positions": dict(positions),
-            "file": None if file is None else asdict(file),
+            "file": asdict(rows) if isinstance(rows, DataFile) else None,
+            "rows": base64.b64encode(data).decode() if isinstance(rows, pa.Table) else None,
         }
         return self._post(COMMIT, request, "committed", bool)
 

@@ -12,6 +12,7 @@ import pytest
 import urllib3
 
 from pipeline.decode import pixels
+from pipeline.land.store import Folder
 from pipeline.recognise import Line, Recogniser, ShardText, shard_text
 from pipeline.recognise import revision as recognised_by
 from schemas.errors import InputError, SetupError, TransientError
@@ -139,7 +140,9 @@ def test_the_graph_is_closed_to_who_does_not_know_the_secret(graph: Graph) -> No
             client.model()
         assert caught.value.code == "unauthorized"
         with pytest.raises(SetupError, match="REELPAGE_SECRET"):
-            LanderClient(graph.url, secret).look("media", ["a"], reload=True)
+            LanderClient(graph.url, Folder(graph.lake.folder), secret).look(
+                "media", ["a"], reload=True
+            )
 
 
 def test_anybody_may_ask_whether_the_graph_lives(graph: Graph) -> None:
@@ -183,7 +186,7 @@ def test_a_question_that_is_asked_twice_is_answered_once(graph: Graph) -> None:
 
 
 def test_the_lander_is_reached_through_the_graph(graph: Graph) -> None:
-    lander = LanderClient(graph.url, SECRET)
+    lander = LanderClient(graph.url, Folder(graph.lake.folder), SECRET)
     assert lander.look("media", ["nobody"], reload=True) == {"nobody": None}
     assert lander.commit("media", {"a test": None}, {"a test": 7}, None)
     assert lander.look("media", ["a test"], reload=True) == {"a test": 7}

@@ -6,20 +6,21 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from pipeline.land.commit import GroupCommitter
-from pipeline.land.parquet import DataFile
+from pipeline.land.commit import GroupCommitter, Rows
+from pipeline.land.parquet import write_file
 from pipeline.land.place import Place
 from pipeline.land.tables import append, open_or_create
 from services.settings import Settings
 from services.stack.servers import S3Server
 from services.storage.places import open_place
 from tests.fault_proxy import FaultProxy
-from tests.tables import numbers, race, store, wanted
+from tests.tables import numbers, one_row, race, wanted
 
 _SEED = 6
 _QUICK = {"aws_timeout": "2s", "aws_connect_timeout": "1s", "aws_max_retries": "2"}
@@ -83,10 +84,11 @@ class ByAddress:
         table: str,
         expected: Mapping[str, int | None],
         positions: Mapping[str, int],
-        file: DataFile | None,
+        rows: Rows,
     ) -> bool:
-        if self.look(table, list(positions), reload=False) != expected or file is None:
+        if self.look(table, list(positions), reload=False) != expected:
             return False
+        file = write_file(self._place.objects, table, rows, uuid4().hex)
         time.sleep(random.uniform(0.05, 0.15))  # whoever checks may be paused before he writes
         try:
             again = DeltaTable(self._place.table(table), storage_options=dict(self._place.options))
@@ -119,23 +121,23 @@ def test_a_lost_acknowledgement_is_a_commit(place: Place, proxy: FaultProxy) -> 
         for number, fault in enumerate(["reset", "503", "hang"]):
             before = None if number == 0 else number - 1
             assert committer.look("frames", ["a0"], reload=False) == {"a0": before}
-            file = store(place, "a0", number)
+            rows = one_row("a0", number)
             # a read may be given up before its reply, and would take the fault with it
             proxy.arm(fault, on="reply", match=log)  # type: ignore[arg-type]
-            assert committer.commit("frames", {"a0": before}, {"a0": number}, file)
+            assert committer.commit("frames", {"a0": before}, {"a0": number}, rows)
         assert sum(proxy.fired.values()) == 3
     assert numbers(place) == wanted(1, 3)
 
 
 def test_a_store_that_is_gone_is_no_failure(place: Place, proxy: FaultProxy) -> None:
     with GroupCommitter(place, 0) as committer:
-        file = store(place, "a0", 0)
+        rows = one_row("a0", 0)
         committer.look("frames", ["a0"], reload=False)
         with proxy.refusing():
             done: list[bool] = []
             worker = threading.Thread(
                 target=lambda: done.append(
-                    committer.commit("frames", {"a0": None}, {"a0": 0}, file)
+                    committer.commit("frames", {"a0": None}, {"a0": 0}, rows)
                 )
             )
             worker.start()

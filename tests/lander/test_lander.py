@@ -1,15 +1,18 @@
 """The lander over HTTP: workers' threads in, commits out, replies lost on the way."""
 
+import random
 import select
 import socket
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import urllib3
 import uvicorn
@@ -19,6 +22,8 @@ from starlette.routing import Route
 from pipeline.land.commit import GroupCommitter, Tables
 from pipeline.land.lake import open_lake
 from pipeline.land.place import Place
+from pipeline.land.records import rows_to_bytes
+from pipeline.land.rows import to_table
 from pipeline.land.store import local_place
 from schemas.errors import ReelpageError, SetupError, TransientError
 from services.calls.gate import READING, Gate
@@ -30,7 +35,7 @@ from services.lander.desk import Desk
 from services.settings import Settings
 from tests.calls.says import says
 from tests.fault_proxy import FaultProxy
-from tests.tables import land, numbers, race, store, wanted
+from tests.tables import land, numbers, one_row, race, wanted
 
 SECRET = "the-secret-of-the-lander"
 
@@ -69,7 +74,9 @@ def place(tmp_path: Path) -> Place:
 
 def test_two_landers_and_lost_replies_land_once(place: Place) -> None:
     with lander(place) as one, lander(place) as other, FaultProxy(one) as proxy:
-        sides = [LanderClient(f"http://{one}", SECRET) for one in (proxy.address, other)]
+        sides = [
+            LanderClient(f"http://{one}", place.objects, SECRET) for one in (proxy.address, other)
+        ]
         for _ in range(6):
             proxy.arm("reset", on="reply", match=b"/v1/commit")
             proxy.arm("503", on="reply", match=b"/v1/commit")
@@ -78,13 +85,25 @@ def test_two_landers_and_lost_replies_land_once(place: Place) -> None:
     assert numbers(place) == wanted(3, 6)
 
 
+def test_many_rows_come_as_a_file(place: Place) -> None:
+    row = {"media_id": "a0", "sampling": "s"}
+    noise = [random.randbytes(500).hex() for _ in range(2000)]
+    many = [row | {"frame_no": number, "run_id": text} for number, text in enumerate(noise)]
+    with lander(place) as address:
+        client = LanderClient(f"http://{address}", place.objects, SECRET)
+        client.look("frames", ["a0"], reload=True)
+        assert client.commit("frames", {"a0": None}, {"a0": 0}, to_table("frames", many))
+        land(client, place, "a0", 1)
+    assert len(numbers(place)) == 2001
+
+
 def test_a_lander_that_hangs_is_given_up(place: Place) -> None:
     with lander(place) as address, FaultProxy(address) as proxy:
-        client = LanderClient(f"http://{proxy.address}", SECRET, timeout_s=0.5)
-        file = store(place, "a0", 0)
+        client = LanderClient(f"http://{proxy.address}", place.objects, SECRET, timeout_s=0.5)
+        rows = one_row("a0", 0)
         proxy.arm("hang", on="reply", match=b"/v1/commit")
         with pytest.raises(TransientError) as caught:
-            client.commit("frames", {"a0": None}, {"a0": 0}, file)
+            client.commit("frames", {"a0": None}, {"a0": 0}, rows)
         assert caught.value.code == "lander_failed"
         land(client, place, "a0", 0, "again")
     assert numbers(place) == wanted(1, 1)
@@ -96,13 +115,17 @@ def test_errors_arrive_as_they_were_raised(place: Place, tmp_path: Path) -> None
     (tmp_path / "frames" / "_delta_log").mkdir(parents=True)
     (tmp_path / "frames" / "_delta_log" / f"{0:020}.json").write_text("{")
     with lander(place) as address, pytest.raises(SetupError) as caught:
-        LanderClient(f"http://{address}", SECRET).look("frames", ["a"], reload=False)
+        LanderClient(f"http://{address}", place.objects, SECRET).look("frames", ["a"], reload=False)
     assert caught.value.code == "lake_corrupt"
     assert "frames" in caught.value.message
 
 
 LOOK = {"table": "frames", "apps": [], "reload": False}
 COMMIT = {"table": "frames", "expected": {}, "positions": {}, "file": None}
+
+
+def encoded(rows: pa.Table) -> str:
+    return b64encode(rows_to_bytes(rows)).decode()
 
 
 @pytest.mark.parametrize(
@@ -119,6 +142,11 @@ COMMIT = {"table": "frames", "expected": {}, "positions": {}, "file": None}
         ("commit", to_json(COMMIT | {"expected": {"a": None}, "positions": {"a": True}})),
         ("commit", to_json(COMMIT | {"expected": {"a": 0}, "positions": {"a": 1 << 63}})),
         ("commit", to_json(COMMIT | {"file": {"path": "../x.parquet", "size": 1, "rows": 1}})),
+        ("commit", to_json(COMMIT | {"columns": []})),
+        ("commit", to_json(COMMIT | {"rows": "no base64!"})),
+        ("commit", to_json(COMMIT | {"rows": b64encode(b"no stream").decode()})),
+        ("commit", to_json(COMMIT | {"rows": encoded(to_table("pages", [{}]))})),
+        ("commit", to_json(COMMIT | {"rows": encoded(to_table("frames", []))})),
     ],
 )
 def test_a_bad_request_is_refused(place: Place, path: str, body: bytes) -> None:
@@ -168,7 +196,7 @@ def test_who_is_too_many_is_told_so_before_it_is_read(place: Place) -> None:
 
 
 def test_another_version_is_told(place: Place) -> None:
-    body = to_json(LOOK).replace(b'"version": 1', b'"version": 2')
+    body = to_json(LOOK).replace(b'"version": 2', b'"version": 3')
     with lander(place) as address:
         status, said = ask(f"http://{address}/v1/look", body)
     assert (status, said["code"]) == (422, "version_mismatch")
@@ -181,7 +209,9 @@ def test_only_who_knows_the_secret_is_served(place: Place) -> None:
                 status, said = ask(f"http://{address}/v1/{path}", to_json(LOOK), secret)
                 assert (status, said["code"]) == (401, "unauthorized")
             with pytest.raises(SetupError, match="REELPAGE_SECRET"):
-                LanderClient(f"http://{address}", secret).look("frames", [], reload=False)
+                LanderClient(f"http://{address}", place.objects, secret).look(
+                    "frames", [], reload=False
+                )
         assert ask(f"http://{address}/v1/nothing", None)[0] == 404
         for path in ("healthz", "readyz"):
             assert ask(f"http://{address}/{path}", None, "")[0] == 200
@@ -207,18 +237,18 @@ def test_a_lander_without_a_lake_lives_and_is_not_ready(tmp_path: Path) -> None:
         (401, b"<html>", TransientError, "lander_failed"),
         (418, b'{"code": "bad_request", "message": "no"}', TransientError, "lander_failed"),
         (200, b"[" * 100_000, TransientError, "lander_failed"),
-        (200, b'{"version": 1}', TransientError, "lander_failed"),
-        (200, b'{"version": 1, "positions": []}', TransientError, "lander_failed"),
+        (200, b'{"version": 2}', TransientError, "lander_failed"),
+        (200, b'{"version": 2, "positions": []}', TransientError, "lander_failed"),
         (200, b'{"version": 9, "positions": {}}', SetupError, "version_mismatch"),
         (400, b'{"code": "bad_request", "message": "no"}', SetupError, "bad_request"),
         (422, b'{"code": "lake_corrupt", "message": "no"}', SetupError, "lake_corrupt"),
     ],
 )
 def test_a_passing_fault_ends_no_worker(
-    status: int, body: bytes, kind: type[ReelpageError], code: str
+    place: Place, status: int, body: bytes, kind: type[ReelpageError], code: str
 ) -> None:
     with says(status, body) as url, pytest.raises(kind) as caught:
-        LanderClient(url, SECRET).look("media", ["a"], reload=True)
+        LanderClient(url, place.objects, SECRET).look("media", ["a"], reload=True)
     assert caught.value.code == code
 
 

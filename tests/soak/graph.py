@@ -62,18 +62,19 @@ class _Slow(commit._Table):
 
 
 class _Naive(_Slow):
-    """Opens the table again, behind the check, and gives each file a name of its own.
+    """Opens the table again, behind the check, and gives each file a name at random.
 
     Either defence alone saves most rows: a table holds a file of one name only once.
     """
 
     def _append(self, intents: Sequence[Intent]) -> bool:
         self._handle = open_table(self.place, self.name)
-        return super()._append([replace(one, rows=self._renamed(one.rows)) for one in intents])
+        return super()._append(intents)
 
-    def _renamed(self, file: DataFile | None) -> DataFile | None:
-        if file is None:
-            return None
+    def _files(self, intents: Sequence[Intent]) -> list[DataFile]:
+        return [self._renamed(file) for file in super()._files(intents)]
+
+    def _renamed(self, file: DataFile) -> DataFile:
         data = self.place.objects.get(f"{self.name}/{file.path}")
         assert data is not None
         renamed = replace(file, path=f"part-{uuid4().hex}.parquet")
