@@ -11,7 +11,7 @@ import av
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
-from pipeline.decode.clock import Clock
+from pipeline.decode.clock import LONGEST_S, Clock
 from pipeline.decode.container import VideoPacket, choose_stream, decoder_of, open_container
 from pipeline.decode.plan import Limits
 from pipeline.decode.source import MICRO, Wanted
@@ -96,7 +96,18 @@ class Reading:
             waits = waits and not packet.size
             yield packet
 
-    def longest_step(self) -> int:
+    def may_jump(self, is_single: bool) -> bool:
+        """Whether the times may begin anew, as they do in joined recordings.
+
+        Args:
+            is_single: whether the file looks like one recording alone.
+        """
+        if not is_single or (self.container.duration or 0) <= LONGEST_S * MICRO:
+            return not is_single
+        is_known = "mov" in self.container.format.name  # its index is whole
+        return not is_known or self._longest_step() > LONGEST_S / self.base
+
+    def _longest_step(self) -> int:
         """Ticks between two packets next to each other in the index, at most."""
         times = [entry.timestamp for entry in self.stream.index_entries]
         return max((after - before for before, after in pairwise(times)), default=0)

@@ -7,15 +7,15 @@ from itertools import chain
 from typing import BinaryIO, Final, cast
 
 import av
-from av.container import InputContainer
 from av.video.frame import VideoFrame
 
 from pipeline.decode.bitmaps import Pictures, picture_tracks
 from pipeline.decode.clock import LONGEST_S
-from pipeline.decode.container import VideoPacket, moving_pictures
+from pipeline.decode.container import VideoPacket
 from pipeline.decode.crop import Crop, crops_of
 from pipeline.decode.display import Display
 from pipeline.decode.joined import as_one
+from pipeline.decode.oddities import oddities
 from pipeline.decode.plan import DecodePlan, Limits
 from pipeline.decode.reading import Reading, Timed
 from pipeline.decode.segments import Cues, cut_segments
@@ -75,7 +75,7 @@ class Video:
         Yields:
             0, as a sign of progress.
         """
-        if not self._may_jump():
+        if not self._reading.may_jump(self._tail.is_single):
             return
         self._reopen()
         for count, _ in enumerate(self._reading.packets()):
@@ -112,7 +112,8 @@ class Video:
         Raises:
             InputError: also `truncated` and `corrupt`, after the parts that could be decoded.
         """
-        yield from self._oddities(plan)
+        container = self._reading.container
+        yield from oddities(container, plan, self._tail, self._jumps, self._skipped)
         self._reopen()
         container = self._reading.container
         pictures = Pictures(container, plan, self._size)
@@ -130,18 +131,6 @@ class Video:
             parts = f"segments from {plan.first_part} on"
             detail = f"{self._dropped} frames of {parts} have no time of their own"
             yield MediaWarning("frames_dropped", detail, self._dropped)
-
-    def _oddities(self, plan: DecodePlan) -> Iterator[MediaWarning]:
-        """What is odd about the file, or not read of it."""
-        if self._tail.warning:
-            yield self._tail.warning
-        yield from _tracks_left_out(self._reading.container, plan)
-        if self._jumps:
-            detail = f"its clock begins anew {self._jumps} times; times go on from there"
-            yield MediaWarning("clock_jumped", detail)
-        if self._skipped:
-            detail = f"{self._skipped} frames come before the first key frame"
-            yield MediaWarning("frames_dropped", detail, self._skipped)
 
     def frames(self, at: int = 0, wanted: Wanted | None = None) -> Iterator[Presented]:
         """All frames in order of presentation, from one at or before tick `at` on.
@@ -223,14 +212,6 @@ class Video:
         zero = round(Fraction(start, MICRO) / self.time_base)
         return zero if 0 <= first - zero <= LONGEST_S / self.time_base else first
 
-    def _may_jump(self) -> bool:
-        """Whether the times may begin anew, as they do in joined recordings."""
-        container = self._reading.container
-        if not self._tail.is_single or (container.duration or 0) <= LONGEST_S * MICRO:
-            return not self._tail.is_single
-        is_known = "mov" in container.format.name  # its index is whole
-        return not is_known or self._reading.longest_step() > LONGEST_S / self.time_base
-
     def _from_key(self, tick: int, wanted: Wanted | None) -> Iterator[Presented]:
         """Frames from the key frame that the index gives for `tick`; none if it gives none."""
         try:
@@ -306,20 +287,3 @@ def _truncated() -> InputError:
 def _chain(first: VideoPacket, rest: Iterator[VideoPacket]) -> Iterator[VideoPacket]:
     yield first
     yield from rest
-
-
-def _tracks_left_out(container: InputContainer, plan: DecodePlan) -> Iterator[MediaWarning]:
-    """Tracks that are seen in a player and are not read."""
-    if more := len(moving_pictures(container)) - 1:
-        tracks = "1 more video track" if more == 1 else f"{more} more video tracks"
-        yield MediaWarning("not_read", f"{tracks}; the main one is read")
-    pictures = len(picture_tracks(container))
-    if others := len(container.streams.subtitles) - len(text_tracks(container)) - pictures:
-        yield MediaWarning("not_read", f"{_tracks(others)} of a kind that is not read")
-    if pictures and not plan.subtitle_pictures:
-        detail = f"{_tracks(pictures)} of pictures, which the task text reads"
-        yield MediaWarning("not_read", detail)
-
-
-def _tracks(count: int) -> str:
-    return "1 subtitle track" if count == 1 else f"{count} subtitle tracks"

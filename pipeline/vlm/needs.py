@@ -5,7 +5,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any, Final
 
-from pipeline.vlm.checkpoint import empty_language, empty_vision, read_config
+from pipeline.vlm.checkpoint import empty_language, empty_vision, is_quantised, read_config
 from pipeline.vlm.device import numbers
 from pipeline.vlm.facts import read_processor
 
@@ -22,6 +22,7 @@ class Needs:
         cell: that a token takes of the cache.
         longest: tokens of the model's window.
         visual_tokens: of the largest picture that its preprocessing makes.
+        is_quantised: whether its weights are kept in fewer bits, which vLLM alone can run.
     """
 
     vision: int
@@ -29,6 +30,7 @@ class Needs:
     cell: int
     longest: int
     visual_tokens: int
+    is_quantised: bool
 
 
 def needs(directory: Path) -> Needs:
@@ -44,6 +46,7 @@ def needs(directory: Path) -> Needs:
         cell=cell(config),
         longest=config.text_config.max_position_embeddings,
         visual_tokens=ceil(processor.max_pixels / (processor.patch * processor.merge) ** 2),
+        is_quantised=is_quantised(config),
     )
 
 

@@ -1,14 +1,16 @@
 """Models: `reelpage models`, what is on this machine and what it takes to run."""
 
-from typing import Annotated, Any, Final
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from schemas.errors import SetupError
-from services.checkpoints.found import Checkpoint
 from services.cli.shared import Device, Json, err, out, say, settings
 
-_CONTEXT: Final = 8192
+if TYPE_CHECKING:
+    from services.checkpoints.fit import Fit
+
 _GIB: Final = 1 << 30
 
 
@@ -45,71 +47,43 @@ def models(
         fetch_model(known[name], mirror)
     checkpoints, readers = ([] if fetch else _checkpoints(device)), _readers()
     if as_json:
-        say({"checkpoints": checkpoints, "recogniser": readers}, "", True)
+        shown = [asdict(one) for one in checkpoints]
+        say({"checkpoints": shown, "recogniser": readers}, "", True)
         return
-    for row in checkpoints:
-        out.print("\n".join(_told(row)), highlight=False, soft_wrap=True)
+    for one in checkpoints:
+        out.print("\n".join(_told(one)), highlight=False, soft_wrap=True)
     for row in readers:
         out.print(f"{row['reads']:32} {row['state']}", highlight=False, soft_wrap=True)
 
 
-def _checkpoints(device: str) -> list[dict[str, Any]]:
+def _checkpoints(device: str) -> list["Fit"]:
     """Checkpoints on this machine, with what they need of a device.
 
     Raises:
         SetupError: `usage` or `device_missing`.
     """
     from pipeline.vlm.device import check_device
+    from services.checkpoints.fit import fit
     from services.checkpoints.listed import listed
     from services.model.device import resolve
 
     chosen = settings(device)
     name = resolve(chosen.device)
     check_device(name)
-    return [_needs(one, name) for one in listed(chosen)]
+    return [fit(one, name) for one in listed(chosen)]
 
 
-def _needs(checkpoint: Checkpoint, device: str) -> dict[str, Any]:
-    from pipeline.vlm.checkpoint import is_quantised, read_config
-    from pipeline.vlm.device import default_dtype, memory
-    from pipeline.vlm.needs import needs
-
-    found = needs(checkpoint.folder)
-    files = sum(path.stat().st_size for path in checkpoint.folder.glob("*.safetensors"))
-    size = default_dtype(device).itemsize
-    quantised = is_quantised(read_config(checkpoint.folder))  # vLLM keeps weights as they are
-    weights = files if quantised else size * (found.vision + found.language)
-    context = min(_CONTEXT, found.longest)
-    kv = size * found.cell * context
-    free, total = memory(device)
-    return {
-        "address": checkpoint.address,
-        "folder": str(checkpoint.folder),
-        "parameters": found.vision + found.language,
-        "file_bytes": files,
-        "quantised": quantised,
-        "weight_bytes": weights,
-        "context": context,
-        "kv_bytes": kv,
-        "picture_tokens": found.visual_tokens,
-        "device": device,
-        "device_bytes": total,
-        "fits": weights + kv <= free,
-    }
-
-
-def _told(row: dict[str, Any]) -> list[str]:
+def _told(one: "Fit") -> list[str]:
     """A checkpoint in words."""
-    verdict = "fits" if row["fits"] else "does not fit"
-    needed = (row["weight_bytes"] + row["kv_bytes"]) / _GIB
-    has = row["device_bytes"] / _GIB
+    verdict = "fits" if one.fits else "does not fit"
+    needed, has = (one.weight_bytes + one.kv_bytes) / _GIB, one.device_bytes / _GIB
     return [
-        row["address"],
-        f"  {row['parameters'] / 1e9:.3f} billion parameters, {row['file_bytes'] / _GIB:.2f} GiB"
-        f" of files{', quantised' if row['quantised'] else ''}",
-        f"  weights {row['weight_bytes'] / _GIB:.2f} GiB, {row['kv_bytes'] / _GIB:.3f} GiB for"
-        f" {row['context']:,} tokens; up to {row['picture_tokens']:,} tokens a picture",
-        f"  {verdict} {row['device']}: needs {needed:.2f} GiB of {has:.1f}",
+        one.address,
+        f"  {one.parameters / 1e9:.3f} billion parameters, {one.file_bytes / _GIB:.2f} GiB"
+        f" of files{', quantised' if one.quantised else ''}",
+        f"  weights {one.weight_bytes / _GIB:.2f} GiB, {one.kv_bytes / _GIB:.3f} GiB for"
+        f" {one.context:,} tokens; up to {one.picture_tokens:,} tokens a picture",
+        f"  {verdict} {one.device}: needs {needed:.2f} GiB of {has:.1f}",
     ]
 
 

@@ -86,7 +86,18 @@ def submit(
         made = work.chunk_jobs(files, stream, first, question, parse_time(recorded))
     else:
         made = work.jobs(each_line(inputs), question, found, ignored)
-    submission = _send(made, found, as_json)
+    _report(_send(made, found, as_json), ignored, question, found, wait, as_json)
+
+
+def _report(
+    submission: "Submission",
+    ignored: Counter[str],
+    question: "Question",
+    found: Settings,
+    wait: bool,
+    as_json: bool,
+) -> None:
+    """Say what became of a submission, once it has landed where that is waited for."""
     said: dict[str, Any] = {
         "sent": len(submission.sent),
         "failed": submission.failed,
