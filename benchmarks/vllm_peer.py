@@ -1,7 +1,7 @@
 """Our decoder against vLLM: 64 prompts in flight, answers of 8 to 64 tokens, the same features.
 
 Both are asked in the environment of vLLM (`make .venv-vllm/installed`), one thread each. CPU counts
-this process and that of vLLM. All tokens are compared; turns alternate, the medians count.
+this process and those of vLLM. All tokens are compared; turns alternate, the medians count.
 """
 
 import importlib.util
@@ -73,9 +73,14 @@ def ask(model: LanguageModel, asked: Sequence[WorkItem], processes: Sequence[int
 
 
 def _cpu_s(processes: Sequence[int]) -> float:
-    stats = [Path(f"/proc/{process}/stat").read_text() for process in processes]
-    times = [stat.rpartition(")")[2].split()[11:13] for stat in stats]
-    return time.process_time() + sum(int(one) for two in times for one in two) / _TICKS
+    """CPU of this process and of some others, with all that they have started."""
+    ticks, waiting = 0, list(processes)
+    while waiting:
+        process = Path(f"/proc/{waiting.pop()}")
+        ticks += sum(map(int, (process / "stat").read_text().rpartition(")")[2].split()[11:13]))
+        for children in process.glob("task/*/children"):
+            waiting += map(int, children.read_text().split())
+    return time.process_time() + ticks / _TICKS
 
 
 def compared(folder: Path, turns: int) -> list[Report]:
