@@ -48,7 +48,7 @@ class Children:
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 if parent in _status(folder.name, "PPid"):
-                    self.peak = max(self.peak, *_status(folder.name, "VmHWM"))
+                    self.peak = max([self.peak, *_status(folder.name, "VmHWM")])  # it may end
 
 
 def _status(process: str, key: str) -> list[int]:
