@@ -11,7 +11,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -117,6 +118,19 @@ def _row(folder: Path, load: str, ours: Generator, vllm: Engine, turns: int) -> 
     return row
 
 
+@contextmanager
+def _chatter_on_stderr() -> Iterator[None]:
+    """What vLLM and its processes print does not get into the report."""
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
 def main() -> None:
     """Run the benchmark, where vLLM is."""
     options = parser(__doc__)
@@ -127,7 +141,7 @@ def main() -> None:
             sys.exit("vLLM is not there; make .venv-vllm/installed")
         os.execv(_PYTHON, [str(_PYTHON), "-m", "benchmarks.vllm_peer", *sys.argv[1:]])
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory(prefix="reelpage-") as name:
+    with _chatter_on_stderr(), tempfile.TemporaryDirectory(prefix="reelpage-") as name:
         models = [checkpoints.shipped(Path(name)), checkpoints.random(Path(name))]
         rows = [row for model in models for row in compared(model, chosen.turns)]
     show("vllm_peer", rows, as_json=chosen.json)
