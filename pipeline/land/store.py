@@ -20,7 +20,9 @@ from schemas.errors import InputError, SetupError
 from schemas.shards import Shard
 
 FORGOTTEN: Final = "forgotten/"
-"""What the names of objects begin with that keep a medium away."""
+"""What the names of objects begin with that keep a medium away ..."""
+KNOWN: Final = "known/"
+"""... and of those that say what an object of a store was found to be."""
 _HALF_WRITTEN: Final = re.compile(r"\..+\.\d+-\d+")
 
 

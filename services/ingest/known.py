@@ -7,8 +7,8 @@ object without content. So the same bucket that is sent again is found done with
 
 import hashlib
 
-from pipeline.land.maintenance.traces import KNOWN
 from pipeline.land.place import Objects
+from pipeline.land.store import KNOWN
 from schemas.jobs import MediaReference
 
 

@@ -18,14 +18,14 @@ from pipeline.land.commit import GroupCommitter
 from pipeline.land.maintenance.compact import compact, vacuum
 from pipeline.land.maintenance.forget import forget
 from pipeline.land.maintenance.rewrite import erase, merge, replace_files
-from pipeline.land.maintenance.traces import KNOWN, traces
+from pipeline.land.maintenance.traces import traces
 from pipeline.land.parquet import write_file
 from pipeline.land.perform import Performer
 from pipeline.land.place import Place
 from pipeline.land.protocol import STRUCTURE, Batch, Letter, Marker, Range, Resumed
 from pipeline.land.records import batch_at, to_bytes
 from pipeline.land.rows import to_table
-from pipeline.land.store import is_forgotten, local_place, sampling_id
+from pipeline.land.store import KNOWN, is_forgotten, local_place, sampling_id
 from pipeline.land.tables import check_version, open_table
 from pipeline.query.sql import query
 from pipeline.query.verify import verify

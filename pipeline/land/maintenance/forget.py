@@ -110,14 +110,17 @@ def _remove(place: Place, media_id: str) -> Forgotten:
             done.rows[table] = rows_of(place, table, media_id)
             erase(place, table, column, media_id)
             done.files[table] = _files(place, table, media_id)
-    own = [list(place.objects.names(prefix)) for prefix in prefixes(media_id)]
-    for folder, names in zip(
-        ("shards", "markers", "known"), [*own, known_names(place, media_id)], strict=True
-    ):
-        for name in names:
-            place.objects.delete(name)
-        done.objects[folder] = len(names)
+    for prefix in prefixes(media_id):
+        own = list(place.objects.names(prefix))
+        done.objects[prefix.partition("/")[0]] = _delete(place.objects, own)
+    done.objects["known"] = _delete(place.objects, known_names(place, media_id))
     return done
+
+
+def _delete(objects: Objects, names: Collection[str]) -> int:
+    for name in names:
+        objects.delete(name)
+    return len(names)
 
 
 def _addresses(place: Place, media_id: str) -> list[str]:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from pipeline.land.place import Place
 from pipeline.land.protocol import RECORDS, Batch
 from pipeline.land.records import batch_at
-from pipeline.land.store import FORGOTTEN, is_half_written
+from pipeline.land.store import FORGOTTEN, KNOWN, is_half_written
 from pipeline.land.tables import is_written, open_table
 from schemas.tables import KEYS
 
@@ -21,8 +21,6 @@ COLUMNS: Final = {table: keys[0] for table, keys in KEYS.items() if table != "ru
 """Tables with rows of media, and the column that names the medium."""
 
 LETTERS: Final = "dead/"
-KNOWN: Final = "known/"
-"""What objects of stores were found to be; the names end with media ids."""
 
 
 def prefixes(media_id: str) -> tuple[str, ...]:
