@@ -58,9 +58,10 @@ def rate(text: str, lines: Sequence[str]) -> float:
     return min(distance(found, one) / len(one) for one in wanted)
 
 
-def some(words: str, chance: random.Random) -> list[str]:
-    """One to five of some words."""
-    return chance.choices(words.split(), k=chance.randint(1, 5))
+def phrases(words: str, most: int, gap: str, chance: random.Random) -> list[str]:
+    """Lines of one to so many of some words."""
+    few = [chance.choices(words.split(), k=chance.randint(1, most)) for _ in range(_LINES)]
+    return [gap.join(one) for one in few]
 
 
 def known(recogniser: Recogniser, chance: random.Random) -> Scored:
@@ -69,10 +70,7 @@ def known(recogniser: Recogniser, chance: random.Random) -> Scored:
     for face, gap, words in WORDS.values():
         for size in _SIZES:
             for way in _WAYS:
-                some = [
-                    chance.choices(words.split(), k=chance.randint(1, 5)) for _ in range(_LINES)
-                ]
-                lines = [gap.join(one) for one in some]
+                lines = phrases(words, 5, gap, chance)
                 read = recogniser.read(np.asarray(sheet(lines, face, size, way)))
                 found += [(one.confidence, rate(one.text, lines)) for one in read]
     return found
@@ -84,10 +82,7 @@ def unknown(recogniser: Recogniser, chance: random.Random) -> Scored:
     for name, (face, words) in _UNKNOWN.items():
         for size in _SIZES:
             for way in _WAYS[:2]:
-                some = [
-                    chance.choices(words.split(), k=chance.randint(1, 4)) for _ in range(_LINES)
-                ]
-                lines = [" ".join(one) for one in some]
+                lines = phrases(words, 4, " ", chance)
                 shown = [visible(one) for one in lines] if name == "Arabic" else lines
                 read = recogniser.read(np.asarray(sheet(shown, face, size, way)))
                 found += [(one.confidence, 1.0) for one in read]
