@@ -1,7 +1,7 @@
-"""Shards: the frames of one time range, or some pages, as the model will see them; Arrow IPC.
+"""Shards: the frames of one time range, or some pages, at the size at which people read them.
 
-A shard carries encoded images (frames JPEG, pages PNG) already at the size that `smart_resize`
-gave, so that what the model saw is what a person is shown and what a later run can read again.
+A shard is Arrow IPC and carries encoded pictures (frames JPEG, pages PNG). What a model sees is
+made of these very bytes (`pipeline.decode.picture.model_picture`), in every mode and later run.
 """
 
 import json

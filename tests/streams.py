@@ -88,6 +88,11 @@ class Stream:
             time.sleep(0.3)
         pytest.fail(f"landed {landed}, the topic ends at {ends}: {self.log('worker')}")
 
+    def landed(self) -> int:
+        """How far the first partition has landed; a number that only grows."""
+        app = app_of(self.settings, 0)
+        return positions(self.place, [app])[app] or 0
+
     def _ends(self) -> dict[int, int]:
         with open_log(self.settings) as log:
             return {number: one.end for number, one in log.bounds({}).items()}

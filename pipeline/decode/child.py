@@ -16,7 +16,6 @@ from pipeline.decode.sniff import HEAD_BYTES, sniff
 from pipeline.decode.video import Video
 from pipeline.decode.zygote import Task
 from schemas.errors import InputError
-from schemas.shards import Budget
 
 
 def work(task: Task) -> None:
@@ -48,8 +47,7 @@ def _run(task: Task) -> InputError | None:
 def _messages(task: Task) -> Iterator[Message]:
     file, order, limits = task.medium, task.order, task.limits
     given = order["plan"]
-    parts = {"sampling": Sampling(**given["sampling"]), "budget": Budget(**given["budget"])}
-    plan = DecodePlan(**(given | parts))
+    plan = DecodePlan(**(given | {"sampling": Sampling(**given["sampling"])}))
     head = file.read(HEAD_BYTES)
     file.seek(0)
     content = sniff(head)

@@ -1,10 +1,10 @@
 """PDF lines: the lines of a page's own text, with their places on it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ctypes import c_double, c_int
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pypdfium2.raw as raw
@@ -19,7 +19,7 @@ _LITTLE: Final = 200  # characters: a stamp or a page number on a scan
 _HYPHENS: Final = "\x02\ufffe"  # a word goes on in the next line
 _END: Final = re.compile(f"[\r\n{_HYPHENS}]")
 
-Place = tuple[float, float, float, float]
+Boxes: TypeAlias = NDArray[np.float64]
 
 
 def page_lines(page: Any, layer: Any, letters: str) -> list[dict[str, Any]]:  # noqa: ANN401
@@ -35,50 +35,67 @@ def page_lines(page: Any, layer: Any, letters: str) -> list[dict[str, Any]]:  # 
     """
     if len(letters) < _LITTLE and _is_scan(page):
         return []
-    found = list(_lines(layer, letters))
-    if not found:
+    texts, boxes, firsts = _boxes(layer, letters)
+    if not texts:
         return []
-    texts, places = zip(*found, strict=True)
-    keys = "text", "x0", "y0", "x1", "y1"
-    rows = zip(texts, *_shown(page, np.array(places)).T.tolist(), strict=True)
-    inside = (row for row in rows if max(row[1:3]) < 1 and min(row[3:]) > 0)
-    return [dict(zip(keys, row, strict=True)) for row in islice(inside, _MOST)]
+    places = _shown(page, _around(boxes, firsts))
+    found = (
+        {"text": text, "x0": x0, "y0": y0, "x1": x1, "y1": y1}
+        for text, (x0, y0, x1, y1) in zip(texts, places.tolist(), strict=True)
+        if x0 < 1 and y0 < 1 and x1 > 0 and y1 > 0
+    )
+    return list(islice(found, _MOST))
 
 
-def _lines(layer: Any, letters: str) -> Iterator[tuple[str, Place]]:  # noqa: ANN401
-    """Lines as pdfium cuts them, in units of the page."""
+def _lines(letters: str) -> Iterator[tuple[str, int, int]]:
+    """Lines as pdfium cuts them: the text, where it begins, and how many letters it has."""
     start = 0
     for end in _END.finditer(letters + "\n"):
         index = end.start()
         text = " ".join(letters[start : min(index, start + _MOST)].replace("\0", "").split())
         text += "-" if end[0] in _HYPHENS else ""
-        if text and (place := _place(layer, start, index - start)):
-            yield text, place
+        if text:
+            yield text, start, index - start
         start = index + 1
 
 
-def _place(layer: Any, start: int, count: int) -> Place | None:  # noqa: ANN401
-    """The place of some letters: around the boxes of their runs, or of each where it has none."""
-    left, right, bottom, top = c_double(), c_double(), c_double(), c_double()
-    places: list[Place] = []
-    for index in range(raw.FPDFText_CountRects(layer.raw, start, count)):
-        if raw.FPDFText_GetRect(layer.raw, index, left, top, right, bottom):
-            places.append((left.value, bottom.value, right.value, top.value))
-    for index in range(start, start + count) if not places else ():
-        if raw.FPDFText_GetCharBox(layer.raw, index, left, right, bottom, top):
-            places.append((left.value, bottom.value, right.value, top.value))
-    return _around(places) if places else None
+def _boxes(layer: Any, letters: str) -> tuple[list[str], Boxes, list[int]]:  # noqa: ANN401
+    """The lines that have boxes: of their letters' runs, or of each letter where there is no run.
+
+    A page of a book has hundreds, so they are plain numbers until all are there.
+
+    Returns:
+        Texts, x0, y0, x1, y1 of all boxes (n, 4) in units of the page, and the first of each line.
+    """
+    left, top, right, bottom = c_double(), c_double(), c_double(), c_double()
+    texts: list[str] = []
+    firsts: list[int] = []
+    sides: list[float] = []
+    for text, start, count in _lines(letters):
+        first = len(sides)
+        for run in range(raw.FPDFText_CountRects(layer.raw, start, count)):
+            if raw.FPDFText_GetRect(layer.raw, run, left, top, right, bottom):
+                sides += left.value, bottom.value, right.value, top.value
+        for index in range(start, start + count) if len(sides) == first else ():
+            if raw.FPDFText_GetCharBox(layer.raw, index, left, right, bottom, top):
+                sides += left.value, bottom.value, right.value, top.value
+        if len(sides) > first:
+            texts.append(text)
+            firsts.append(first // 4)
+    return texts, np.array(sides).reshape(-1, 4), firsts
 
 
-def _around(places: list[Place]) -> Place:
-    if len(places) == 1:
-        return places[0]
-    seen = [one for one in places if one[2] > one[0] and one[3] > one[1]] or places
-    x0, y0, x1, y1 = zip(*seen, strict=True)
-    return min(x0), min(y0), max(x1), max(y1)
+def _around(boxes: Boxes, firsts: Sequence[int]) -> Boxes:
+    """What is around the boxes of each line; empty ones count where a line has no other."""
+    is_empty = (boxes[:, :2] >= boxes[:, 2:]).any(axis=1, keepdims=True)
+    whole, seen = (
+        np.hstack([np.fmin.reduceat(some[:, :2], firsts), np.fmax.reduceat(some[:, 2:], firsts)])
+        for some in (boxes, np.where(is_empty, np.nan, boxes))
+    )
+    return np.where(np.isnan(seen), whole, seen)
 
 
-def _shown(page: Any, places: NDArray[np.float64]) -> NDArray[np.float64]:  # noqa: ANN401
+def _shown(page: Any, places: Boxes) -> Boxes:  # noqa: ANN401
     """Places (n, 4) on the page as it is shown: cropped, turned, from the top left."""
     x0, y0, x1, y1 = page.get_bbox()
     origin = _device(page, x0, y0)

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from pipeline.decode.pdfobjects import bounds, objects
 
 _MAX_TEXT: Final = 1 << 20
-_WIDER: Final = re.compile(r"[^\0-\x7f]")  # than ASCII
+_WESTERN: Final = bytes(range(128, 256)).decode("cp1252", errors="ignore")
+_WIDER: Final = re.compile(f"[^\0-\x7f{_WESTERN}]")  # than the fonts that pdfium has of its own
 _MAX_LAYERS: Final = 64  # of a page that are looked at
 _LAYER_PIXELS: Final = 512  # of the longer side, to see whether a layer shows
 _UNSEEN: Final = raw.FPDF_ANNOT_FLAG_HIDDEN | raw.FPDF_ANNOT_FLAG_NOVIEW
@@ -85,13 +86,13 @@ def missing_fonts(
     """
     return {
         _name(font)
-        for one in _beyond_ascii(layer, letters)
+        for one in _wider(layer, letters)
         if (font := _absent_font(one)) is not None and _is_unseen(page, layer, one, seen)
     }
 
 
-def _beyond_ascii(layer: Any, letters: str) -> Iterator[Any]:  # noqa: ANN401
-    """Objects of text that has more than ASCII."""
+def _wider(layer: Any, letters: str) -> Iterator[Any]:  # noqa: ANN401
+    """Objects of text that has more than western letters."""
     known = set()
     for found in _WIDER.finditer(letters):
         one = raw.FPDFText_GetTextObject(layer.raw, found.start())
@@ -114,9 +115,9 @@ def _name(font: Any) -> str:  # noqa: ANN401
 
 
 def _is_unseen(page: Any, layer: Any, one: Any, seen: NDArray[np.uint8]) -> bool:  # noqa: ANN401
-    """Whether text beyond ASCII has one tone in all of its place."""
+    """Whether text beyond western letters has one tone in all of its place."""
     text = _wide_string(raw.FPDFTextObj_GetText, one, layer.raw)
-    if text.strip().isascii() or page.get_rotation():
+    if not _WIDER.search(text.strip()) or page.get_rotation():
         return False
     left, bottom, right, top = bounds(one)
     x0, y0, x1, y1 = page.get_cropbox()

@@ -1,5 +1,6 @@
 """Picture: an image to the bytes that a shard keeps: resized, encoded, hashed."""
 
+from collections.abc import Iterator
 from io import BytesIO
 from math import isqrt
 from typing import Any, Final
@@ -13,11 +14,13 @@ from pipeline.vlm.preprocess import check_aspect, resize, smart_resize
 
 MOST_PIXELS: Final = 9_000_000
 """Of a kept picture: four pages of A4 at 150 dots an inch."""
-_DRAWN: Final = {"RGB": 0.75, "L": 0.5}
+_DRAWN: Final = {"RGB": 0.75, "L": 0.5, "P": 0.5}
 """Bytes a pixel up to which a lossless picture is kept so; photographs have more."""
+_SMALL: Final = 1 << 17  # pixels, of which all are encoded as soon as some
 _HEAD: Final = 512  # bytes, of a file of whatever size
 _JPEG: Final[dict[str, Any]] = {"format": "JPEG", "quality": 90, "subsampling": 0}
 _PNG: Final[dict[str, Any]] = {"format": "PNG", "compress_level": 3}
+_GREYS: Final = bytes(grey for grey in range(256) for _ in "RGB")
 _NOISE: Final = 16
 _STRIP_PIXELS: Final = 1 << 23
 
@@ -71,7 +74,8 @@ def model_picture(encoded: bytes, *, min_pixels: int, max_pixels: int) -> NDArra
 
 
 def _encoded(image: Image.Image, *, lossless: bool) -> bytes:
-    if lossless and _as_drawn(_middle(image)):  # which is quick to tell
+    is_small = image.width * image.height <= _SMALL
+    if lossless and (is_small or _as_drawn(_middle(image))):  # which is quick to tell
         whole = _as_drawn(image)
         if whole is not None:
             return whole
@@ -87,19 +91,25 @@ def _middle(image: Image.Image) -> Image.Image:
 
 
 def _as_drawn(image: Image.Image) -> bytes | None:
-    """The picture as PNG, unless it is a photograph; one of greys has a third of the samples."""
-    image = _grey(image) or image
-    buffer = BytesIO()
-    image.save(buffer, **_PNG)
-    is_drawn = buffer.tell() <= image.width * image.height * _DRAWN[image.mode] + _HEAD
-    return buffer.getvalue() if is_drawn else None
+    """The picture as PNG, unless it is a photograph."""
+    for one in _candidates(image):
+        buffer = BytesIO()
+        one.save(buffer, **_PNG)
+        if buffer.tell() <= one.width * one.height * _DRAWN[one.mode] + _HEAD:
+            return buffer.getvalue()
+    return None
 
 
-def _grey(image: Image.Image) -> Image.Image | None:
-    """The picture in one channel, if its three are the same."""
+def _candidates(image: Image.Image) -> Iterator[Image.Image]:
+    """The picture; a grey one as numbers of greys, quick and small, or as a channel if shaded."""
     red, green, blue = image.split()
-    differs = any(ImageChops.difference(red, one).getbbox() for one in (green, blue))
-    return None if differs else red
+    if any(ImageChops.difference(red, one).getbbox() for one in (green, blue)):
+        yield image
+        return
+    numbers = red.copy()
+    numbers.putpalette(_GREYS)
+    yield numbers
+    yield red
 
 
 def pixels(encoded: bytes) -> NDArray[np.uint8]:
@@ -135,7 +145,8 @@ def perceptual_hash(image: Image.Image) -> int:
     """
     grey = image.convert("L").resize((32, 32), Image.Resampling.BOX)
     low = (_COSINES @ np.asarray(grey, dtype=np.float64) @ _COSINES.T).ravel()
-    bits = np.round(low, 6) > np.round(np.median(low[1:]), 6)
+    low = np.round(low, 6)
+    bits = low > np.sort(low[1:])[31]
     return int.from_bytes(np.packbits(bits).tobytes(), "big", signed=True)
 
 

@@ -102,7 +102,9 @@ class _Work:
                     yield self._excuse(died)
 
     def _order(self) -> dict[str, Any]:
-        return {"plan": asdict(self._plan), "probe": self._probe, "skip": sorted(self._skip)}
+        plan = asdict(self._plan)
+        del plan["budget"]  # which is of no concern to who decodes
+        return {"plan": plan, "probe": self._probe, "skip": sorted(self._skip)}
 
     def _follow(self, messages: Iterator[Message]) -> Iterator[Decoded]:
         """Pass on what is new, and note what the next child need not do again."""

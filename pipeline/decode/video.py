@@ -112,8 +112,7 @@ class Video:
         Raises:
             InputError: also `truncated` and `corrupt`, after the parts that could be decoded.
         """
-        container = self._reading.container
-        yield from oddities(container, plan, self._tail, self._jumps, self._skipped)
+        yield from oddities(self._reading.container, plan, self._tail, self._jumps, self._skipped)
         self._reopen()
         container = self._reading.container
         pictures = Pictures(container, plan, self._size)

@@ -5,7 +5,6 @@ commit may not write. So a table has one handle here, its check and its write ar
 its lock, and nothing opens the table again in between.
 """
 
-import json
 import random
 import threading
 import time
@@ -20,7 +19,17 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from pipeline.land.group import Intent, Read, Step, Wait, Write, positions_of, settle, take
+from pipeline.land.group import (
+    Intent,
+    Read,
+    Step,
+    Wait,
+    Write,
+    identity_of,
+    positions_of,
+    settle,
+    take,
+)
 from pipeline.land.parquet import DataFile, write_file
 from pipeline.land.place import Place
 from pipeline.land.store import disk_errors
@@ -223,8 +232,7 @@ class _Table:
         files = [intent.rows for intent in intents if isinstance(intent.rows, DataFile)]
         rows = [intent.rows for intent in intents if isinstance(intent.rows, pa.Table)]
         if rows:
-            identity = json.dumps(sorted(positions_of(intents).items()))
-            whole = pa.concat_tables(rows)
+            whole, identity = pa.concat_tables(rows), identity_of(positions_of(intents))
             files.append(write_file(self.place.objects, self.name, whole, identity))
         return files
 

@@ -4,6 +4,7 @@ Like the protocol these are generators, so that the committer with real tables a
 with faults between any two effects run the same code.
 """
 
+import json
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -113,6 +114,11 @@ def verdict(intent: Intent, held: Positions) -> bool | None:
 def positions_of(intents: Iterable[Intent]) -> dict[str, int]:
     """What a table holds once they are in it."""
     return {app: place for intent in intents for app, place in intent.positions.items()}
+
+
+def identity_of(positions: Mapping[str, int]) -> str:
+    """What tells apart equal rows that land at different positions."""
+    return json.dumps(sorted(positions.items()))
 
 
 def _are(wanted: Positions, held: Positions) -> bool:

@@ -1,7 +1,6 @@
 """Lander's client: the tables of a lander at a URL, by JSON over HTTP."""
 
 import base64
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from http import HTTPStatus
@@ -12,7 +11,8 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from pipeline.land.commit import Rows
-from pipeline.land.parquet import DataFile, write_file
+from pipeline.land.group import identity_of
+from pipeline.land.parquet import write_file
 from pipeline.land.place import Objects
 from pipeline.land.records import rows_to_bytes
 from schemas.errors import InputError, SetupError, TransientError
@@ -60,19 +60,22 @@ class LanderClient:
         rows: Rows,
     ) -> bool:
         """See `Tables`; raises TransientError `lander_failed` where the reply is lost."""
-        if isinstance(rows, pa.Table):
-            data = rows_to_bytes(rows)
-            if len(data) > _MOST:
-                identity = json.dumps(sorted(positions.items()))
-                rows = write_file(self._objects, table, rows, identity)
         request = {
             "table": table,
             "expected": {app: expected[app] for app in positions},
             "positions": dict(positions),
-            "file": asdict(rows) if isinstance(rows, DataFile) else None,
-            "rows": base64.b64encode(data).decode() if isinstance(rows, pa.Table) else None,
+            **self._sent(table, positions, rows),
         }
         return self._post(COMMIT, request, "committed", bool)
+
+    def _sent(self, table: str, positions: Mapping[str, int], rows: Rows) -> dict[str, Any]:
+        """Rows as they are in a request, or as the file that they are stored as."""
+        if isinstance(rows, pa.Table):
+            data = rows_to_bytes(rows)
+            if len(data) <= _MOST:
+                return {"file": None, "rows": base64.b64encode(data).decode()}
+            rows = write_file(self._objects, table, rows, identity_of(positions))
+        return {"file": None if rows is None else asdict(rows), "rows": None}
 
     def _post(self, path: str, request: Mapping[str, Any], wanted: str, kind: type[T]) -> T:
         """The wanted field of the reply.

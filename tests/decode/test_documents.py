@@ -52,8 +52,8 @@ def test_a_plain_page_is_as_it_was(tmp_path: Path) -> None:
     assert (row["text"], row["is_blank"], warnings) == ("Hello\nWorld", False, [])
 
 
-@pytest.mark.parametrize(("colour", "mode"), [("0.4 g", "L"), ("0.9 0.2 0.1 rg", "RGB")])
-def test_greys_are_kept_in_one_channel(tmp_path: Path, colour: str, mode: str) -> None:
+@pytest.mark.parametrize(("colour", "mode"), [("0.4 g", "P"), ("0.9 0.2 0.1 rg", "RGB")])
+def test_greys_are_kept_as_numbers_of_greys(tmp_path: Path, colour: str, mode: str) -> None:
     drawn = f"{colour} 0 0 400 300 re f"
     row, _ = read(document(tmp_path / "a.pdf", drawn))
     with Image.open(BytesIO(row["image"])) as kept:
@@ -140,6 +140,29 @@ def missing(order: str, encoding: str) -> str:
         "/Flags 4 /FontBBox [0 0 1000 1000] /ItalicAngle 0 /Ascent 800 /Descent -200 /StemV 80 >> "
         ">>] >> >>"
     )
+
+
+@pytest.mark.parametrize("font", ["Helvetica", "Times-Bold", "Calibri", "NoSuch,Italic"])
+def test_western_letters_need_no_font_in_the_document(tmp_path: Path, font: str) -> None:
+    letters = bytes(range(0xA1, 0x100)).decode("cp1252") + "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"
+    places = [
+        (20 + 20 * (number % 18), 264 - 30 * (number // 18)) for number in range(len(letters))
+    ]
+    content = "\n".join(
+        f"BT /F1 16 Tf {x} {y} Td <{letter.encode('cp1252').hex()}> Tj ET"
+        for letter, (x, y) in zip(letters, places, strict=True)
+    )
+    fonts = (
+        "/Font << /F1 << /Type /Font /Subtype /TrueType /Encoding /WinAnsiEncoding "
+        f"/BaseFont /{font} >> >>"
+    )
+    row, warnings = read(document(tmp_path / "a.pdf", content, fonts=fonts))
+    assert warnings == []
+    kept = pixels(row["image"])
+    scale = kept.shape[1] / 400
+    for letter, (x, y) in zip(letters, places, strict=True):
+        left, top, right, bottom = (round(scale * at) for at in (x, 280 - y, x + 20, 308 - y))
+        assert kept[top:bottom, left:right].min() < 128, letter
 
 
 @pytest.mark.parametrize(

@@ -15,18 +15,15 @@ from typing import Any, Final
 import pytest
 
 from pipeline.land.place import Place
-from pipeline.land.positions import positions
 from pipeline.land.window import is_final
-from services.inspect.lag import app_of
 from services.machine import HOST
 from services.stack.ports import Ports
 from tests.conftest import SAMPLES, run, tables
-from tests.graph.processes import titled
+from tests.graph.processes import REPLICA, titled
 from tests.streams import Stream, StreamFactory
 
 pytestmark = pytest.mark.vllm
 
-REPLICA = "ray::ServeReplica:reelpage:"
 STAR: Final = "Is there an orange star?"
 DISTURBED: Final = (
     (f"{REPLICA}Decoder", "talk.mp4", ("--tasks", "caption,ocr")),
@@ -46,22 +43,17 @@ def told(lake: Path | Place) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def landed(stream: Stream) -> int:
-    app = app_of(stream.settings, 0)
-    return positions(stream.place, [app])[app] or 0
-
-
 def kill_as_it_lands(stream: Stream, title: str, path: Path, asked: Sequence[str]) -> None:
     """Submit a video, and kill whoever has the title as soon as a part of it has landed."""
-    serving, before, give_up = stream.processes["serve"].pid, landed(stream), time.monotonic() + 240
-    process = titled(title, serving)
+    process = titled(title, stream.processes["serve"].pid)
+    before, give_up = stream.landed(), time.monotonic() + 240
     assert process is not None, stream.log("serve")
     stream.submit(path, *asked)
-    while landed(stream) == before:
+    while stream.landed() == before:
         assert time.monotonic() < give_up, stream.log("serve")
         time.sleep(0.05)
     os.kill(process, signal.SIGKILL)
-    assert not is_final(landed(stream)), "the job had landed to its end"
+    assert not is_final(stream.landed()), "the job had landed to its end"
 
 
 def test_what_lands_is_what_our_own_decoder_says(streams: StreamFactory, tmp_path: Path) -> None:

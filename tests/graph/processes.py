@@ -1,6 +1,10 @@
 """Processes of a graph under test, found by the titles that Ray gives them."""
 
 from pathlib import Path
+from typing import Final
+
+REPLICA: Final = "ray::ServeReplica:reelpage:"
+"""Titles of replicas begin so; the name of the deployment follows."""
 
 
 def replica(name: str, serving: int) -> int | None:
@@ -10,7 +14,7 @@ def replica(name: str, serving: int) -> int | None:
         name: of the deployment.
         serving: process that serves the graph; another graph may run on the same machine.
     """
-    return titled(f"ray::ServeReplica:reelpage:{name}", serving)
+    return titled(f"{REPLICA}{name}", serving)
 
 
 def titled(beginning: str, serving: int) -> int | None:

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.land.positions import positions
-from services.inspect.lag import app_of
 from services.machine import HOST
 from services.stack.ports import Ports
 from tests.conftest import CAPTION, FEW, run, tables
@@ -17,12 +15,6 @@ from tests.graph.processes import replica
 from tests.streams import Stream, StreamFactory
 
 pytestmark = pytest.mark.ci
-
-
-def landed(stream: Stream) -> int:
-    """How far the first partition has landed; a number that only grows."""
-    app = app_of(stream.settings, 0)
-    return positions(stream.place, [app])[app] or 0
 
 
 def next_lander(stream: Stream, before: int | None, patience_s: float = 60.0) -> int:
@@ -37,9 +29,9 @@ def next_lander(stream: Stream, before: int | None, patience_s: float = 60.0) ->
 
 def kill_as_it_lands(stream: Stream, path: Path, killed: int | None) -> int:
     """Kill the lander once the ledger has a part, and perhaps no other table; its process."""
-    lander, before, give_up = next_lander(stream, killed), landed(stream), time.monotonic() + 120
+    lander, before, give_up = next_lander(stream, killed), stream.landed(), time.monotonic() + 120
     stream.submit(path, *CAPTION)
-    while landed(stream) == before:
+    while stream.landed() == before:
         assert time.monotonic() < give_up, stream.log("worker")
         time.sleep(0.05)
     os.kill(lander, signal.SIGKILL)
