@@ -11,13 +11,13 @@ from pipeline.land.rows import Answer
 from pipeline.recognise import Recogniser
 from schemas.jobs import PICTURE, Job, MediaReference, Task, prompts_of
 from schemas.shards import Shard
-from services.index.file_log import GROUP, TOPIC, FileLog
+from services.index.file_log import FileLog
 from services.index.files import opened
 from services.index.progress import Progress
 from services.index.summary import Summary
 from services.index.watch import RunWatch
 from services.ingest.board import Board
-from services.ingest.compose import Jobs, Lake, compose
+from services.ingest.compose import Lake, compose
 from services.ingest.recipe import STANDARD_TASKS
 from services.ingest.sources import Sources
 from services.model.text import TextInProcess
@@ -65,7 +65,7 @@ def index(path: Path, root: Path, sample: str, reader: SilentReader) -> int:
     ):
         files = FileLog(board, iter([(job, opened(job, sources, Path(folder) / "medium"))]))
         watch = RunWatch(files, progress, summary)
-        jobs = Jobs(GROUP, TOPIC, board, files, files.send, lambda *_: 0, lambda _: summary.run_id)
+        jobs = files.jobs(summary.run_id)
         text = TextInProcess(Recogniser())
         compose(jobs, Lake(place, tables, 1.0), files, reader, 2, watch, text).run()
     if summary.indexed != 1:

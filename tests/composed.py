@@ -7,6 +7,7 @@ import uuid
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,15 +18,17 @@ from pipeline.land.commit import GroupCommitter
 from pipeline.land.lake import open_lake
 from pipeline.recognise import Recogniser
 from schemas.jobs import Job, MediaReference, Task
-from services.index.file_log import GROUP, TOPIC, FileLog
+from services.index.file_log import FileLog
 from services.index.files import Given
 from services.index.progress import Progress
 from services.index.summary import Summary
 from services.index.watch import RunWatch
 from services.ingest.board import Board
+from services.ingest.claims import claim
 from services.ingest.compose import Jobs, Lake, compose
 from services.ingest.sources import Sources
 from services.ingest.subject import Answerer, Decode
+from services.ingest.work import Source
 from services.model.text import TextInProcess
 from services.settings import Settings
 from services.topic.record import Record
@@ -52,15 +55,7 @@ def index(
         board = Board()
         files = FileLog(board, iter(jobs))
         watch = RunWatch(files, Progress(), summary)
-        source = Jobs(
-            group=GROUP,
-            topic=TOPIC,
-            board=board,
-            log=files,
-            send=files.send,
-            home=lambda *_: 0,
-            run_of=lambda _: summary.run_id,
-        )
+        source = files.jobs(summary.run_id)
         compose(source, Lake(place, tables), files, answerer, 1, watch, TEXT_HERE, decode).run()
     summary.check()
     return summary
@@ -115,22 +110,29 @@ class Ends:
 
 
 def work_on(
-    root: Path, records: Iterable[tuple[str, bytes]], answerer: Answerer, settings: Settings
+    root: Path,
+    records: Iterable[tuple[str, bytes]],
+    answerer: Answerer,
+    settings: Settings,
+    sources: Source | None = None,
+    topic: str = "t",
 ) -> Ends:
-    """Work on the records of a topic "t" to the end."""
+    """Work on the records of a topic to the end."""
+    sources = sources or Sources(settings)
     ends = Ends()
     with open_lake(root) as place, GroupCommitter(place, delay_s=0.0) as tables:
         board = Board()
         log = RecordLog(board, deque(records))
         source = Jobs(
             group="g",
-            topic="t",
+            topic=topic,
             board=board,
             log=log,
             send=log.send,
             home=lambda *_: 0,
             run_of=lambda job: job.id,
+            claim=partial(claim, place.objects),
         )
         lake = Lake(place, tables)
-        compose(source, lake, Sources(settings), answerer, settings.slots, ends, TEXT_HERE).run()
+        compose(source, lake, sources, answerer, settings.slots, ends, TEXT_HERE).run()
     return ends

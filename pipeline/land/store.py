@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import hashlib
+import json
 import os
 import re
 import threading
@@ -22,7 +23,9 @@ from schemas.shards import Shard
 FORGOTTEN: Final = "forgotten/"
 """What the names of objects begin with that keep a medium away ..."""
 KNOWN: Final = "known/"
-"""... and of those that say what an object of a store was found to be."""
+"""... of those that say what an object of a store was found to be ..."""
+CLAIMS: Final = "claims/"
+"""... and under which key all work on a medium is done."""
 _HALF_WRITTEN: Final = re.compile(r"\..+\.\d+-\d+")
 
 
@@ -158,6 +161,14 @@ def local_place(root: Path) -> Place:
 def is_forgotten(objects: Objects, media_id: str) -> bool:
     """Whether a medium was removed on request and must not be indexed again."""
     return objects.get(FORGOTTEN + media_id) is not None
+
+
+def forgotten(objects: Objects) -> Iterator[str]:
+    """Media that were removed on request, and digests of the places where they were found."""
+    for name in objects.names(FORGOTTEN):
+        if not is_half_written(name):
+            yield name.removeprefix(FORGOTTEN)
+            yield from json.loads(objects.get(name) or b"{}").get("found_at", ())
 
 
 def sampling_id(sampling: str) -> str:

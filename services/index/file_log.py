@@ -15,6 +15,7 @@ from pipeline.land.window import offset_of
 from schemas.jobs import Job
 from services.index.files import Given
 from services.ingest.board import Board
+from services.ingest.compose import Jobs
 from services.ingest.partition import Partition
 from services.topic.record import Record
 
@@ -54,6 +55,19 @@ class FileLog:
         self._media: dict[str, Input] = {}
         self._all_read = False
         board.assign(0, 0)
+
+    def jobs(self, run_id: str) -> Jobs:
+        """These jobs as those of a worker: in one place, and each under its medium's id."""
+        return Jobs(
+            group=GROUP,
+            topic=TOPIC,
+            board=self._board,
+            log=self,
+            send=self.send,
+            home=lambda *_: 0,
+            run_of=lambda _: run_id,
+            claim=lambda media_id, _: media_id,
+        )
 
     @property
     def ended(self) -> bool:

@@ -25,13 +25,13 @@ from schemas.jobs import Job, MediaReference, Task
 from services.checkpoints.found import checkpoint
 from services.index.busy import Busy
 from services.index.estimate import Estimate, estimate
-from services.index.file_log import GROUP, TOPIC, FileLog
+from services.index.file_log import GROUP, FileLog
 from services.index.files import Given, found, opened
 from services.index.progress import Progress, bottleneck, live
 from services.index.summary import Summary, run_row
 from services.index.watch import RunWatch
 from services.ingest.board import Board
-from services.ingest.compose import ASKING, Jobs, Lake, compose
+from services.ingest.compose import ASKING, Lake, compose
 from services.ingest.recipe import Recipe, parse_plan
 from services.ingest.sources import Sources
 from services.model.in_process import InProcess
@@ -104,10 +104,19 @@ def index(request: Request, settings: Settings, console: Console) -> Summary:
         progress, board = Progress(total_inputs=len(given)), Board()
         files = FileLog(board, _opened(given, settings, Path(folder)))
         watch = RunWatch(files, progress, summary)
-        jobs = Jobs(GROUP, TOPIC, board, files, files.send, lambda *_: 0, lambda _: summary.run_id)
         lake = Lake(place, tables, _LINGER_S, watch.landed)
         busy = Busy(TextInProcess(Recogniser(settings.threads)))
-        worker = compose(jobs, lake, files, model, settings.slots, watch, busy, busy.decode, ASKING)
+        worker = compose(
+            files.jobs(summary.run_id),
+            lake,
+            files,
+            model,
+            settings.slots,
+            watch,
+            busy,
+            busy.decode,
+            ASKING,
+        )
         progress.seconds = lambda: {**busy.seconds, **model.seconds, "land": worker.landing_s}
         with live(progress, console, quiet=request.quiet):
             worker.run()

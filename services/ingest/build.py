@@ -2,6 +2,7 @@
 
 import logging
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 from pipeline.decode import decode as sandboxed
@@ -15,6 +16,7 @@ from schemas.errors import SetupError
 from schemas.jobs import Job
 from services.checkpoints.found import checkpoint
 from services.ingest.board import Board
+from services.ingest.claims import claim
 from services.ingest.compose import ASKING, Jobs, Lake, compose
 from services.ingest.patience import patiently
 from services.ingest.sources import Sources
@@ -67,7 +69,14 @@ def of_topic(
     board = Board()
     topic = TopicLog(settings, board, place.objects)
     jobs = Jobs(
-        settings.group, settings.topic, board, topic, topic.send, topic.home, lambda job: job.id
+        group=settings.group,
+        topic=settings.topic,
+        board=board,
+        log=topic,
+        send=topic.send,
+        home=topic.home,
+        run_of=lambda job: job.id,
+        claim=partial(claim, place.objects),
     )
     lake, watch = Lake(place, tables), Outcomes()
     return compose(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ from pipeline.land.records import markers_of
 from schemas.errors import SetupError
 from schemas.jobs import Job
 from services.ingest.board import Board
+from services.ingest.keys import Claim
 from services.ingest.landing import LandingThread
 from services.ingest.settle import settle
 from services.ingest.slots import Hands, Slots, Watch
@@ -42,6 +44,7 @@ class Jobs:
         send: puts the jobs that a job becomes on the log, behind its record.
         home: the partition in which a job of a key is worked on.
         run_of: what the rows of a job say they came by.
+        claim: a medium for a key.
     """
 
     group: str
@@ -51,6 +54,7 @@ class Jobs:
     send: Callable[[Record, Iterable[tuple[str, Job]]], Any]
     home: Callable[[str, Job], int]
     run_of: Callable[[Job], str]
+    claim: Claim
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,8 @@ def compose(
     protocol = Protocol(join_ranges, pa.table({}))
     group = f"{jobs.group}/{jobs.topic}"
     settle(objects, performer, protocol, group)
-    tools = Tools(objects, lambda name: _markers(objects, name), answerer, decode, reader)
+    markers = partial(_markers, objects)
+    tools = Tools(objects, markers, answerer, decode, reader, jobs.claim)
     hands = Hands(
         topic=jobs.topic,
         begin=lambda delivery, has_read: Work(delivery, source, tools, has_read),

@@ -1,10 +1,11 @@
 """Keys: what no two workers may work on at once, and the jobs that one job becomes."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from schemas.jobs import Job, PartRange
+from schemas.jobs import Job, MediaReference, PartRange
 from schemas.shards import MediaInfo
 from services.ingest.columns import WHOLE
 
@@ -13,12 +14,16 @@ RANGE_PARTS: Final = 30
 """A video longer than 20 minutes becomes ranges of 30 segments, which several workers share."""
 
 
+Claim = Callable[[str, str], str]
+"""Given a medium and a key that it may be worked on under, the key that it is worked on under."""
+
+
 @dataclass(frozen=True)
 class FanOut:
     """The job becomes these jobs, each with its key.
 
-    A long video's becomes one a range. One whose sender could not know the medium's id comes again
-    under it: all work on a medium has to be in one partition, or two workers might do it at once.
+    A long video's becomes one a range. One that came under another key than its medium's comes
+    again under that: all work on a medium has to be in one partition; see `claims`.
     """
 
     jobs: tuple[tuple[str, Job], ...]
@@ -32,11 +37,32 @@ def identity(job: Job, content_id: str) -> str:
     return hashlib.sha256(place.encode(errors="replace")).hexdigest()
 
 
-def key_of(job: Job, media_id: str) -> str:
-    """Key of the job's record: what no two workers may work on at once."""
+def key_at(media: MediaReference) -> str:
+    """Key of a job whose sender cannot know its medium's content: of the address."""
+    version = "" if media.etag is None else f"\0{media.etag}"
+    return hashlib.sha256(f"{media.address}{version}".encode(errors="replace")).hexdigest()
+
+
+def key_of(job: Job, media_id: str, claim: Claim, came: str) -> str:
+    """Key under which a job is worked on: what no two workers may work on at once.
+
+    Args:
+        job: what to do.
+        media_id: of its medium.
+        claim: of a whole medium.
+        came: key of its record. If it is of the medium's address, the medium may stay there; any
+            other is of the sender's choice, who may send all that he has under one.
+    """
     if job.chunk is not None:
         return job.chunk.stream
-    return media_id if job.range is None else f"{media_id}/{job.range.start}"
+    if job.range is not None:
+        return range_key(media_id, job.range)
+    return claim(media_id, came if came == key_at(job.media) else media_id)
+
+
+def range_key(media_id: str, span: PartRange) -> str:
+    """Key of a range of a long video."""
+    return f"{media_id}/{span.start}"
 
 
 def fan_out(
@@ -56,4 +82,4 @@ def fan_out(
     starts = range(0, -(-length // segment_us), RANGE_PARTS)
     ranges = tuple(map(PartRange, starts, [*starts[1:], WHOLE.stop]))
     made = [replace(job, id=f"{job.id}/{span.start}", range=span, ranges=ranges) for span in ranges]
-    return tuple((key_of(one, media_id), one) for one in made)
+    return tuple((range_key(media_id, span), one) for span, one in zip(ranges, made, strict=True))

@@ -170,7 +170,7 @@ class Slots:
         try:
             with closing(self._parts(record, job, work)) as parts:
                 for made in parts:
-                    part = self._sent(record, made) if isinstance(made, FanOut) else made
+                    part = self._part(record, made)
                     self._give(ticket, number, job, part)
                     number += 1
                     if part.final or not self._may_go_on(ticket):
@@ -191,7 +191,10 @@ class Slots:
         else:
             yield from work.parts()
 
-    def _sent(self, record: Record, made: FanOut) -> Part:
+    def _part(self, record: Record, made: Part | FanOut) -> Part:
+        """What lands: a part, or that the jobs which this one becomes have been sent."""
+        if isinstance(made, Part):
+            return made
         self._hands.send(record, made.jobs)
         log.info("offset %d: becomes %d jobs", record.offset, len(made.jobs))
         return Part(outcome="sent_on")
@@ -231,8 +234,9 @@ class Slots:
     def _give_up(
         self, ticket: Ticket, number: int, job: Job, work: Work, error: ReelpageError
     ) -> None:
+        record = ticket.record
         try:
-            part = work.failure(error)
+            part = self._part(record, work.failure(error))
         except TransientError as away:
             log.warning("job %s: its failure waits: %s", job.id, away)
             self._put_back(ticket, ATTEMPTS - 1, _AWAY_S)

@@ -14,7 +14,7 @@ from pipeline.recognise import ShardText
 from schemas.jobs import Job, Task
 from schemas.shards import Decoded, Shard
 from services.ingest.columns import WHOLE, Columns, ReadMarkers, look_up, look_up_pages
-from services.ingest.keys import identity
+from services.ingest.keys import Claim, identity
 from services.ingest.recipe import Recipe, parse_plan
 from services.model.wire import ServedModel
 
@@ -77,6 +77,7 @@ class Tools:
         answerer: asks the model.
         decode: media.
         reader: reads text.
+        claim: media for keys.
     """
 
     objects: Objects
@@ -84,6 +85,7 @@ class Tools:
     answerer: Answerer
     decode: Decode
     reader: LineReader
+    claim: Claim
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pipeline.land.store import is_forgotten
 from schemas.errors import InputError, ReelpageError, SetupError, TransientError
 from schemas.jobs import Job
 from services.ingest.failing import failure, lost_pages
-from services.ingest.keys import FanOut, key_of
+from services.ingest.keys import Claim, FanOut, key_of
 from services.ingest.known import known_as, remember
 from services.ingest.mending import PageParts
 from services.ingest.parts import JobParts
@@ -75,9 +75,9 @@ class Work:
                 return
             source = opened.enter_context(self._source.open(self._delivery.job))
             subject = self._subject = Subject.of(self._delivery, source, self._tools)
+            if known is None and source.error is None:
+                self._remember(subject)
             if done := self._without_medium(subject):
-                if isinstance(done, FanOut) and source.error is None:
-                    self._remember(subject)
                 yield done
             elif source.error is not None:
                 yield _lost(subject, source.error)
@@ -99,22 +99,32 @@ class Work:
         return Subject.of(self._delivery, source, self._tools)
 
     def _without_medium(self, subject: Subject) -> Part | FanOut | None:
-        """What ends a job that has no need of its medium: it belongs elsewhere, or is done."""
-        key = key_of(self._delivery.job, subject.media_id)
-        if key != self._delivery.key:
-            return FanOut(((key, self._delivery.job),))
+        """What ends a job that has no need of its medium: it is done, or belongs elsewhere."""
         if subject.columns.known_failure:
             return Part(outcome="known_failure")
-        if not subject.columns.missing or self._is_forgotten(subject):
+        if not subject.columns.missing:
             return Part(outcome="skipped")
-        return None
+        is_forgotten = self._is_forgotten(subject)
+        if elsewhere := self._elsewhere(
+            subject.media_id, _own if is_forgotten else self._tools.claim
+        ):
+            return elsewhere
+        return Part(outcome="skipped") if is_forgotten else None
+
+    def _elsewhere(self, media_id: str, claim: Claim) -> FanOut | None:
+        """The job under the key that its medium is worked on under, if it came under another."""
+        job = self._delivery.job
+        key = key_of(job, media_id, claim, self._delivery.key)
+        return None if key == self._delivery.key else FanOut(((key, job),))
 
     def _remember(self, subject: Subject) -> None:
-        if not self._is_forgotten(subject):
-            remember(self._tools.objects, self._delivery.job.media, subject.media_id)
+        """Keep what was found at an address whose sender could not know."""
+        media = self._delivery.job.media
+        if self._delivery.key != subject.media_id and not self._is_forgotten(subject):
+            remember(self._tools.objects, media, subject.media_id)
 
-    def failure(self, error: ReelpageError) -> Part:
-        """The part that ends the job behind the last one that was given.
+    def failure(self, error: ReelpageError) -> Part | FanOut:
+        """What ends the job behind the last part that was given.
 
         The medium is not opened for it again: what failed would fail again.
 
@@ -124,11 +134,12 @@ class Work:
         if self._at is not None:
             return self._at.failure(error)
         subject = self._subject or self._out_of_reach(error)
-        return (
-            Part(outcome="known_failure")
-            if subject.columns.known_failure
-            else _lost(subject, error)
-        )
+        if subject.columns.known_failure:
+            return Part(outcome="known_failure")
+        if self._delivery.job.range is None:  # else it is where all work on the range is done
+            elsewhere = self._elsewhere(subject.media_id, self._tools.claim)
+            return elsewhere or _lost(subject, error)
+        return _lost(subject, error)
 
     def _out_of_reach(self, error: ReelpageError) -> Subject:
         """What is known of a medium that cannot be had; its markers, unless they are damaged."""
@@ -142,6 +153,11 @@ class Work:
 
     def _is_forgotten(self, subject: Subject) -> bool:
         return is_forgotten(self._tools.objects, subject.media_id)
+
+
+def _own(media_id: str, _: str) -> str:
+    """Nothing is claimed of what is forgotten: its id alone stays, also as the key of a record."""
+    return media_id
 
 
 def _lost(subject: Subject, error: ReelpageError) -> Part:

@@ -7,12 +7,13 @@ from typing import Final
 
 from pipeline.land.place import Place
 from pipeline.land.positions import is_rolled_forward, positions
-from pipeline.land.store import is_forgotten
+from pipeline.land.store import forgotten
 from pipeline.land.tables import check_version
 from pipeline.land.window import LogError, next_offset, seek_to
 from pipeline.query.standing import Standing, key_of
 from pipeline.query.verify import Problem
 from schemas.jobs import SEGMENT, TEXT, Job, Task
+from services.ingest.known import found, place_of
 from services.inspect.evidence import Asked, Have, Key, how
 from services.inspect.lag import app_of
 from services.settings import Settings
@@ -87,7 +88,8 @@ class _Proof:
     def __init__(
         self, asked: list[Asked], have: Have, place: Place, landed: Mapping[int, int]
     ) -> None:
-        self._asked, self._have, self._objects = asked, have, place.objects
+        self._asked, self._have = asked, have
+        self._found, self._forgotten = found(place.objects), frozenset(forgotten(place.objects))
         self._landed, self._standing = landed, Standing(place, check_version(place))
         self._ids: defaultdict[str, set[str]] = defaultdict(set)
         self._go_on: set[str] = set()  # jobs with ranges, or with a record that has not landed
@@ -125,10 +127,18 @@ class _Proof:
 
     def _finished(self, job: Job) -> Key | None:
         """The finished medium that a job was about, by what its records say, or its address."""
-        for media_id in self._ids[job.id]:
-            if (media_id, how(job)) in self._have.media:
-                return media_id, how(job)
+        keys = [(media_id, how(job)) for media_id in self._media_of(job)]
+        found = next((key for key in keys if key in self._have.media), None)
+        if found is not None or self._is_forgotten(job):
+            return found
         return self._have.by_uri.get((job.media.address, how(job)))
+
+    def _media_of(self, job: Job) -> set[str]:
+        """Media that a job was about, by the keys of its records, or by what was found."""
+        return {*self._ids[job.id], *self._found[place_of(job.media)]}
+
+    def _is_forgotten(self, job: Job) -> bool:
+        return not self._forgotten.isdisjoint({*self._media_of(job), place_of(job.media)})
 
     def _unasked(self, one: Asked, job: Job, key: Key) -> Iterator[Problem]:
         have = self._have
@@ -153,9 +163,5 @@ class _Proof:
         have = self._have
         if job.range is not None and job.id in have.ranges:
             return True  # the others are on their way, or say what is wrong
-        ids = self._ids[job.id]
-        known = job.media.address in have.uris or not ids.isdisjoint(have.failed)
-        return known or any(map(self._is_forgotten, ids))
-
-    def _is_forgotten(self, media_id: str) -> bool:
-        return bool(media_id) and is_forgotten(self._objects, media_id)
+        has_failed = not self._media_of(job).isdisjoint(have.failed)
+        return job.media.address in have.uris or has_failed or self._is_forgotten(job)

@@ -26,6 +26,7 @@ from schemas.errors import InputError, ReelpageError, SetupError
 from schemas.jobs import Job, MediaReference, StreamChunk, Task
 from schemas.shards import MediaInfo
 from services.ingest.archives import members, members_of
+from services.ingest.keys import key_at
 from services.ingest.recipe import parse_sampling
 from services.ingest.sources import address, referred
 from services.ingest.texts import texts_of
@@ -60,14 +61,19 @@ class Question:
 
     def job(
         self,
-        key: str,
+        version: str,
         media: MediaReference,
         *,
         chunk: StreamChunk | None = None,
         payload: str = "",
     ) -> Job:
-        """The job for one medium; the same work has the same id."""
-        parts = [key, media.address, self.sample, *sorted(task.prompt_id for task in self.tasks)]
+        """The job for one version of a medium; the same work has the same id."""
+        parts = [
+            version,
+            media.address,
+            self.sample,
+            *sorted(task.prompt_id for task in self.tasks),
+        ]
         late = None
         if self.deadline_s is not None:
             late = round((time.time() + self.deadline_s) * _MICRO)
@@ -123,7 +129,8 @@ def jobs(
         if scheme == "s3":
             yield from _objects(argument, question, settings, ignored)
         elif scheme in ("http", "https"):
-            yield _digest(argument), question.job("", MediaReference(argument))
+            media = MediaReference(argument)
+            yield key_at(media), question.job("", media)
         else:
             yield from _files(Path(argument.removeprefix("file://")), question, ignored)
 
@@ -237,8 +244,8 @@ def _from_archive(
             assert one.error is not None
             yield one.error
         else:
-            key = _digest(f"{one.address}\0{version}")
-            yield key, question.job(key, replace(one, etag=etag))
+            media = replace(one, etag=etag)
+            yield key_at(media), question.job(_digest(f"{one.address}\0{version}"), media)
 
 
 def _objects(
@@ -252,8 +259,8 @@ def _objects(
                 yield from _in_object(name, etag, size, question, settings, ignored)
             elif Path(name).suffix.lower() in MEDIA_SUFFIXES:
                 found = True
-                key = _digest(f"{name}\0{etag}")
-                yield key, question.job(key, MediaReference(name, etag=etag))
+                media = MediaReference(name, etag=etag)
+                yield key_at(media), question.job(key_at(media), media)
             else:
                 ignored[kind_of(name)] += 1
     except (InputError, SetupError) as error:  # the other arguments are none the worse for it

@@ -1,5 +1,6 @@
 """Attempts: whoever goes on with what another attempt has begun loses none of its parts."""
 
+from functools import partial
 from pathlib import Path
 
 from pipeline.consume import failed_input
@@ -8,6 +9,7 @@ from pipeline.land.protocol import Marker, Markers, advanced
 from pipeline.land.store import Folder
 from schemas.errors import InputError
 from schemas.jobs import Job
+from services.ingest.claims import claim
 from services.ingest.columns import WHOLE, Columns, look_up, markers_name
 from services.ingest.failing import failure
 from services.ingest.subject import Delivery, Subject, Tools
@@ -41,7 +43,9 @@ def test_its_failure_is_one_of_that_attempt(tmp_path: Path) -> None:
     error = InputError("corrupt", "broken")
     source, delivery = failed_input("u", error), Delivery(JOB, "t", 0, 0, "k", "r")
     markers: dict[str, Markers] = {}
-    tools = Tools(Folder(tmp_path), lambda name: markers.get(name, {}), Stub(), decode, TEXT_HERE)
+    objects = Folder(tmp_path)
+    read, claims = (lambda name: markers.get(name, {})), partial(claim, objects)
+    tools = Tools(objects, read, Stub(), decode, TEXT_HERE, claims)
     fresh = Subject.of(delivery, source, tools)
     name = markers_name(fresh.media_id, fresh.recipe, WHOLE)
     column = fresh.columns.missing[0].name

@@ -224,7 +224,7 @@ def test_only_deadlines_ask_the_clock_on_the_wall() -> None:
         "rows.py:failure_row",
         "lag.py:lag",  # the rate that `status` shows
         "positions.py:progress",
-        "forget.py:_remove",  # says when a medium was forgotten
+        "forget.py:_keep_away",  # says when a medium was forgotten
         "rewrite.py:replace_files",
         "store.py:sweep",  # how old a file is that nothing names
     }

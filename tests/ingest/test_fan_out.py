@@ -1,16 +1,19 @@
 """A long video becomes jobs for its ranges, and one medium again."""
 
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from benchmarks.stub_worker import Stub
 from pipeline.decode import decode
+from pipeline.land.batch import Part
 from pipeline.land.store import local_place
 from pipeline.query.sql import query
 from schemas.errors import InputError
 from schemas.jobs import Job, MediaReference, PartRange
+from services.ingest.claims import claim
 from services.ingest.sources import Sources
 from services.ingest.subject import Delivery, Tools
 from services.ingest.work import Work
@@ -47,13 +50,14 @@ def test_failed_ranges_are_failures_of_their_own(tmp_path: Path) -> None:
     path = video(tmp_path / "a.mp4", 4)
     settings = Settings(roots=(tmp_path,))
     objects = local_place(tmp_path / "lake").objects
-    tools = Tools(objects, lambda _: {}, Stub(0), decode, TEXT_HERE)
+    tools = Tools(objects, lambda _: {}, Stub(0), decode, TEXT_HERE, partial(claim, objects))
     spans = (PartRange(0, 30), PartRange(30, 60))
     failed = []
     for span in spans:
         job = Job(f"j/{span.start}", MediaReference(str(path)), range=span, ranges=spans)
         delivery = Delivery(job, "t", 0, 0, f"id/{span.start}", "run")
         made = Work(delivery, Sources(settings), tools).failure(InputError("corrupt", "x"))
+        assert isinstance(made, Part)
         failed += made.sealed().rows["failures"].to_pylist()
         assert made.letters[0].value["key"] == f"id/{span.start}"
     assert [(row["unit"], row["unit_no"]) for row in failed] == [("range", 0), ("range", 30)]

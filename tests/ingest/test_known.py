@@ -60,6 +60,11 @@ def test_a_bucket_that_is_done_is_not_read_again(streams: StreamFactory, tmp_pat
     send(stream, made)
     assert rows(stream.place, "answers") == before
     assert rows(stream.place, "failures") == []
+    put(stream, "in/copy.png", picture.read_bytes())
+    send(stream, submitted(stream, "s3://stream-known/in/"))
+    assert rows(stream.place, "answers") == before
+    assert stream.run("verify", stream.location, "--topic").code == 0
+    store(stream).remove_object("stream-known", "in/copy.png")
 
     # Another object of the name is another medium, and one that is asked for more is fetched.
     put(stream, "in/a.png", receipt.read_bytes() + b"\0")
@@ -75,7 +80,9 @@ def test_a_bucket_that_is_done_is_not_read_again(streams: StreamFactory, tmp_pat
     # What is forgotten leaves no word of where it was, and stays away.
     assert stream.run("forget", stream.location, media_id, "--yes").code == 0
     assert media_id not in known(stream.place)
+    assert stream.run("verify", stream.location, "--topic").code == 0
     send(stream, submitted(stream, "s3://stream-known/in/"))
     assert media_id not in {row["media_id"] for row in rows(stream.place, "answers")}
     assert media_id not in known(stream.place)
+    assert stream.run("verify", stream.location, "--topic").code == 0
     assert stream.end("worker") == 0

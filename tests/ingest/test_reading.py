@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from pipeline.land.store import local_place
 from schemas.errors import InputError
 from schemas.jobs import Job, MediaReference, Task
 from schemas.shards import Decoded, Shard
+from services.ingest.claims import claim
 from services.ingest.sources import Sources
 from services.ingest.subject import Decode, Delivery, Tools
 from services.ingest.work import Work
@@ -68,7 +70,7 @@ def broken(path: Path, plan: DecodePlan) -> Iterator[Decoded]:
 @contextmanager
 def working(path: Path, told: list[str], read: Decode = decode) -> Iterator[Iterator[Part]]:
     objects = local_place(path.parent / "lake").objects
-    tools = Tools(objects, lambda _: {}, Telling(told), read, TEXT_HERE)
+    tools = Tools(objects, lambda _: {}, Telling(told), read, TEXT_HERE, partial(claim, objects))
     job = Job("j", MediaReference(str(path)), (TASK,))
     sources = Telltale(Settings(roots=(path.parent,)), told)
     with sources.open(job) as source:

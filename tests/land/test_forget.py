@@ -25,7 +25,7 @@ from pipeline.land.place import Place
 from pipeline.land.protocol import STRUCTURE, Batch, Letter, Marker, Range, Resumed
 from pipeline.land.records import batch_at, to_bytes
 from pipeline.land.rows import to_table
-from pipeline.land.store import KNOWN, is_forgotten, local_place, sampling_id
+from pipeline.land.store import CLAIMS, KNOWN, is_forgotten, local_place, sampling_id
 from pipeline.land.tables import check_version, open_table
 from pipeline.query.sql import query
 from pipeline.query.verify import verify
@@ -132,6 +132,7 @@ def fill(place: Place, count: int = 4) -> None:
                 place.objects.put(shard(media_id, number), TEXTS[media_id].encode())
     for media_id in TEXTS:
         place.objects.put(f"{KNOWN}digest of an address/{media_id}", b"")
+        place.objects.put(f"{CLAIMS}{media_id}", b"a key")
     place.objects.put("topics/g/t.json", b'{"partitions": 1}')
     place.objects.put(FORGOTTEN_BEFORE, b"{}")
 
@@ -161,7 +162,14 @@ def test_a_medium_is_forgotten_and_the_other_stays(place: Place) -> None:
     assert len(holds_secret(place)) > 20
     done = forget(place, BAD)
     assert done.rows == {"frames": 4, "answers": 4, "failures": 4}
-    assert done.objects == {"shards": 4, "markers": 3, "known": 1, "dead": 12, "landings": 2}
+    assert done.objects == {
+        "shards": 4,
+        "markers": 3,
+        "known": 1,
+        "claims": 1,
+        "dead": 12,
+        "landings": 2,
+    }
     assert done.files["answers"] == 5, "four, and the one that they were compacted to"
     assert holds_secret(place) == []
     assert query(place, f"from answers where media_id = '{GOOD}' order by all").equals(before)
@@ -180,7 +188,8 @@ def test_a_medium_is_forgotten_and_the_other_stays(place: Place) -> None:
 def objects_of(place: Place, media_id: str) -> dict[str, bytes | None]:
     """The objects that are the other medium's alone."""
     names = [name for name in place.objects.names("") if media_id in name]
-    assert {name.partition("/")[0] for name in names} == {"shards", "markers", "known", "dead"}
+    folders = {"shards", "markers", "known", "claims", "dead"}
+    assert {name.partition("/")[0] for name in names} == folders
     return {name: place.objects.get(name) for name in names}
 
 

@@ -1,7 +1,9 @@
 """Controls: what must fail, which shows that the simulator can see."""
 
+from functools import partial
 from typing import Final
 
+from pipeline.land.place import Objects
 from pipeline.land.protocol import (
     Advance,
     Batch,
@@ -15,16 +17,24 @@ from pipeline.land.protocol import (
     record_name,
 )
 from schemas.errors import TransientError
+from services.ingest.claims import claim
+from services.ingest.keys import Claim
 from tests.simulation.results import join_ranges
 from tests.simulation.world import TABLES
 
-CONTROLS: Final = ("uri", "unlocked", "independent", "waiting", "back")
+CONTROLS: Final = ("uri", "unlocked", "independent", "waiting", "back", "unclaimed")
 """`uri`: our protocol, but each commit goes through a handle opened after the check.
 
 `unlocked`: a lander whose handle a look may bring up to date between a check and its write.
 `waiting`: a job for which there is no room waits in its slot, and nobody makes room.
 `back`: markers are stored whatever is there.
+`unclaimed`: a medium is worked on under whatever key it comes.
 """
+
+
+def claim_of(control: str, objects: Objects) -> Claim:
+    """How workers claim media."""
+    return (lambda _, key: key) if control == "unclaimed" else partial(claim, objects)
 
 
 def protocol_of(control: str) -> Protocol:

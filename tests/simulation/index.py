@@ -5,12 +5,11 @@ from dataclasses import replace
 
 from schemas.errors import TransientError
 from schemas.jobs import Job
-from services.index.file_log import GROUP, TOPIC, FileLog
+from services.index.file_log import FileLog
 from services.index.files import Given
 from services.index.progress import Progress
 from services.index.summary import Summary
 from services.index.watch import RunWatch
-from services.ingest.compose import Jobs
 from tests.simulation.fiber import fiber
 from tests.simulation.media import Library
 from tests.simulation.worker import Slow, Worker
@@ -35,9 +34,8 @@ class IndexRun(Worker):
         summary = Summary(self.name, len(self._jobs))
         files = FileLog(self._board, self._given())
         watch = Slow(self._clock, RunWatch(files, Progress(), summary))
-        jobs = Jobs(GROUP, TOPIC, self._board, files, files.send, lambda *_: 0, lambda _: self.name)
         try:
-            self._compose(jobs, files, self._library, watch)
+            self._compose(files.jobs(self.name), files, self._library, watch)
             while not files.ended:
                 files.poll()
             summary.check()

@@ -3,11 +3,11 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from random import Random
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import pyarrow as pa
 
@@ -17,13 +17,18 @@ from pipeline.land.rows import Answer
 from schemas.errors import InputError, TransientError
 from schemas.jobs import TEXT, Job, MediaReference, StreamChunk, Task
 from schemas.shards import FRAMES, PAGES, MediaInfo, PageFailure, Shard
-from services.ingest.keys import RANGE_PARTS, identity
+from services.ingest.keys import RANGE_PARTS, identity, key_at
 from services.ingest.subject import Decoded
 from services.model.wire import ServedModel
 from tests.simulation.fiber import sleep
 from tests.simulation.world import Clock, World
 
 Poison = Literal["", "source", "unreachable", "decode", "ask", "fault", "away"]
+
+Sender = Literal["file", "object", "copy", "url", "stranger"]
+SENDERS: Final = get_args(Sender)
+"""Who sends a medium: one who knows its content, its address and etag, or neither; "copy" has it
+under another etag, "stranger" sends all that there is under one key."""
 
 TASKS: Final = (Task("a", "What is it?"), Task("b", "Where is it?"), TEXT)
 PAGES_PER_PART: Final = 8
@@ -44,8 +49,6 @@ class Medium:
         part: ... where ...
         heals_at: ... and until when; its bad pages too.
         bad: pages that cannot be rendered until then.
-        is_known: whether its sender knows its content; else it is an object of a store, known by
-            its address and etag.
         chunk: place in a live stream, if it is a piece of one.
     """
 
@@ -56,7 +59,6 @@ class Medium:
     part: int = 0
     heals_at: float = _NEVER
     bad: frozenset[int] = frozenset()
-    is_known: bool = True
     chunk: StreamChunk | None = None
 
     @property
@@ -77,17 +79,22 @@ class Medium:
         read = (self.content_id, _digest(self.uri))
         return tuple(dict.fromkeys([*read, *(identity(self.job(()), one) for one in read)]))
 
-    @property
-    def key(self) -> str:
-        """Of the record that its sender makes."""
-        if self.chunk is not None:
-            return self.chunk.stream
-        return self.content_id if self.is_known else _digest(self.uri)
-
     def job(self, tasks: Sequence[Task]) -> Job:
         job_id = _digest(f"{self.name} {[task.name for task in tasks]}")[:16]
-        media = MediaReference(self.uri, etag=None if self.is_known else "1")
-        return Job(job_id, media, tuple(tasks), chunk=self.chunk)
+        return Job(job_id, MediaReference(self.uri), tuple(tasks), chunk=self.chunk)
+
+    def sent(self, tasks: Sequence[Task], sender: Sender) -> tuple[str, Job]:
+        """A job with its key: its sender may know the content, or no more than the address."""
+        job = self.job(tasks)
+        if job.chunk is not None:
+            return job.chunk.stream, job
+        if sender == "file":
+            return self.content_id, job
+        if sender == "stranger":
+            return "all", job
+        etag = {"url": None, "object": "1", "copy": "2"}[sender]
+        media = replace(job.media, etag=etag)
+        return key_at(media), replace(job, media=media)
 
     @cached_property
     def info(self) -> MediaInfo:
@@ -136,7 +143,6 @@ def make(number: int, random: Random) -> Medium:
         frozenset(random.sample(pages, random.randint(1, min(2, len(pages)))))
         if is_bad
         else frozenset(),
-        random.random() < 0.7,
         StreamChunk("camera", number, number) if kind == ["chunk"] else None,
     )
 

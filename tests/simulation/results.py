@@ -37,8 +37,9 @@ class PlainWork(Work):
         for made in super().parts():
             yield made if isinstance(made, FanOut) else Plain.of(made)
 
-    def failure(self, error: ReelpageError) -> Part:
-        return Plain.of(super().failure(error))
+    def failure(self, error: ReelpageError) -> Part | FanOut:
+        made = super().failure(error)
+        return made if isinstance(made, FanOut) else Plain.of(made)
 
 
 def batch_of(app: str, before: int | None, run: Sequence[Done[Marked]], number: int) -> Batch:

@@ -13,7 +13,7 @@ from services.inspect.failures import retries
 from tests.simulation.fiber import Process
 from tests.simulation.index import IndexRun
 from tests.simulation.lander import Lander
-from tests.simulation.media import TASKS, Library, make
+from tests.simulation.media import SENDERS, TASKS, Library, make
 from tests.simulation.stream import StreamWorker
 from tests.simulation.world import Clock, Group, Log, Owner, World
 
@@ -193,9 +193,9 @@ class Scenario:
     def _send(self) -> None:
         random = self._clock.random
         medium = random.choice(list(self.library.media.values()))
-        job = medium.job(random.choice(_TASKS))
+        key, job = medium.sent(random.choice(_TASKS), random.choice(SENDERS))
         elsewhere = random.randrange(len(self.world.logs)) if random.random() < 0.1 else None
-        self.world.send(medium.key, job, elsewhere)
+        self.world.send(key, job, elsewhere)
         asked = [task.name for task in job.tasks]
         self._clock.trace(f"sent: {medium.name} {asked} to {self.world.sent[-1][0]}")
         if random.random() < 0.05:

@@ -9,6 +9,7 @@ from services.ingest.compose import Jobs
 from services.ingest.partition import Partition
 from services.topic.homes import home
 from services.topic.record import Record
+from tests.simulation.controls import claim_of
 from tests.simulation.fiber import Process, fiber, sleep
 from tests.simulation.media import Library
 from tests.simulation.worker import Slow, Worker
@@ -37,7 +38,16 @@ class StreamWorker(Worker):
 
     def _start(self) -> None:
         group, topic = GROUP.split("/")
-        jobs = Jobs(group, topic, self._board, self, self._send, self._home, lambda job: job.id)
+        jobs = Jobs(
+            group=group,
+            topic=topic,
+            board=self._board,
+            log=self,
+            send=self._send,
+            home=self._home,
+            run_of=lambda job: job.id,
+            claim=claim_of(self._world.control, self._store),
+        )
         while True:
             try:
                 self._compose(jobs, self._library, self._library, Slow(self._clock))

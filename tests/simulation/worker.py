@@ -90,7 +90,7 @@ class Worker:
         group = f"{jobs.group}/{jobs.topic}"
         settle(self._store, self._performer, self._protocol, group)
         answerer = Answerer(self._clock, self._world, library, is_own=self._is_alone)
-        tools = Tools(self._store, self._markers, answerer, library.decode, TEXT_HERE)
+        tools = Tools(self._store, self._markers, answerer, library.decode, TEXT_HERE, jobs.claim)
 
         def begin(delivery: Delivery, has_read: Callable[[], None]) -> PlainWork:
             return PlainWork(delivery, source, tools)

@@ -30,7 +30,7 @@ from pipeline.land.maintenance.traces import (
 from pipeline.land.place import Objects, Place
 from pipeline.land.protocol import RECORDS
 from pipeline.land.records import batch_at, to_bytes
-from pipeline.land.store import FORGOTTEN, is_forgotten, is_half_written
+from pipeline.land.store import CLAIMS, FORGOTTEN, is_forgotten, is_half_written
 from pipeline.land.tables import check_version, is_written
 from schemas.errors import InputError, TransientError
 
@@ -97,8 +97,8 @@ def _known(place: Place, media_id: str) -> Iterator[str]:
 
 
 def _remove(place: Place, media_id: str) -> Forgotten:
-    now = json.dumps({"forgotten_at": datetime.now(UTC).isoformat()})
-    place.objects.put(FORGOTTEN + media_id, now.encode())
+    known = known_names(place, media_id)
+    _keep_away(place.objects, media_id, known)
     done = Forgotten(media_id)
     sweep_folder(place, _YOUNG_HOURS)
     addresses = _addresses(place, media_id)
@@ -113,8 +113,17 @@ def _remove(place: Place, media_id: str) -> Forgotten:
     for prefix in prefixes(media_id):
         own = list(place.objects.names(prefix))
         done.objects[prefix.partition("/")[0]] = _delete(place.objects, own)
-    done.objects["known"] = _delete(place.objects, known_names(place, media_id))
+    done.objects["known"] = _delete(place.objects, known)
+    done.objects["claims"] = _delete(place.objects, list(place.objects.names(CLAIMS + media_id)))
     return done
+
+
+def _keep_away(objects: Objects, media_id: str, known: Collection[str]) -> None:
+    """Note that a medium is forgotten, with digests of where it was: a topic may have its jobs."""
+    before = json.loads(objects.get(FORGOTTEN + media_id) or b"{}").get("found_at", ())
+    found_at = sorted({*before, *(name.split("/")[1] for name in known)})
+    note = {"forgotten_at": datetime.now(UTC).isoformat(), "found_at": found_at}
+    objects.put(FORGOTTEN + media_id, json.dumps(note).encode())
 
 
 def _delete(objects: Objects, names: Collection[str]) -> int:
