@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -55,6 +55,7 @@ class Input:
         error: why the input cannot be read, or None.
         is_temporary: whether the file was downloaded for this run alone.
         subtitles: texts of the subtitle files that go with a video; empty where one has none.
+        fill: has bytes of the file come, from an offset up to another; None if all are there.
     """
 
     uri: str
@@ -64,6 +65,7 @@ class Input:
     error: ReelpageError | None = None
     is_temporary: bool = False
     subtitles: tuple[str, ...] = ()
+    fill: Callable[[int, int], tuple[int, int]] | None = None
 
     @property
     def name(self) -> str:

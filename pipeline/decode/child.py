@@ -4,12 +4,13 @@ import socket
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from pipeline.decode.asking import ANSWER, asking
 from pipeline.decode.confine import Confinement
 from pipeline.decode.confine.limits import allow_cpu
 from pipeline.decode.images import open_picture
-from pipeline.decode.messages import Message, write_message
+from pipeline.decode.messages import Message, Wanted, write_message
 from pipeline.decode.pages import Document
 from pipeline.decode.plan import DecodePlan, Sampling
 from pipeline.decode.sniff import HEAD_BYTES, sniff
@@ -45,7 +46,7 @@ def _run(task: Task) -> InputError | None:
 
 
 def _messages(task: Task) -> Iterator[Message]:
-    file, order, limits = task.medium, task.order, task.limits
+    file, order, limits = _medium(task), task.order, task.limits
     given = order["plan"]
     plan = DecodePlan(**(given | {"sampling": Sampling(**given["sampling"])}))
     head = file.read(HEAD_BYTES)
@@ -62,6 +63,20 @@ def _messages(task: Task) -> Iterator[Message]:
     yield medium.info()
     if not order["probe"]:
         yield from medium.shards(plan)
+
+
+def _medium(task: Task) -> BinaryIO:
+    """The medium; what is not there of it comes when it is read."""
+    answers = task.answers
+    if answers is None:
+        return task.medium
+
+    def fill(start: int, stop: int) -> tuple[int, int]:
+        write_message(task.output, Wanted(start, stop))
+        first, last = ANSWER.unpack(answers.read(ANSWER.size))
+        return first, last
+
+    return asking(task.medium.fileno(), fill)
 
 
 def _try(confinement: Confinement, paths: Iterable[str]) -> Confinement:

@@ -71,12 +71,16 @@ class Zygote:
         """Whether it has not ended."""
         return self._process.poll() is None
 
-    def fork(self, medium: int, order: Mapping[str, Any]) -> tuple[int, socket.socket]:
+    def fork(
+        self, medium: int, order: Mapping[str, Any], answers: int | None = None
+    ) -> tuple[int, socket.socket]:
         """Have a child forked.
 
         Args:
             medium: descriptor of a file.
             order: what to do with it, as JSON.
+            answers: the child's end of a pipe on which it is told what of the medium is there;
+                None if all is.
 
         Returns:
             The end of the pipe from which to read, and the control socket: it tells the child's
@@ -86,6 +90,7 @@ class Zygote:
         output, their_output = os.pipe()
         with suppress(OSError), their_control:
             descriptors = [medium, their_output, their_control.fileno()]
+            descriptors += [] if answers is None else [answers]
             socket.send_fds(self._orders, [b"\0"], descriptors)
         os.close(their_output)
         with suppress(OSError):

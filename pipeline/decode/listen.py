@@ -9,8 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from pipeline.decode.asking import ANSWER, Fill
 from pipeline.decode.launch import Zygote
-from pipeline.decode.messages import HEADER, Message, unpack
+from pipeline.decode.messages import HEADER, Message, Wanted, unpack
 from pipeline.decode.plan import Limits
 from pipeline.decode.zygote import STATUS
 from schemas.errors import InputError
@@ -46,7 +47,13 @@ class Child:
     """One child process; leaving the context ends it."""
 
     def __init__(
-        self, path: Path, medium: int, order: Mapping[str, Any], limits: Limits, zygote: Zygote
+        self,
+        path: Path,
+        medium: int,
+        order: Mapping[str, Any],
+        limits: Limits,
+        zygote: Zygote,
+        fill: Fill | None = None,
     ) -> None:
         """Have it forked.
 
@@ -56,11 +63,20 @@ class Child:
             order: what to do with it.
             limits: how much of what it may use.
             zygote: forks it.
+            fill: has bytes of the medium come; None if all are there.
         """
-        self._path, self._limits = path, limits
+        self._path, self._limits, self._fill = path, limits, fill
         self._page = 0
         os.lseek(medium, 0, os.SEEK_SET)  # shared with children that were there before
-        self._pipe, self._control = zygote.fork(medium, {**order, "limits": asdict(limits)})
+        order = {**order, "limits": asdict(limits)}
+        theirs: int | None = None
+        self._answers: int | None = None
+        if fill is not None:
+            theirs, self._answers = os.pipe()
+            os.set_blocking(self._answers, False)  # it may ask and not listen
+        self._pipe, self._control = zygote.fork(medium, order, theirs)
+        if theirs is not None:
+            os.close(theirs)
 
     def __enter__(self) -> "Child":
         return self
@@ -70,6 +86,8 @@ class Child:
         while os.read(self._pipe, _BLOCK):  # its end: it no longer moves the descriptor's place
             pass
         os.close(self._pipe)
+        if self._answers is not None:
+            os.close(self._answers)
 
     def messages(self) -> Iterator[Message]:
         """Messages up to the last.
@@ -92,8 +110,23 @@ class Child:
                 if message.code in ("decoder_crashed", "decoder_memory"):
                     self._fail(message.code, message.message)
                 raise named(self._path, message.code, message.message)
+            if isinstance(message, Wanted):
+                self._bring(message)
+                continue
             self._page = message if isinstance(message, int) else 0
             yield message
+
+    def _bring(self, wanted: Wanted) -> None:
+        """Have bytes of the medium come, and tell the child."""
+        try:
+            if self._fill is None or self._answers is None:
+                self._fail("decoder_crashed", "the decoder asked for what it has")
+            there = self._fill(wanted.start, wanted.stop)
+            os.write(self._answers, ANSWER.pack(*there))
+        except (ValueError, BlockingIOError) as error:
+            self._fail("decoder_crashed", f"the decoder asked for nonsense ({error})")
+        except BrokenPipeError:
+            pass  # it has ended, which its pipe says too
 
     def _read(self, size: int) -> bytes:
         """Exactly `size` bytes; only time spent waiting here counts as the child's silence."""

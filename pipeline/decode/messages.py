@@ -3,7 +3,7 @@
 import json
 import struct
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import BinaryIO, Final
 
 import pyarrow as pa
@@ -21,8 +21,20 @@ from schemas.shards import (
     info_to_json,
 )
 
-Message = MediaInfo | MediaWarning | Shard | PageFailure | InputError | Confinement | int | None
-"""Facts, a warning, a part, a failed page, an error that ends all, walls, progress, or the end.
+
+@dataclass(frozen=True)
+class Wanted:
+    """Bytes of the medium that the child is about to read, from an offset up to another."""
+
+    start: int
+    stop: int
+
+
+Message = (
+    Wanted | MediaInfo | MediaWarning | Shard | PageFailure | InputError | Confinement | int | None
+)
+"""Bytes that are wanted, facts, a warning, a part, a failed page, an error that ends all, walls,
+progress, or the end.
 
 Progress is the number of the page that comes next, or 0."""
 
@@ -40,6 +52,8 @@ def write_message(stream: BinaryIO, message: Message) -> None:
 def _pack(message: Message) -> tuple[bytes, bytes]:
     if isinstance(message, MediaInfo):
         return b"i", info_to_json(message).encode()
+    if isinstance(message, Wanted):
+        return b"b", json.dumps(asdict(message)).encode()
     if isinstance(message, MediaWarning):
         return b"d", json.dumps(asdict(message)).encode()
     if isinstance(message, Shard):
@@ -84,6 +98,7 @@ def _confinement(payload: bytes) -> Confinement:
 
 _READERS: Final[dict[bytes, Callable[[bytes], Message]]] = {
     b"i": info_from_json,
+    b"b": lambda payload: Wanted(**{name: int(at) for name, at in json.loads(payload).items()}),
     b"d": _warning,
     b"s": _shard,
     b"f": lambda payload: PageFailure(**json.loads(payload)),

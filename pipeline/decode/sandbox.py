@@ -14,6 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
+from pipeline.decode.asking import Fill
 from pipeline.decode.confine import Confinement
 from pipeline.decode.launch import zygote
 from pipeline.decode.listen import Child, DiedError, LostError, named
@@ -40,17 +41,24 @@ def probe(path: Path, limits: Limits | None = None) -> MediaInfo:
 
 
 def decode(
-    path: Path, plan: DecodePlan, limits: Limits | None = None
+    path: Path, plan: DecodePlan, limits: Limits | None = None, fill: Fill | None = None
 ) -> Generator[Decoded, None, None]:
     """Decode a medium: its facts, then its parts in order, with warnings and failed pages between.
 
     A page that kills the child becomes a `PageFailure`, and a new child goes on behind it. Closing
     the generator ends the child.
 
+    Args:
+        path: of the medium.
+        plan: what to do with it.
+        limits: of the child.
+        fill: has bytes of the file come before they are read; None if all are there.
+
     Raises:
         InputError: naming the file and the remedy; parts that came before stay valid.
+        Exception: what `fill` raises.
     """
-    yield from _Work(path, plan, limits or Limits()).messages()
+    yield from _Work(path, plan, limits or Limits(), fill=fill).messages()
 
 
 def confinement() -> Confinement:
@@ -76,9 +84,16 @@ class _Work:
     """One medium, and what has become of it so far, over all the children that it takes."""
 
     def __init__(
-        self, path: Path, plan: DecodePlan, limits: Limits, *, probe: bool = False
+        self,
+        path: Path,
+        plan: DecodePlan,
+        limits: Limits,
+        *,
+        probe: bool = False,
+        fill: Fill | None = None,
     ) -> None:
         self._path, self._plan, self._limits, self._probe = path, plan, limits, probe
+        self._fill = fill
         self._skip: set[int] = set()
         self._warned: set[MediaWarning] = set()
         self._deaths, self._losses, self._told = 0, 0, False
@@ -91,7 +106,8 @@ class _Work:
             as_pdf(self._path, file, self._limits) as (medium, self._office),
         ):
             while True:
-                child = Child(self._path, medium, self._order(), self._limits, zygote())
+                order = self._order()
+                child = Child(self._path, medium, order, self._limits, zygote(), self._fill)
                 try:
                     with child:
                         yield from self._follow(child.messages())

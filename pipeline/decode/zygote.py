@@ -2,9 +2,10 @@
 
 It has loaded the parsing libraries, was started with a cleared environment, has one thread and
 reads nothing of a medium: every child is forked from the same clean state. An order comes as one
-byte with three descriptors: the medium, the pipe for messages, and the control socket. On the
-control socket the parent says what to do, in one line of JSON that only the child reads; the
-zygote answers with the child's exit code, and kills the child when the parent hangs up.
+byte with three descriptors: the medium, the pipe for messages, and the control socket; a fourth is
+of a pipe of answers, for a medium that is not all there (see `asking`). On the control socket the
+parent says what to do, in one line of JSON that only the child reads; the zygote answers with the
+child's exit code, and kills the child when the parent hangs up.
 """
 
 import gc
@@ -28,18 +29,23 @@ STATUS: Final = struct.Struct("<i")
 
 _ORDERS: Final = 0
 _MESSAGES: Final = 3
+_ANSWERS: Final = 4
 _NO_DESCRIPTOR: Final = 1 << 16  # the zygote has one a child, and two
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a confined child has: the medium, the pipe, what to do, its limits and its walls."""
+    """What a confined child has: the medium, the pipe, what to do, its limits and its walls.
+
+    `answers` is None of a medium that is all there; else what is asked for is answered on it.
+    """
 
     medium: BinaryIO
     output: BinaryIO
     order: dict[str, Any]
     limits: Limits
     confinement: Confinement
+    answers: BinaryIO | None = None
 
 
 Work = Callable[[Task], None]
@@ -110,9 +116,9 @@ class _Zygote:
                         control.send(STATUS.pack(os.waitstatus_to_exitcode(status)))
 
     def _take_order(self) -> bool:
-        message, descriptors, _, _ = socket.recv_fds(self._orders, 1, 3)
+        message, descriptors, _, _ = socket.recv_fds(self._orders, 1, 4)
         try:
-            if len(descriptors) == 3:
+            if len(descriptors) >= 3:
                 self._fork(*descriptors)
         except OSError:
             pass  # no process or memory left; the parent sees its descriptors closed
@@ -121,17 +127,19 @@ class _Zygote:
                 os.close(descriptor)
         return bool(message)
 
-    def _fork(self, medium: int, output: int, control: int) -> None:
+    def _fork(self, medium: int, output: int, control: int, answers: int | None = None) -> None:
         zygote = os.getpid()
         process = os.fork()
         if process == 0:
             try:
-                self._be_child(zygote, medium, output, control)
+                self._be_child(zygote, medium, output, control, answers)
             finally:
                 os._exit(1)
         self._controls[process] = socket.socket(fileno=os.dup(control))
 
-    def _be_child(self, zygote: int, medium: int, output: int, control: int) -> None:
+    def _be_child(
+        self, zygote: int, medium: int, output: int, control: int, answers: int | None
+    ) -> None:
         """Never returns. No clean-up code runs of a library that hostile bytes went through."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -139,11 +147,14 @@ class _Zygote:
         with os.fdopen(control, "rb", closefd=False) as line:
             order = json.loads(line.readline())
         os.dup2(output, _MESSAGES)
-        os.closerange(_MESSAGES + 1, _NO_DESCRIPTOR)
+        if answers is not None:
+            os.dup2(answers, _ANSWERS)
+        os.closerange(_MESSAGES + 1 if answers is None else _ANSWERS + 1, _NO_DESCRIPTOR)
         file, messages = os.fdopen(0, "rb"), os.fdopen(_MESSAGES, "wb")
+        told = None if answers is None else os.fdopen(_ANSWERS, "rb")
         limits = Limits(**order["limits"])
         limit_resources(limits, os.fstat(0).st_size, self._inherited)
         walls = confine(zygote, own_network=self._own_network)
-        self._work(Task(file, messages, order, limits, walls))
+        self._work(Task(file, messages, order, limits, walls, told))
         messages.flush()
         os._exit(0)

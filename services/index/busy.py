@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
-from pipeline.decode import DecodePlan, decode
+from pipeline.decode import DecodePlan, Fill, decode
 from pipeline.recognise import ShardText
 from schemas.shards import Decoded, Shard
 from services.ingest.subject import LineReader
@@ -23,9 +23,11 @@ class Busy:
         """By stage; of decoding, those in which a slot waited for it."""
         return {"decode": self._decode.seconds, "recognise": self._recognise.seconds}
 
-    def decode(self, path: Path, plan: DecodePlan) -> Iterator[Decoded]:
+    def decode(
+        self, path: Path, plan: DecodePlan, *, fill: Fill | None = None
+    ) -> Iterator[Decoded]:
         """See `pipeline.decode.decode`."""
-        with closing(decode(path, plan)) as items:
+        with closing(decode(path, plan, fill=fill)) as items:
             while True:
                 with self._decode:
                     item = next(items, None)

@@ -91,7 +91,7 @@ class FileLog:
             self._more.append((key, job, entry))
 
     @contextmanager
-    def open(self, job: Job) -> Iterator[Input]:
+    def open(self, job: Job, known_as: str = "") -> Iterator[Input]:
         """The medium of a job that was given out; see `services.ingest.work.Source`."""
         yield self._media[job.id]
 

@@ -164,7 +164,7 @@ class JobParts:
             subtitles=source.subtitles,
             subtitle_pictures=any(one.task == TEXT for one in columns.missing),
         )
-        for item in self._tools.decode(source.path, plan):
+        for item in self._tools.decode(source.path, plan, fill=source.fill):
             if isinstance(item, Shard):
                 yield from self._kept(item)
             else:

@@ -25,7 +25,7 @@ from services.ingest.archives import extract
 from services.ingest.fetch import fetch
 from services.ingest.texts import read_text
 from services.settings import Settings
-from services.storage.objects import download
+from services.storage.objects import download, sparse
 
 _BLOCK: Final = 1 << 20
 _FILE: Final = "file://"
@@ -39,25 +39,36 @@ class Sources:
         self._roots = [root.resolve() for root in settings.roots]
 
     @contextmanager
-    def open(self, job: Job) -> Iterator[Input]:
+    def open(self, job: Job, known_as: str = "") -> Iterator[Input]:
         """The medium as a local file, downloaded for as long as the block runs.
 
         A medium that cannot be had is an input with its error: whatever a service says of one
         medium, none but a passing fault may end in anything but a failure of this medium.
+
+        Args:
+            job: names the medium.
+            known_as: its id, if that is known: then of a range only what is read is fetched.
 
         Raises:
             TransientError: the network or the store failed; a later attempt may succeed.
         """
         with tempfile.TemporaryDirectory(prefix="reelpage-") as folder:
             try:
-                path = self.local(job, Path(folder) / "medium")
-                texts = self.subtitles(job, Path(folder) / "subtitles")
+                source = self._opened(job, Path(folder), known_as)
             except TransientError:
                 raise
             except ReelpageError as error:
-                yield failed_input(job.media.address, error)
-                return
-            yield with_subtitles(open_input(path, job.media.address), texts)
+                source = failed_input(job.media.address, error)
+            yield source
+
+    def _opened(self, job: Job, folder: Path, known_as: str) -> Input:
+        target, media = folder / "medium", job.media
+        if known_as and job.range is not None and is_object(media):
+            file = sparse(self._settings, media, target)
+            return Input(media.address, target, known_as, file.size, fill=file.fill)
+        path = self.local(job, target)
+        texts = self.subtitles(job, folder / "subtitles")
+        return with_subtitles(open_input(path, media.address), texts)
 
     def subtitles(self, job: Job, target: Path) -> list[str]:
         """Texts of the subtitle files that go with the medium; empty of one that cannot be had.
@@ -92,10 +103,10 @@ class Sources:
         if job.payload is not None:
             target.write_bytes(_decoded(job))
             return target
-        if reference.member is not None and reference.length is None:
+        if _is_packed(reference):
             return self._unpacked(job, target)
         scheme = reference.uri.partition("://")[0].lower()
-        if scheme == "s3":
+        if is_object(reference):
             download(self._settings, reference, target)
             return target
         if "://" in reference.uri and scheme != "file":  # what is no URL of the web, it refuses
@@ -129,6 +140,16 @@ class Sources:
                 "name its folder in REELPAGE_ROOTS, or copy the file to object storage"
             )
             raise InputError("url_refused", message)
+
+
+def _is_packed(reference: MediaReference) -> bool:
+    """Whether it is a member of an archive that is not there byte by byte."""
+    return reference.member is not None and reference.length is None
+
+
+def is_object(reference: MediaReference) -> bool:
+    """Whether a medium is an object of a store, or a range of its bytes."""
+    return reference.uri.lower().startswith("s3://") and not _is_packed(reference)
 
 
 def local_path(uri: str) -> Path:

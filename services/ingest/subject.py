@@ -1,12 +1,12 @@
 """Subject: what a job is about, its medium at hand, and what the work on it goes through."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from pipeline.consume import Input, masked
-from pipeline.decode import DecodePlan
+from pipeline.decode import DecodePlan, Fill
 from pipeline.land.place import Objects
 from pipeline.land.rows import Answer, Medium
 from pipeline.land.store import ShardStore
@@ -18,7 +18,14 @@ from services.ingest.keys import Claim, identity
 from services.ingest.recipe import Recipe, parse_plan
 from services.model.wire import ServedModel
 
-Decode = Callable[[Path, DecodePlan], Iterator[Decoded]]
+
+class Decode(Protocol):
+    """`pipeline.decode.decode`."""
+
+    def __call__(
+        self, path: Path, plan: DecodePlan, *, fill: Fill | None = None
+    ) -> Iterator[Decoded]:
+        """Decode a medium."""
 
 
 class Answerer(Protocol):

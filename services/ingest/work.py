@@ -22,8 +22,12 @@ from services.ingest.subject import Delivery, Subject, Tools
 class Source(Protocol):
     """Where media come from."""
 
-    def open(self, job: Job) -> AbstractContextManager[Input]:
+    def open(self, job: Job, known_as: str = "") -> AbstractContextManager[Input]:
         """The medium as a local file for as long as the block runs, or as its error.
+
+        Args:
+            job: names the medium.
+            known_as: its id, if that is known: then it need not be read to find out.
 
         Raises:
             TransientError: a later attempt may succeed.
@@ -73,7 +77,9 @@ class Work:
             if known is not None and (done := self._without_medium(known)):
                 yield done
                 return
-            source = opened.enter_context(self._source.open(self._delivery.job))
+            source = opened.enter_context(
+                self._source.open(self._delivery.job, known.media_id if known else "")
+            )
             subject = self._subject = Subject.of(self._delivery, source, self._tools)
             if known is None and source.error is None:
                 self._remember(subject)

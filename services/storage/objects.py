@@ -5,6 +5,7 @@ the store says of it is about that one medium.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from io import BufferedReader
 from pathlib import Path
@@ -19,6 +20,7 @@ from services.settings import Settings
 from services.storage.bucket import Bucket, refusal
 from services.storage.places import open_place
 from services.storage.ranged import ranged
+from services.storage.sparse import SparseFile
 
 _CREDENTIALS: Final = frozenset(
     (
@@ -88,10 +90,8 @@ def opened(settings: Settings, uri: str, etag: str, size: int) -> BufferedReader
     store = _open(bucket, settings)
 
     def part(offset: int, length: int) -> bytes:
-        try:
+        with _said_of(uri):
             return store.part(name, offset, length, etag)
-        except SetupError as error:
-            raise _meaning(uri, error) from error
 
     return ranged(part, size)
 
@@ -125,6 +125,46 @@ def download(settings: Settings, reference: MediaReference, target: Path) -> Non
         raise TransientError("disk_full", message) from error
     if found != "done":
         raise _refused(reference.uri, found, settings.max_bytes)
+
+
+def sparse(settings: Settings, reference: MediaReference, target: Path) -> SparseFile:
+    """An object, or a range of its bytes, as a file of which only what is read is fetched.
+
+    Reading raises what `download` does.
+
+    Raises:
+        InputError, SetupError, TransientError: as `download`.
+    """
+    uri, etag = reference.uri, reference.etag or ""
+    check_allowed(settings, uri)
+    bucket, name = _split(uri)
+    store = _open(bucket, settings)
+
+    def read(offset: int, length: int) -> bytes:
+        with _said_of(uri):
+            return store.part(name, reference.offset + offset, length, etag)
+
+    size = reference.length
+    if size is None:
+        with _said_of(uri):
+            size = store.size(name, etag) - reference.offset
+    if size > settings.max_bytes:
+        raise _refused(uri, "too_large", settings.max_bytes)
+    file = SparseFile(target, size, read)
+    if size:
+        file.fill(0, 1)  # what kind of file it is, is seen there
+    return file
+
+
+@contextmanager
+def _said_of(uri: str) -> Iterator[None]:
+    """What a store refuses, as what it says of the one medium that was asked for."""
+    try:
+        yield
+    except SetupError as error:
+        if refusal(error)[1] == HTTPStatus.PRECONDITION_FAILED:
+            raise _refused(uri, "changed", 0) from error
+        raise _meaning(uri, error) from error
 
 
 def _refused(uri: str, found: str, most: int) -> InputError:

@@ -17,6 +17,7 @@ from pipeline.decode.confine.kernel import call
 from pipeline.decode.confine.landlock import refuse_files
 from pipeline.decode.confine.seccomp import refuse_calls
 from pipeline.decode.confine.user import become_own_user
+from pipeline.decode.messages import Wanted, write_message
 from pipeline.decode.zygote import Task, serve
 
 PTRACE_SEIZE = 0x4206
@@ -52,12 +53,20 @@ def _burn(task: Task) -> None:
         pass
 
 
+def _ask(task: Task) -> None:
+    """Want bytes of the medium, and perhaps not listen to the answers."""
+    for start, stop in task.order["wanted"] * task.order["times"]:
+        write_message(task.output, Wanted(start, stop))
+    time.sleep(600)
+
+
 ACTS: dict[str, Callable[[Task], None]] = {
     "steal": _steal,
     "mark": _leave_mark,
     "hide": _hide,
     "abort": _abort,
     "burn": _burn,
+    "ask": _ask,
 }
 
 

@@ -30,9 +30,9 @@ class Counting(Sources):
         self.opened: list[str] = []
 
     @contextmanager
-    def open(self, job: Job) -> Iterator[Input]:
+    def open(self, job: Job, known_as: str = "") -> Iterator[Input]:
         self.opened.append(Path(job.media.uri).name)
-        with super().open(job) as source:
+        with super().open(job, known_as) as source:
             yield source
 
 

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from minio import Minio
 
 from benchmarks.stub_worker import Stub
 from pipeline.decode import decode
@@ -43,6 +44,26 @@ def test_the_ranges_of_a_long_video_are_one_medium(stream: StubStream, tmp_path:
         assert rows(stream.place, table) == rows(lake, table)
     asked = query(stream.place, "select distinct unit_no from answers order by unit_no")
     assert asked["unit_no"].to_pylist() == list(range(PARTS))
+    assert stream.run("verify", stream.location, "--topic").code == 0
+
+
+@pytest.mark.ci
+def test_of_a_long_object_each_range_fetches_its_part(stream: StubStream, tmp_path: Path) -> None:
+    long = video(tmp_path / "object.mp4", MINUTES * 60, fps=Fraction(1, 10), shift=1)
+    settings = stream.settings
+    bucket = stream.location.split("/")[2]
+    host = settings.s3_endpoint.partition("://")[2]
+    client = Minio(host, settings.s3_access_key, settings.s3_secret_key, secure=False)
+    client.fput_object(bucket, "in/object.mp4", str(long))
+    stream.submit(f"s3://{bucket}/in/", "--sample", "0.1fps", "--tasks", "caption")
+    stream.wait()
+    lake = tmp_path / "lake"
+    assert run("index", long, "--to", lake, "--sample", "0.1fps", "--tasks", "").code == 0
+    for table in ("media", "segments", "frames"):
+        wanted = rows(lake, table)
+        media_id = wanted[0]["media_id"]
+        there = [row for row in rows(stream.place, table) if row["media_id"] == media_id]
+        assert [row | {"uri": ""} for row in there] == [row | {"uri": ""} for row in wanted]
     assert stream.run("verify", stream.location, "--topic").code == 0
 
 

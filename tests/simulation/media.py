@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, get_args
 import pyarrow as pa
 
 from pipeline.consume import Input, failed_input
-from pipeline.decode import DecodePlan
+from pipeline.decode import DecodePlan, Fill
 from pipeline.land.rows import Answer
 from schemas.errors import InputError, TransientError
 from schemas.jobs import TEXT, Job, MediaReference, StreamChunk, Task
@@ -164,7 +164,7 @@ class Library:
         self.by_id = {one: medium for medium in self.media.values() for one in medium.ids}
 
     @contextmanager
-    def open(self, job: Job) -> Iterator[Input]:
+    def open(self, job: Job, known_as: str = "") -> Iterator[Input]:
         """See `services.ingest.work.Source`."""
         sleep(self.clock.random.expovariate(5.0))
         if self.is_poisoned(self.media[job.media.uri], "unreachable") or self.clock.fault("work"):
@@ -180,7 +180,9 @@ class Library:
             return failed_input(uri, TransientError("fetch_failed", f"{uri}: does not come"))
         return Input(uri, Path(uri), medium.content_id, 1)
 
-    def decode(self, path: Path, plan: DecodePlan) -> Decoded:
+    def decode(
+        self, path: Path, plan: DecodePlan, *, fill: Fill | None = None
+    ) -> Iterator[Decoded]:
         """See `services.ingest.subject.Decode`."""
         medium = self.media[str(path)]
         sleep(self.clock.random.expovariate(5.0))

@@ -2,7 +2,7 @@
 
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,7 +17,8 @@ from schemas.errors import InputError, ReelpageError, SetupError, TransientError
 from schemas.jobs import MediaReference
 from services.settings import Settings
 from services.stack.servers import S3Server
-from services.storage.objects import check_allowed, download, listing
+from services.storage.objects import check_allowed, download, listing, sparse
+from services.storage.sparse import BLOCK
 from tests.storage.conftest import settings_of
 
 ANY_TEXT = st.text(st.characters(codec=None, categories=None, max_codepoint=0x10FFFF))
@@ -66,10 +67,14 @@ def allowed(store: Store, *sources: str) -> Settings:
     )
 
 
-def fetched(settings: Settings, uri: str, folder: Path) -> str:
+Fetch = Callable[[Settings, MediaReference, Path], object]
+
+
+def fetched(settings: Settings, uri: str, folder: Path, fetch: Fetch = download) -> str:
     """What comes of a download, in a word."""
     try:
-        download(settings, MediaReference(uri), folder / "medium")
+        etag = "1" if fetch is sparse else None
+        fetch(settings, MediaReference(uri, etag=etag), folder / "medium")
     except ReelpageError as error:
         lines = len(error.message.splitlines())
         return f"{type(error).__name__} {error.code}" if lines == 1 else f"{lines} lines"
@@ -91,11 +96,12 @@ def fetched(settings: Settings, uri: str, folder: Path) -> str:
         (403, "InvalidAccessKeyId", "SetupError store_refused"),
     ],
 )
+@pytest.mark.parametrize("fetch", [download, sparse])
 def test_a_refusal_is_about_one_medium(
-    store: Store, tmp_path: Path, status: int, code: str, outcome: str
+    store: Store, tmp_path: Path, fetch: Fetch, status: int, code: str, outcome: str
 ) -> None:
     store.says(status, code)
-    assert fetched(allowed(store), "s3://media/a.mp4", tmp_path) == outcome
+    assert fetched(allowed(store), "s3://media/a.mp4", tmp_path, fetch) == outcome
 
 
 @pytest.mark.parametrize(
@@ -108,11 +114,39 @@ def test_a_refusal_is_about_one_medium(
         (404, "text/html", b"no", "InputError not_found"),
     ],
 )
+@pytest.mark.parametrize("fetch", [download, sparse])
 def test_a_reply_that_is_garbled(
-    store: Store, tmp_path: Path, status: int, kind: str, body: bytes, outcome: str
+    store: Store, tmp_path: Path, fetch: Fetch, status: int, kind: str, body: bytes, outcome: str
 ) -> None:
     store.reply = (status, kind, body)
-    assert fetched(allowed(store), "s3://media/a.mp4", tmp_path) == outcome
+    assert fetched(allowed(store), "s3://media/a.mp4", tmp_path, fetch) == outcome
+
+
+def test_a_store_that_knows_no_ranges_is_not_believed(store: Store, tmp_path: Path) -> None:
+    store.reply = (200, "video/mp4", b"all of it")
+    uri = "s3://media/a.mp4"
+    assert fetched(allowed(store), uri, tmp_path, sparse) == "TransientError store_failed"
+
+
+def test_a_part_of_an_object_comes_when_it_is_read(
+    s3: S3Server, bucket: str, tmp_path: Path
+) -> None:
+    settings = replace(settings_of(s3), sources=(f"s3://{bucket}",))
+    data = bytes(range(256)) * (3 * BLOCK // 256) + b"end"
+    etag = s3.client().put_object(bucket, "in", io.BytesIO(data), len(data)).etag
+    for offset, length in ((0, None), (5, BLOCK + 9)):
+        media = MediaReference(f"s3://{bucket}/in", etag=etag, offset=offset, length=length)
+        file = sparse(settings, media, tmp_path / "medium")
+        wanted = data[offset:] if length is None else data[offset : offset + length]
+        assert file.size == len(wanted)
+        kept = file.path.read_bytes()
+        assert kept == wanted[:BLOCK] + bytes(len(wanted) - BLOCK), "its beginning alone"
+        assert file.fill(file.size - 2, file.size)[1] == file.size
+        assert file.path.read_bytes()[-3:] == wanted[-3:]
+    s3.client().put_object(bucket, "in", io.BytesIO(b"other"), 5)
+    with pytest.raises(InputError) as caught:
+        sparse(settings, media, tmp_path / "medium")
+    assert caught.value.code == "media_changed"
 
 
 @pytest.mark.parametrize("code", ["SlowDown", "RequestTimeout", "ThrottlingException"])
