@@ -8,6 +8,8 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
+from math import lcm
 from typing import Final, Protocol
 
 import numpy as np
@@ -40,10 +42,17 @@ class RateTargets:
 
     def first(self, tick: int) -> tuple[int, int]:
         """See `Targets`."""
+        step, slack, whole = self._ticks
+        number = max(0, -((slack - tick * whole) // step))  # ceil((tick - slack) / step)
+        return number, (number * step + slack) // whole
+
+    @cached_property
+    def _ticks(self) -> tuple[int, int, int]:
+        """From target to target, the slack, and a tick, in a unit of which all are multiples."""
         slack = min(Fraction(1, 2), Fraction(1, 2000) / self.time_base)
-        step = 1 / (self.rate * self.time_base)  # ticks from target to target
-        number = max(0, -((slack - tick) // step))  # ceil((tick - slack) / step)
-        return number, int(number * step + slack)
+        step = 1 / (self.rate * self.time_base)
+        whole = lcm(slack.denominator, step.denominator)
+        return int(step * whole), int(slack * whole), whole
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pipeline.decode.picture import picture_row
 from pipeline.decode.plan import DecodePlan, Limits
 from pipeline.decode.sampling import CountTargets, RateTargets, visit_targets
 from pipeline.decode.scenes import THRESHOLD, visit_scenes
-from pipeline.decode.source import MICRO, Presented, Source, Visit, microseconds
+from pipeline.decode.source import MICRO, Presented, Source, Visit, microseconds_of
 from schemas.cues import CuePicture
 from schemas.errors import InputError
 from schemas.shards import FRAMES, Shard
@@ -79,7 +79,7 @@ def cut_segments(
         if visit is None:
             yield 0
             continue
-        last = microseconds(visit.tick * source.time_base)
+        last = microseconds_of(visit.tick, source.time_base)
         if last // plan.segment_us >= limits.parts:
             message = f"spans more than {limits.parts} segments; its times are not plausible"
             raise InputError("too_large", message)
@@ -90,7 +90,7 @@ def cut_segments(
         if count % _PROGRESS_FRAMES == 0:
             yield 0
     if last is not None:
-        yield from window.finish(max(last + 1, microseconds(source.end * source.time_base)))
+        yield from window.finish(max(last + 1, microseconds_of(source.end, source.time_base)))
 
 
 class _Window:
@@ -124,7 +124,7 @@ class _Window:
 
     def add(self, visit: Visit) -> None:
         """Take a kept frame in."""
-        t_us = microseconds(visit.tick * self._base)
+        t_us = microseconds_of(visit.tick, self._base)
         if visit.kept is None or t_us // self._plan.segment_us < self._part:
             return
         if not self._rows:

@@ -86,4 +86,15 @@ class Source(Protocol):
 
 def microseconds(seconds: Fraction) -> int:
     """Seconds to the nearest microsecond."""
-    return round(seconds * MICRO)
+    return microseconds_of(1, seconds)
+
+
+def microseconds_of(tick: int, base: Fraction) -> int:
+    """A time to the nearest microsecond, half to even as `round`; in whole numbers, for each frame.
+
+    Args:
+        tick: the time.
+        base: seconds of a tick.
+    """
+    whole, rest = divmod(tick * base.numerator * MICRO, base.denominator)
+    return whole + (2 * rest + (whole & 1) > base.denominator)
