@@ -1,6 +1,7 @@
 """Frames a second of our decoding at 1 fps, against a plain PyAV loop that keeps the same frames.
 
 The loop decodes every frame in this process and turns each kept one into the same picture bytes;
+`bare` decodes every frame and does nothing with it, so that what pictures cost both is seen.
 Daft's `read_video_frames` keeps as many and stops at pixels. It is left out unless it is installed.
 Ours starts a child (`start_s`: until it has told the facts), sandboxes it, cuts shards and sends
 them over a pipe; `scan` is the same clip at 0.1 fps, where ours may seek and the loop still
@@ -56,6 +57,16 @@ def plain(path: Path, rate: float) -> list[bytes]:
     return found
 
 
+def bare(path: Path, _: float) -> list[bytes]:
+    """No picture: every frame is decoded, and that is all."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.codec_context.thread_count = 1
+        for _frame in container.decode(stream):
+            pass
+    return []
+
+
 def _picture(frame: av.VideoFrame) -> bytes:
     image = Image.fromarray(frame.to_ndarray(format="rgb24"))
     row = picture_row(image, width=_WIDTH, lossless=False)
@@ -81,7 +92,11 @@ def frames_of(path: Path) -> int:
 
 def compare(name: str, path: Path, rate: float) -> Report:
     """Both ways by turns."""
-    ways: dict[str, Callable[[Path, float], list[bytes]]] = {"ours": ours, "plain": plain}
+    ways: dict[str, Callable[[Path, float], list[bytes]]] = {
+        "ours": ours,
+        "plain": plain,
+        "bare": bare,
+    }
     if find_spec("daft"):
         ways["daft"] = daft
     seconds: dict[str, list[float]] = {way: [] for way in ways}

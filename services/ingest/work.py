@@ -110,24 +110,22 @@ class Work:
             return Part(outcome="known_failure")
         if not subject.columns.missing:
             return Part(outcome="skipped")
-        is_forgotten = self._is_forgotten(subject)
-        if elsewhere := self._elsewhere(
-            subject.media_id, _own if is_forgotten else self._tools.claim
-        ):
-            return elsewhere
-        return Part(outcome="skipped") if is_forgotten else None
+        if self._is_forgotten(subject):
+            return self._elsewhere(subject, _own) or Part(outcome="skipped")
+        return self._elsewhere(subject, self._tools.claim)
 
-    def _elsewhere(self, media_id: str, claim: Claim) -> FanOut | None:
+    def _elsewhere(self, subject: Subject, claim: Claim) -> FanOut | None:
         """The job under the key that its medium is worked on under, if it came under another."""
         job = self._delivery.job
-        key = key_of(job, media_id, claim, self._delivery.key)
+        key = key_of(job, subject.media_id, claim, self._delivery.key)
         return None if key == self._delivery.key else FanOut(((key, job),))
 
     def _remember(self, subject: Subject) -> None:
         """Keep what was found at an address whose sender could not know."""
-        media = self._delivery.job.media
-        if self._delivery.key != subject.media_id and not self._is_forgotten(subject):
-            remember(self._tools.objects, media, subject.media_id)
+        job, key = self._delivery.job, self._delivery.key.partition("/")[0]  # without the range
+        is_told = job.chunk is not None or key == subject.media_id
+        if not is_told and not self._is_forgotten(subject):
+            remember(self._tools.objects, job.media, subject.media_id)
 
     def failure(self, error: ReelpageError) -> Part | FanOut:
         """What ends the job behind the last part that was given.
@@ -143,8 +141,7 @@ class Work:
         if subject.columns.known_failure:
             return Part(outcome="known_failure")
         if self._delivery.job.range is None:  # else it is where all work on the range is done
-            elsewhere = self._elsewhere(subject.media_id, self._tools.claim)
-            return elsewhere or _lost(subject, error)
+            return self._elsewhere(subject, self._tools.claim) or _lost(subject, error)
         return _lost(subject, error)
 
     def _out_of_reach(self, error: ReelpageError) -> Subject:

@@ -1,6 +1,5 @@
 """A medium of which only a part is there decodes as the whole does, and asks for no more."""
 
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from pipeline.decode.listen import Child, DiedError
 from schemas.errors import InputError, TransientError
 from schemas.shards import Decoded
 from services.storage.sparse import BLOCK, SparseFile
-from tests.conftest import ROOT
 
 SECONDS, RANGE = 300, (10, 14)  # of 30 parts
 PLAN = DecodePlan(Sampling("rate", 1.0), first_part=RANGE[0], stop_part=RANGE[1])
@@ -94,14 +92,6 @@ def test_an_error_of_the_store_ends_it(
     with pytest.raises(type(error)) as caught:
         list(decode(file.path, PLAN, fill=fill))
     assert caught.value.code == error.code
-
-
-@pytest.fixture
-def thief(monkeypatch: pytest.MonkeyPatch) -> Iterator[Zygote]:
-    monkeypatch.syspath_prepend(str(ROOT))
-    zygote = Zygote("tests.decode.thief")
-    yield zygote
-    zygote.close()
 
 
 @pytest.mark.parametrize(

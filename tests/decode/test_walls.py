@@ -23,14 +23,6 @@ HAVING_ROOT = os.geteuid() == 0
 
 
 @pytest.fixture
-def thief(monkeypatch: pytest.MonkeyPatch) -> Iterator[Zygote]:
-    monkeypatch.syspath_prepend(str(ROOT))
-    zygote = Zygote("tests.decode.thief")
-    yield zygote
-    zygote.close()
-
-
-@pytest.fixture
 def booty(tmp_path: Path) -> Iterator[dict[str, Any]]:
     """Things to steal that are really there."""
     secret = ctypes.create_string_buffer(b"a secret in memory")

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,14 +21,6 @@ from tests.decode.waiting import children, is_alive, wait_for
 
 PLAN = DecodePlan(Sampling("rate", 2.0), pages_per_part=1)
 PAGES = 12
-
-
-@pytest.fixture
-def thief(monkeypatch: pytest.MonkeyPatch) -> Iterator[Zygote]:
-    monkeypatch.syspath_prepend(str(ROOT))
-    found = Zygote("tests.decode.thief")
-    yield found
-    found.close()
 
 
 @pytest.fixture

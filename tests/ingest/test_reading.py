@@ -50,7 +50,7 @@ class Telltale(Sources):
         self._told = told
 
     @contextmanager
-    def open(self, job: Job) -> Iterator[Input]:
+    def open(self, job: Job, known_as: str = "") -> Iterator[Input]:
         with super().open(job) as source:
             try:
                 yield source
