@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.stub_worker import Stub
 from pipeline.consume import Input
-from pipeline.decode import DecodePlan, decode
+from pipeline.decode import DecodePlan, Fill, decode
 from pipeline.land.batch import Part
 from pipeline.land.rows import Answer
 from pipeline.land.store import local_place
@@ -58,9 +58,9 @@ class Telltale(Sources):
                 self._told.append("closed")
 
 
-def broken(path: Path, plan: DecodePlan) -> Iterator[Decoded]:
+def broken(path: Path, plan: DecodePlan, *, fill: Fill | None = None) -> Iterator[Decoded]:
     """Ends with an error behind the second segment."""
-    with closing(decode(path, plan)) as items:
+    with closing(decode(path, plan, fill=fill)) as items:
         for item in items:
             if isinstance(item, Shard) and item.part == 2:
                 raise InputError("corrupt", "broken there")
