@@ -128,9 +128,9 @@ class _Proof:
     def _finished(self, job: Job) -> Key | None:
         """The finished medium that a job was about, by what its records say, or its address."""
         keys = [(media_id, how(job)) for media_id in self._media_of(job)]
-        found = next((key for key in keys if key in self._have.media), None)
-        if found is not None or self._is_forgotten(job):
-            return found
+        finished = next((key for key in keys if key in self._have.media), None)
+        if finished is not None or self._is_forgotten(job):
+            return finished
         return self._have.by_uri.get((job.media.address, how(job)))
 
     def _media_of(self, job: Job) -> set[str]:

@@ -1,5 +1,7 @@
 """Sparse: a large object as a file of which only what is read is fetched."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -23,9 +25,9 @@ class SparseFile:
             read: bytes of the object from an offset on, so many.
 
         Raises:
-            OSError: it cannot be made.
+            TransientError: `disk_full`, if it cannot be made at the moment.
         """
-        with path.open("wb") as file:
+        with _room(path), path.open("wb") as file:
             file.truncate(size)
         self.path, self.size, self._read = path, size, read
         self._there = bytearray(-(-size // BLOCK))
@@ -59,11 +61,16 @@ class SparseFile:
         if len(data) != min(last * BLOCK, self.size) - first * BLOCK:
             message = f"{self.path.name}: {len(data)} bytes came, and others were asked for"
             raise TransientError("store_failed", message)
-        try:
-            with self.path.open("r+b") as file:
-                file.seek(first * BLOCK)
-                file.write(data)
-        except OSError as error:
-            message = f"{self.path.parent}: cannot be written to ({error})"
-            raise TransientError("disk_full", message) from error
+        with _room(self.path), self.path.open("r+b") as file:
+            file.seek(first * BLOCK)
+            file.write(data)
         self._there[first:last] = bytes([1]) * (last - first)
+
+
+@contextmanager
+def _room(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        message = f"{path.parent}: cannot be written to ({error})"
+        raise TransientError("disk_full", message) from error

@@ -18,7 +18,7 @@ from schemas.jobs import MediaReference
 from services.settings import Settings
 from services.stack.servers import S3Server
 from services.storage.objects import check_allowed, download, listing, sparse
-from services.storage.sparse import BLOCK
+from services.storage.sparse import BLOCK, SparseFile
 from tests.storage.conftest import settings_of
 
 ANY_TEXT = st.text(st.characters(codec=None, categories=None, max_codepoint=0x10FFFF))
@@ -199,6 +199,9 @@ def test_a_disk_without_room_is_no_fault_of_the_medium(store: Store, tmp_path: P
     store.reply = (200, "video/mp4", b"data")
     target = tmp_path / "absent"
     assert fetched(allowed(store), "s3://media/a", target) == "TransientError disk_full"
+    with pytest.raises(TransientError) as caught:
+        SparseFile(target / "medium", 5, lambda *_: b"data")
+    assert caught.value.code == "disk_full"
 
 
 def test_a_store_that_is_not_set_up_is_named(tmp_path: Path) -> None:
