@@ -14,6 +14,8 @@ from tests.simulation.simulator import Simulator, simulate
 from tests.simulation.world import TABLES, World
 
 SEEDS = 200
+FIRST = {"unlocked": 450}
+"""Where to begin, of a control that fails seldom: a little before a seed with which it does."""
 
 
 def test_seeds_hold_and_have_seen_everything() -> None:
@@ -42,7 +44,8 @@ def test_a_seed_is_one_run() -> None:
 
 @pytest.mark.parametrize("control", CONTROLS)
 def test_the_controls_fail(control: str) -> None:
-    assert any(simulate(seed, control=control).problems for seed in range(1000))
+    seeds = range(FIRST.get(control, 0), 1000)
+    assert any(simulate(seed, control=control).problems for seed in seeds)
 
 
 def test_a_job_that_waits_in_its_slot_is_a_deadlock() -> None:
