@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -125,3 +126,9 @@ def show(name: str, rows: Sequence[Mapping[str, Any]], *, as_json: bool, **more:
 
 def _plain(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def status(process: str, key: str) -> list[int]:
+    """Numbers of a line of `/proc/PROCESS/status`: KiB of memory, or a process; none without it."""
+    text = (Path("/proc") / process / "status").read_text()
+    return [int(value) for value in re.findall(rf"^{key}:\s+(\d+)", text, re.MULTILINE)]

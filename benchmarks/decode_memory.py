@@ -8,7 +8,6 @@ text, which alone takes more memory than all of this.
 """
 
 import json
-import re
 import subprocess
 import sys
 import tempfile
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.clips import clip
-from benchmarks.common import ROOT, Report, note, parser, show, watch
+from benchmarks.common import ROOT, Report, note, parser, show, status, watch
 from pipeline.decode import DecodePlan, Sampling, decode
 from pipeline.decode.launch import zygote
 from schemas.shards import Shard
@@ -47,13 +46,8 @@ class Children:
         parent = zygote().pid
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                if parent in _status(folder.name, "PPid"):
-                    self.peak = max([self.peak, *_status(folder.name, "VmHWM")])  # it may end
-
-
-def _status(process: str, key: str) -> list[int]:
-    text = (Path("/proc") / process / "status").read_text()
-    return [int(value) for value in re.findall(rf"^{key}:\s+(\d+)", text, re.MULTILINE)]
+                if parent in status(folder.name, "PPid"):
+                    self.peak = max([self.peak, *status(folder.name, "VmHWM")])  # it may end
 
 
 @contextmanager
@@ -104,7 +98,7 @@ def measure(kind: str, path: Path, rate: float) -> Report:
     return {
         "frames": frames,
         "seconds": round(taken.seconds, 1),
-        "parent_mib": round(_status("self", "VmHWM")[0] / _MIB, 1),
+        "parent_mib": round(status("self", "VmHWM")[0] / _MIB, 1),
         "child_mib": round(children.peak / _MIB, 1),
     }
 

@@ -4,7 +4,6 @@ The tables have one column and no rows of their own: every commit names a file t
 """
 
 import json
-import re
 import tempfile
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.transaction import AddAction
 
-from benchmarks.common import Report, parser, show
+from benchmarks.common import Report, parser, show, status
 
 _TABLES, _STEP = 5, 40
 
@@ -38,8 +37,7 @@ def commit(table: DeltaTable, number: int) -> None:
 
 def resident_mib() -> float:
     """Memory of this process that no file holds, MiB."""
-    found = re.search(r"^RssAnon:\s+(\d+)", Path("/proc/self/status").read_text(), re.MULTILINE)
-    return int(found[1]) / 1024 if found else 0.0
+    return round(status("self", "RssAnon")[0] / 1024, 1)
 
 
 def measure(folder: Path, commits: int) -> list[Report]:
@@ -48,12 +46,12 @@ def measure(folder: Path, commits: int) -> list[Report]:
     for number in range(_TABLES):
         write_deltalake(str(folder / str(number)), pa.table({"id": ["a"]}))
         tables.append(DeltaTable(str(folder / str(number))))
-    rows: list[Report] = [{"commits": 0, "mib": round(resident_mib(), 1)}]
+    rows: list[Report] = [{"commits": 0, "mib": resident_mib()}]
     for number in range(1, commits + 1):
         for table in tables:
             commit(table, number)
         if number % _STEP == 0:
-            rows.append({"commits": number, "mib": round(resident_mib(), 1)})
+            rows.append({"commits": number, "mib": resident_mib()})
     return rows
 
 

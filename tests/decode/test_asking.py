@@ -7,6 +7,7 @@ import av
 import numpy as np
 import pytest
 
+from benchmarks.ranges import Store
 from pipeline.decode import DecodePlan, Limits, Sampling, decode
 from pipeline.decode.launch import Zygote
 from pipeline.decode.listen import Child, DiedError
@@ -37,20 +38,8 @@ def long_videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class Counted:
-    """Bytes of a file, and how many requests and bytes it took."""
-
-    def __init__(self, path: Path) -> None:
-        self.data, self.requests, self.bytes = path.read_bytes(), 0, 0
-
-    def read(self, offset: int, length: int) -> bytes:
-        self.requests += 1
-        self.bytes += length
-        return self.data[offset : offset + length]
-
-
-def sparse(path: Path, folder: Path) -> tuple[Counted, SparseFile]:
-    source = Counted(path)
+def sparse(path: Path, folder: Path) -> tuple[Store, SparseFile]:
+    source = Store(path)
     return source, SparseFile(folder / "medium", len(source.data), source.read)
 
 
