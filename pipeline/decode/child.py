@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pipeline.decode.allocation import keep_memory
 from pipeline.decode.asking import ANSWER, asking
 from pipeline.decode.confine import Confinement
 from pipeline.decode.confine.limits import allow_cpu
@@ -58,6 +59,7 @@ def _messages(task: Task) -> Iterator[Message]:
     elif content == "image":
         medium = open_picture(file, limits, order["skip"])
     else:
+        keep_memory()
         medium = Video(file, limits)
         yield from medium.survey()
     yield medium.info()

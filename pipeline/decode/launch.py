@@ -30,11 +30,7 @@ ENVIRONMENT: Final = {
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
     "ARROW_DEFAULT_MEMORY_POOL": "system",
     "MALLOC_ARENA_MAX": "2",
-    # Fixed, or glibc raises it and keeps what a large index took while it was built; above what a
-    # frame takes, or its pages are given back and asked for again with every one.
-    "MALLOC_MMAP_THRESHOLD_": str(4 << 20),
-    "MALLOC_TRIM_THRESHOLD_": str(8 << 20),
-    "PILLOW_BLOCKS_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 20),  # fixed, or glibc keeps what a large index took
 }
 
 
