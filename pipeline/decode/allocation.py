@@ -18,9 +18,9 @@ _PILLOW_BLOCKS: Final = 2
 
 
 def keep_memory() -> None:
-    """From here on memory that a picture gave back is kept for the next; not where libc has none."""
+    """From here on memory that a picture gave back is kept for the next, where libc can do so."""
     choose = getattr(ctypes.CDLL(None), "mallopt", None)
     if choose is not None:
         choose(_MMAP_THRESHOLD, _LARGER_THAN_A_FRAME)
         choose(_TRIM_THRESHOLD, _KEPT)
-    Image.core.set_blocks_max(_PILLOW_BLOCKS)
+    Image.core.set_blocks_max(_PILLOW_BLOCKS)  # type: ignore[attr-defined]  # documented so
