@@ -3,14 +3,10 @@
 Serve's own `@serve.batch` with a `batch_size_fn` puts an item that did not fit behind all others,
 refuses one that is larger than a batch, and fails a whole batch for one bad item; here the order
 stays, what is larger goes alone, and an item fails alone. What waits is the signal to scale by.
-
-An item that fails alone is to blame if one like another that went well before goes well. If that
-one fails too, the model is broken, and its process ends at once: another one takes its place.
 """
 
 import asyncio
 import logging
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -18,15 +14,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from schemas.errors import InputError, ReelpageError
+from schemas.errors import ReelpageError
+from services.graph.blame import Blame
 
 log = logging.getLogger(__name__)
 
 In = TypeVar("In")
 Out = TypeVar("Out")
+T = TypeVar("T")
+U = TypeVar("U")
 
 _STUCK_S: Final = 900.0
-_BROKEN: Final = 3  # failures of a model that has never done anything
 
 
 @dataclass(eq=False)
@@ -60,13 +58,11 @@ class Batches(Generic[In, Out]):
             broken: called when the model can do no more; it should end this process.
         """
         self._work, self._cost, self._most = work, cost, most
-        self._alike, self._broken = alike, broken
+        self._blame = Blame[In](lambda item: work([item]), alike, broken)
         self._queue: deque[_Entry[In, Out]] = deque()
         self._thread = ThreadPoolExecutor(1, "model")
         self._runner: asyncio.Task[None] | None = None
         self._since: float | None = None
-        self._failures = 0
-        self._good: _Entry[In, Out] | None = None  # the cheapest that went well
         self.waiting = 0
         """Cost of all that is queued or running, tokens."""
 
@@ -90,9 +86,7 @@ class Batches(Generic[In, Out]):
         Raises:
             RuntimeError: a batch takes for ever, or all items so far have failed.
         """
-        if self._good is None and self._failures >= _BROKEN:
-            message = f"all of the {self._failures} items so far failed"
-            raise RuntimeError(message)
+        self._blame.check()
         if self._since is not None and time.monotonic() - self._since > _STUCK_S:
             message = f"one batch has been running for more than {_STUCK_S:g} s"
             raise RuntimeError(message)
@@ -111,14 +105,8 @@ class Batches(Generic[In, Out]):
 
     async def _fail(self, entry: _Entry[In, Out], error: Exception) -> None:
         """End an item that failed alone, by its own fault or by the model's."""
-        ours = isinstance(error, ReelpageError)
-        self._failures += not ours
-        if not ours and self._good is not None:
-            if isinstance(await self._call([self._alike(self._good.item)]), Exception):
-                log.error("the model is broken: it fails on what it could do before")
-                self._broken()
-            else:
-                error = _blamed(error)
+        if not isinstance(error, ReelpageError):
+            error = await self._in_thread(self._blame.of, error)
         if not entry.answer.done():
             entry.answer.set_exception(error)
 
@@ -135,22 +123,21 @@ class Batches(Generic[In, Out]):
         wanted = [entry for entry in batch if not entry.answer.done()]
         if not wanted:
             return None
-        results = await self._call([entry.item for entry in wanted])
+        results = await self._in_thread(self._do, [entry.item for entry in wanted])
         if isinstance(results, Exception):
             return results
         for entry, result in zip(wanted, results, strict=True):
             if not entry.answer.done():
                 entry.answer.set_result(result)
-        known = [self._good] if self._good else []
-        self._good = min([*known, *wanted], key=lambda entry: entry.cost)
+            self._blame.good(entry.item, entry.cost)
         return None
 
-    async def _call(self, items: list[In]) -> list[Out] | Exception:
-        """Results, or the error, in the model's thread."""
+    async def _in_thread(self, do: Callable[[T], U], given: T) -> U:
+        """What is returned in the model's thread."""
         self._since = time.monotonic()
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._thread, self._do, items)
+            return await loop.run_in_executor(self._thread, do, given)
         finally:
             self._since = None
 
@@ -167,16 +154,3 @@ class Batches(Generic[In, Out]):
         if len(results) == len(items):
             return results
         return RuntimeError(f"{len(results)} results for {len(items)} items")
-
-
-def end_process() -> None:
-    """End the process of a broken model; Serve starts another one."""
-    os._exit(1)
-
-
-def _blamed(error: Exception) -> InputError:
-    """The error as that of the item that it is due to."""
-    words = " ".join(f"{type(error).__name__}: {error}".split())
-    memory = isinstance(error, MemoryError) or "out of memory" in words
-    message = f"the model fails on this picture or prompt alone ({words:.200}); leave it out"
-    return InputError("too_large" if memory else "model_failed", message)

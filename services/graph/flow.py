@@ -4,6 +4,7 @@ The way of `Batches` is for a model that takes one batch after the other.
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Generic, TypeVar
@@ -12,6 +13,7 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 _THREADS: Final = 256  # as many as Serve lets into a replica; they only wait
+_STUCK_S: Final = 900.0
 
 
 class Flow(Generic[In, Out]):
@@ -27,9 +29,9 @@ class Flow(Generic[In, Out]):
             cost: of one item, tokens.
             check: raises RuntimeError if the model should be replaced.
         """
-        self._work, self._cost = work, cost
-        self.check = check
+        self._work, self._cost, self._check = work, cost, check
         self._threads = ThreadPoolExecutor(_THREADS, "asked")
+        self._ended_at = 0.0
         self.waiting = 0
         """Cost of all that is in work, tokens."""
 
@@ -40,9 +42,23 @@ class Flow(Generic[In, Out]):
             Exception: what `work` raises for it.
         """
         cost = self._cost(item)
+        if not self.waiting:
+            self._ended_at = time.monotonic()
         self.waiting += cost
         try:
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._threads, self._work, item)
         finally:
             self.waiting -= cost
+            self._ended_at = time.monotonic()
+
+    def check(self) -> None:
+        """Whether what is in work can be expected to end well.
+
+        Raises:
+            RuntimeError: the model says so, or nothing has ended for too long.
+        """
+        self._check()
+        if self.waiting and time.monotonic() - self._ended_at > _STUCK_S:
+            message = f"nothing of what is in work has ended for more than {_STUCK_S:g} s"
+            raise RuntimeError(message)

@@ -12,7 +12,8 @@ from pipeline.recognise import Recogniser, ShardText, shard_text
 from pipeline.recognise import revision as recognised_by
 from schemas.errors import TransientError
 from services.graph.asking import Questions
-from services.graph.batches import Batches, end_process
+from services.graph.batches import Batches
+from services.graph.blame import end_process
 from services.graph.replicas import Queued
 from services.graph.shards import shard_of
 from services.settings import Settings

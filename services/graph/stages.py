@@ -3,29 +3,31 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from pipeline.encode import Encoder
-from pipeline.generate import Engine, Generator
+from pipeline.generate import Engine
 from pipeline.land.rows import Answer
 from pipeline.vlm.clip import Clip, Item
+from schemas.errors import ReelpageError
 from schemas.features import Features
 from schemas.jobs import Task
-from services.graph.batches import Batches, end_process
+from services.graph.batches import Batches
+from services.graph.blame import Blame, end_process
 from services.graph.flow import Flow
 from services.graph.options import VllmOptions
 from services.graph.packs import PACK_TOKENS, visual_tokens
-from services.model.reader import answer
+from services.model.facts import model_facts
+from services.model.reader import Model, answer
 
 In = TypeVar("In")
 Out = TypeVar("Out")
 Tasks = Sequence[Task]
-Encoded = Sequence[tuple[Features, Tasks]]
+Shown = tuple[Sequence[Item], Tasks]
+Encoded = tuple[Sequence[Features], Tasks]
 Answered = list[list[Answer]]
-
-_DECODE_TOKENS: Final = 16384  # of one call of the language model: 64 answers of 256 tokens
 
 
 class EncodeStage:
@@ -58,10 +60,10 @@ class DecodeStage:
         Raises:
             SetupError: `usage`, if vLLM is not installed; `model_missing` or `model_unsupported`.
         """
-        self.queue: Flow[Encoded, Answered] | Batches[Encoded, Answered]
+        self.queue: Flow[Encoded, Answered]
         if vllm is None:
-            work = _grouped(partial(answer, Generator(directory, device=device)))
-            self.queue = Batches(work, _decode, _DECODE_TOKENS, lambda asked: asked, end_process)
+            model = Model(model_facts(directory), device)
+            self.queue = joined(lambda asked: model.answer(*asked), _decode, lambda asked: asked)
             return
         engine = Engine(
             directory,
@@ -70,15 +72,15 @@ class DecodeStage:
             share=vllm.share,
             threads=threads,
         )
-        self.queue = Flow(partial(answer, engine), _decode, engine.check)
+        self.queue = Flow(partial(_ask, engine), _decode, engine.check)
 
-    async def answer(self, features: Sequence[Features], tasks: Tasks) -> list[list[Answer]]:
+    async def answer(self, features: Sequence[Features], tasks: Tasks) -> Answered:
         """For each picture one answer a task."""
-        return await self.queue.submit([(one, tasks) for one in features])
+        return await self.queue.submit((features, tasks))
 
 
 class ReadStage:
-    """Both halves one after the other, on one device."""
+    """Both halves, on one device."""
 
     def __init__(self, directory: Path, device: str) -> None:
         """Load them.
@@ -86,22 +88,40 @@ class ReadStage:
         Raises:
             SetupError: `model_missing` or `model_unsupported`.
         """
-        encoder, generator = Encoder(directory, device=device), Generator(directory, device=device)
+        model = Model(model_facts(directory), device)
+        _ = model.tower  # now, and not with the first question
 
-        def read(asked: Sequence[tuple[Item, Tasks]]) -> list[list[Answer]]:
-            encoded = encoder.encode([item for item, _ in asked])
-            tasks = [tasks for _, tasks in asked]
-            return answer(generator, list(zip(encoded, tasks, strict=True)))
+        def alike(shown: Shown) -> Shown:
+            items, tasks = shown
+            return _noise(items), tasks
 
-        def alike(asked: Sequence[tuple[Item, Tasks]]) -> Sequence[tuple[Item, Tasks]]:
-            items = _noise([item for item, _ in asked])
-            return list(zip(items, (tasks for _, tasks in asked), strict=True))
+        self.queue = joined(lambda shown: model.read(*shown), _decode, alike)
 
-        self.queue = Batches(_grouped(read), _decode, _DECODE_TOKENS, alike, end_process)
-
-    async def read(self, items: Sequence[Item], tasks: Tasks) -> list[list[Answer]]:
+    async def read(self, items: Sequence[Item], tasks: Tasks) -> Answered:
         """For each picture or clip one answer a task."""
-        return await self.queue.submit([(item, tasks) for item in items])
+        return await self.queue.submit((items, tasks))
+
+
+def joined(
+    work: Callable[[In], Out], cost: Callable[[In], int], alike: Callable[[In], In]
+) -> Flow[In, Out]:
+    """Our own model, which answers together whatever is asked at a time.
+
+    What fails together it has tried again by itself, each question alone.
+    """
+    blame = Blame(work, alike, end_process)
+
+    def blamed(item: In) -> Out:
+        try:
+            result = work(item)
+        except ReelpageError:
+            raise
+        except Exception as error:  # noqa: BLE001 - what the model raises, or what the item does
+            raise blame.of(error) from None
+        blame.good(item, cost(item))
+        return result
+
+    return Flow(blamed, cost, blame.check)
 
 
 def _grouped(
@@ -116,8 +136,15 @@ def _grouped(
     return grouped
 
 
-def _decode(asked: Sequence[tuple[object, Tasks]]) -> int:
-    return sum(task.max_new_tokens for _, tasks in asked for task in tasks)
+def _ask(engine: Engine, asked: Encoded) -> Answered:
+    features, tasks = asked
+    return answer(engine, [(one, tasks) for one in features])
+
+
+def _decode(asked: tuple[Sequence[object], Tasks]) -> int:
+    """Tokens to decode, at the most."""
+    items, tasks = asked
+    return len(items) * sum(task.max_new_tokens for task in tasks)
 
 
 def _noise(items: Sequence[Item]) -> Sequence[Item]:

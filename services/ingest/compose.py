@@ -16,6 +16,7 @@ from pipeline.land.protocol import Batch, Markers, Protocol
 from pipeline.land.records import markers_of
 from schemas.errors import SetupError
 from schemas.jobs import Job
+from services.ingest.begin import in_thread
 from services.ingest.board import Board
 from services.ingest.keys import Claim
 from services.ingest.landing import LandingThread
@@ -29,6 +30,9 @@ from services.topic.record import Record
 ASKING: Final = 30
 """Jobs that wait for a model of this process, with those that are read: half its batch at a prompt
 each, a whole one at two."""
+_AHEAD: Final = 8
+"""Parts of one medium that a model of this process is asked about at a time; a graph has the media
+of many workers to batch, and its questions a deadline."""
 _VERSION: Final = "lake.json"
 
 
@@ -107,7 +111,8 @@ def compose(
     group = f"{jobs.group}/{jobs.topic}"
     settle(objects, performer, protocol, group)
     markers = partial(_markers, objects)
-    tools = Tools(objects, markers, answerer, decode, reader, jobs.claim)
+    ahead = _AHEAD if asking else 1
+    tools = Tools(objects, markers, answerer, decode, reader, jobs.claim, in_thread, ahead)
     hands = Hands(
         topic=jobs.topic,
         begin=lambda delivery, has_read: Work(delivery, source, tools, has_read),

@@ -5,9 +5,10 @@ the model, rows come out. It knows no log, no threads and no table.
 """
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import asdict, astuple, dataclass, field, replace
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from pipeline.land.batch import Part, media_of
 from pipeline.land.protocol import Range
@@ -28,6 +29,25 @@ from services.ingest.columns import range_of
 from services.ingest.failing import failure, page_failures
 from services.ingest.keys import FanOut, fan_out
 from services.ingest.subject import Subject, Tools
+
+_AHEAD_BYTES: Final = 32 << 20
+"""Pictures of one medium about which the model is asked at a time, over which no part is added."""
+
+AskedRows = tuple[dict[str, list[Row]], int]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A part that is kept and about which the model is asked.
+
+    Attributes:
+        shard: the part.
+        rows: waits for its rows of `lines` and `answers`, and the number of pictures of subtitles
+            that could not be read.
+    """
+
+    shard: Shard
+    rows: Callable[[], AskedRows]
 
 
 @dataclass
@@ -124,16 +144,19 @@ class JobParts:
         parts, pictures = self._given
         return failure(self._subject, error, tally.stage, (parts - span.start, pictures))
 
-    def _ahead(self) -> Iterator[Decoded]:
-        """The items; a part comes when what is behind it has been read."""
-        behind: deque[Decoded] = deque()
+    def _ahead(self) -> Iterator[MediaInfo | PageFailure | MediaWarning | Asked]:
+        """The items, in their order; parts are asked as they are read, and come some behind that.
+
+        So the model has several parts of a long medium to batch while the next ones are decoded.
+        """
+        behind: deque[MediaInfo | PageFailure | MediaWarning | Asked] = deque()
         fault: InputError | None = None
         try:
             for item in self._items():
-                while behind and isinstance(item, Shard):
+                while isinstance(item, Shard) and self._are_enough(behind):
                     yield behind.popleft()
-                behind.append(item)
-                if not isinstance(behind[0], Shard):
+                behind.append(self._ask(item) if isinstance(item, Shard) else item)
+                while behind and not isinstance(behind[0], Asked):
                     yield behind.popleft()
         except InputError as error:
             fault = error
@@ -141,6 +164,19 @@ class JobParts:
         yield from behind
         if fault is not None:
             raise fault
+
+    def _are_enough(self, behind: Iterable[object]) -> bool:
+        asked = [one.shard.rows.nbytes for one in behind if isinstance(one, Asked)]
+        return len(asked) >= self._tools.ahead or sum(asked) >= _AHEAD_BYTES
+
+    def _ask(self, shard: Shard) -> Asked:
+        """Begin to ask what is to be asked about a part."""
+        info, tasks = self._tally.info, self._subject.columns.tasks(shard.part)
+        assert info is not None
+        if not tasks:
+            return Asked(shard, lambda: ({}, 0))
+        work = partial(asked_rows, self._subject, self._tools, info, shard, tasks)
+        return Asked(shard, self._tools.begin(work))
 
     def _items(self) -> Iterator[Decoded]:
         """Parts from the lake's own shards where all are kept, else decoded."""
@@ -192,9 +228,9 @@ class JobParts:
         if self._is_new(page.part):
             self._tally.pages.append(page)
 
-    def _part(self, shard: Shard) -> Part:
-        """Ask the model about a part that is kept, and make its rows."""
-        subject, tally = self._subject, self._tally
+    def _part(self, part: Asked) -> Part:
+        """Make the rows of a part, once the model has answered."""
+        subject, tally, shard = self._subject, self._tally, part.shard
         columns, info, name = subject.columns, tally.info, subject.store.name(shard.part)
         assert info is not None
         pages = _pages(shard)
@@ -205,14 +241,13 @@ class JobParts:
             tally.stage = "land"
             rows |= structure_rows(subject, info, shard, name)
             pictures = shard.rows.num_rows
-        if tasks := columns.tasks(shard.part):
-            tally.stage = "generate"
-            asked, unread_cues = asked_rows(subject, self._tools, info, shard, tasks)
-            tally.add_unread(unread_cues, columns.first)
-            rows |= {
-                table: [row for row in some if row["unit_no"] not in columns.absent]
-                for table, some in asked.items()
-            }
+        tally.stage = "generate"
+        asked, unread_cues = part.rows()
+        tally.add_unread(unread_cues, columns.first)
+        rows |= {
+            table: [row for row in some if row["unit_no"] not in columns.absent]
+            for table, some in asked.items()
+        }
         tally.stage, tally.pages = "decode", []
         tally.parts = shard.part + 1
         tally.pictures += pictures

@@ -13,6 +13,7 @@ from pipeline.land.store import ShardStore
 from pipeline.recognise import ShardText
 from schemas.jobs import Job, Task
 from schemas.shards import Decoded, Shard
+from services.ingest.begin import Begin, when_waited_for
 from services.ingest.columns import WHOLE, Columns, ReadMarkers, look_up, look_up_pages
 from services.ingest.keys import Claim, identity
 from services.ingest.recipe import Recipe, parse_plan
@@ -85,6 +86,8 @@ class Tools:
         decode: media.
         reader: reads text.
         claim: media for keys.
+        begin: asks about a part ...
+        ahead: ... of which so many of a medium are asked about at a time.
     """
 
     objects: Objects
@@ -93,6 +96,8 @@ class Tools:
     decode: Decode
     reader: LineReader
     claim: Claim
+    begin: Begin = when_waited_for
+    ahead: int = 1
 
 
 @dataclass(frozen=True)

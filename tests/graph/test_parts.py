@@ -24,7 +24,7 @@ from services.graph.cluster import check_config, deployment_options
 from services.graph.options import GraphOptions
 from services.graph.packs import PACK_TOKENS, packs, visual_tokens
 from services.graph.scaling import SIGNAL, Waiting
-from services.graph.stages import DecodeStage, EncodeStage, ReadStage
+from services.graph.stages import DecodeStage, EncodeStage, ReadStage, joined
 from services.model.client import GraphClient
 from tests.graph.conftest import OF_SEGMENTS, TASKS, Lake, compared
 
@@ -97,7 +97,7 @@ def test_a_broken_encoder_is_not_hidden_by_what_it_remembers(lake: Lake) -> None
 
     async def run() -> None:
         queue = EncodeStage(lake.facts.directory, "cpu").queue
-        alike = queue._alike
+        alike = queue._blame._alike
         white = [np.full((56, 56, 3), 255, np.uint8)]
         for _ in range(2):
             asked.append(alike(white))
@@ -190,6 +190,42 @@ def test_a_model_that_fails_on_what_it_could_do_is_broken() -> None:
         assert dead == ["dead"]
 
     asyncio.run(run())
+
+
+def test_nothing_waits_for_what_takes_longer() -> None:
+    """The first one ends only once the second has."""
+    ended = threading.Event()
+
+    def work(item: int) -> int:
+        if item == 1:
+            assert ended.wait(60)
+        else:
+            ended.set()
+        return -item
+
+    async def run() -> list[int]:
+        return await asyncio.gather(*map(joined(work, abs, abs).submit, [1, 2]))
+
+    assert asyncio.run(run()) == [-1, -2]
+
+
+def test_what_fails_beside_others_fails_alone() -> None:
+    def work(item: int) -> int:
+        if item < 0:
+            message = "a shape\nthat cannot be"
+            raise ValueError(message)
+        return item
+
+    async def run() -> list[Any]:
+        flow = joined(work, abs, abs)
+        assert await flow.submit(3) == 3
+        given = await asyncio.gather(*map(flow.submit, [1, -1, 2]), return_exceptions=True)
+        flow.check()
+        assert flow.waiting == 0
+        return given
+
+    first, failed, last = asyncio.run(run())
+    assert (first, failed.code, last) == (1, "model_failed", 2)
 
 
 def test_a_model_that_never_worked_is_noticed() -> None:

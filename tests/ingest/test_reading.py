@@ -1,10 +1,13 @@
-"""A medium is let go when all of it has been read, before its last part is asked about."""
+"""A medium is read ahead of what is asked about it, and let go when all of it has been read."""
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from benchmarks.stub_worker import Stub
@@ -16,9 +19,10 @@ from pipeline.land.store import local_place
 from schemas.errors import InputError
 from schemas.jobs import Job, MediaReference, Task
 from schemas.shards import Decoded, Shard
+from services.ingest.begin import in_thread
 from services.ingest.claims import claim
 from services.ingest.sources import Sources
-from services.ingest.subject import Decode, Delivery, Tools
+from services.ingest.subject import Answerer, Decode, Delivery, Tools
 from services.ingest.work import Work
 from services.settings import Settings
 from tests.composed import TEXT_HERE
@@ -67,10 +71,52 @@ def broken(path: Path, plan: DecodePlan, *, fill: Fill | None = None) -> Iterato
             yield item
 
 
+class Meeting(Stub):
+    """Answers once so many questions are asked at the same time; about one part it cannot."""
+
+    def __init__(self, count: int, refused: int = -1, delay_s: float = 0) -> None:
+        super().__init__(delay_s)
+        self._met, self._refused = threading.Barrier(count, timeout=60), refused
+        self._inside: set[int] = set()
+        self.most = 0
+
+    def answers(
+        self, name: str, shard: Shard, tasks: Sequence[Task], revision: str
+    ) -> list[list[Answer]]:
+        self._inside.add(shard.part)
+        self.most = max(self.most, len(self._inside))
+        self._met.wait()
+        if shard.part == self._refused:
+            raise InputError("model_failed", "not this one")
+        answers = super().answers(name, shard, tasks, revision)
+        self._inside.remove(shard.part)
+        return answers
+
+
+def large(path: Path, plan: DecodePlan, *, fill: Fill | None = None) -> Iterator[Decoded]:
+    """Every segment has 20 MiB of pictures."""
+    with closing(decode(path, plan, fill=fill)) as items:
+        for item in items:
+            if isinstance(item, Shard):
+                rows = item.rows.to_pylist()
+                rows[0]["image"] += bytes(20 << 20)
+                item = replace(item, rows=pa.RecordBatch.from_pylist(rows, item.rows.schema))
+            yield item
+
+
 @contextmanager
-def working(path: Path, told: list[str], read: Decode = decode) -> Iterator[Iterator[Part]]:
+def working(
+    path: Path,
+    told: list[str],
+    read: Decode = decode,
+    answerer: Answerer | None = None,
+    ahead: int = 1,
+) -> Iterator[Iterator[Part]]:
     objects = local_place(path.parent / "lake").objects
-    tools = Tools(objects, lambda _: {}, Telling(told), read, TEXT_HERE, partial(claim, objects))
+    asked = answerer or Telling(told)
+    tools = Tools(objects, lambda _: {}, asked, read, TEXT_HERE, partial(claim, objects))
+    if answerer is not None:
+        tools = replace(tools, begin=in_thread, ahead=ahead)
     job = Job("j", MediaReference(str(path)), (TASK,))
     sources = Telltale(Settings(roots=(path.parent,)), told)
     with sources.open(job) as source:
@@ -105,3 +151,33 @@ def test_one_that_is_left_lets_go_once(tmp_path: Path, taken: int) -> None:
         for _ in range(taken):
             next(parts)
     assert (told.count("closed"), told.count("read")) == (1, 1)
+
+
+def test_several_parts_are_asked_about_at_a_time(tmp_path: Path) -> None:
+    """Else nobody would answer."""
+    with working(video(tmp_path / "a.mp4", SECONDS), [], answerer=Meeting(3), ahead=3) as parts:
+        made = list(parts)
+    assert [part.outcome for part in made] == ["", "", "indexed"]
+    assert [{row["unit_no"] // 10 for row in part.rows["answers"]} for part in made] == [
+        {0},
+        {1},
+        {2},
+    ]
+
+
+def test_what_cannot_be_answered_loses_nothing_before_it(tmp_path: Path) -> None:
+    """The part behind it has its answers by then, and does not land."""
+    path, answerer = video(tmp_path / "a.mp4", SECONDS), Meeting(3, refused=1)
+    with working(path, [], answerer=answerer, ahead=3) as parts:
+        first, last = parts
+    assert first.rows["answers"]
+    row = last.rows["failures"][0]
+    assert (last.outcome, row["code"], row["stage"]) == ("failed", "model_failed", "generate")
+
+
+def test_no_more_than_some_bytes_are_asked_about_at_a_time(tmp_path: Path) -> None:
+    """Two segments are enough of them."""
+    path, answerer = video(tmp_path / "a.mp4", 40), Meeting(2, delay_s=0.3)
+    with working(path, [], large, answerer, ahead=8) as parts:
+        assert [part.outcome for part in parts] == ["", "", "", "indexed"]
+    assert answerer.most == 2
