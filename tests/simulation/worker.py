@@ -90,7 +90,8 @@ class Worker:
         group = f"{jobs.group}/{jobs.topic}"
         settle(self._store, self._performer, self._protocol, group)
         answerer = Answerer(self._clock, self._world, library, is_own=self._is_alone)
-        tools = Tools(self._store, self._markers, answerer, library.decode, TEXT_HERE, jobs.claim)
+        read, claim = library.decode, jobs.claim
+        tools = Tools(self._store, self._markers, answerer, read, TEXT_HERE, claim, ahead=2)
 
         def begin(delivery: Delivery, has_read: Callable[[], None]) -> PlainWork:
             return PlainWork(delivery, source, tools)
