@@ -1,34 +1,111 @@
-"""Begin: how the questions about a part are asked while others of its medium are read."""
+"""Begin: questions about a part are asked while others of its medium are read.
+
+Work is a generator that yields where it may be left, and returns what comes of it.
+"""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Generator
 from concurrent.futures import Future
-from typing import Protocol, TypeVar
+from contextlib import closing
+from typing import Generic, Protocol, TypeVar
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+Work = Generator[None, None, T]
+
+
+class Begun(Protocol[T_co]):
+    """Work that has begun, or will once its result is waited for."""
+
+    def done(self) -> bool:
+        """Whether it has ended, however."""
+
+    def result(self) -> T_co:
+        """Wait for what comes of it.
+
+        Raises:
+            Exception: what it raised.
+        """
+
+    def drop(self) -> None:
+        """Have it leave off where it may; nobody will ask for its result."""
+
+    def wait(self) -> None:
+        """Wait until it has ended."""
 
 
 class Begin(Protocol):
-    """Begins some work, and gives what waits for its result and raises what it raised."""
+    """A way to begin work."""
 
-    def __call__(self, work: Callable[[], T], /) -> Callable[[], T]:
-        """See the class."""
+    def __call__(self, work: Work[T], /) -> Begun[T]:
+        """Begin it."""
 
 
-def in_thread(work: Callable[[], T], /) -> Callable[[], T]:
-    """At once, in a thread of its own, which the process does not wait for when it ends."""
-    done: Future[T] = Future()
+class InThread(Generic[T]):
+    """Begun at once, in a thread of its own; see `Begun`."""
 
-    def run() -> None:
+    def __init__(self, work: Work[T], /) -> None:
+        """Start the thread.
+
+        Raises:
+            RuntimeError: the system gives no further thread.
+        """
+        self._work, self._dropped, self._future = work, threading.Event(), Future[T]()
+        self._thread = threading.Thread(target=self._run, name="asked", daemon=True)
+        self._thread.start()
+
+    def done(self) -> bool:
+        """See `Begun`."""
+        return self._future.done()
+
+    def result(self) -> T:
+        """See `Begun`."""
+        return self._future.result()
+
+    def drop(self) -> None:
+        """See `Begun`."""
+        self._dropped.set()
+
+    def wait(self) -> None:
+        """See `Begun`."""
+        self._thread.join()
+
+    def _run(self) -> None:
         try:
-            done.set_result(work())
+            with closing(self._work):
+                while not self._dropped.is_set():
+                    next(self._work)
+        except StopIteration as end:
+            self._future.set_result(end.value)
         except BaseException as error:  # noqa: BLE001 - raised where the result is waited for
-            done.set_exception(error)
+            self._future.set_exception(error)
+        else:
+            self._future.cancel()
 
-    threading.Thread(target=run, name="asked", daemon=True).start()
-    return done.result
 
+class WhenWaitedFor(Generic[T]):
+    """Done only when its result is waited for, so that one thing comes after the other."""
 
-def when_waited_for(work: Callable[[], T], /) -> Callable[[], T]:
-    """Only when its result is waited for, so that one thing happens after the other."""
-    return work
+    def __init__(self, work: Work[T], /) -> None:
+        self._work = work
+
+    def done(self) -> bool:
+        """See `Begun`."""
+        return False
+
+    def result(self) -> T:
+        """See `Begun`."""
+        with closing(self._work):
+            while True:
+                try:
+                    next(self._work)
+                except StopIteration as end:
+                    result: T = end.value
+                    return result
+
+    def drop(self) -> None:
+        """See `Begun`."""
+        self._work.close()
+
+    def wait(self) -> None:
+        """See `Begun`; nothing runs."""

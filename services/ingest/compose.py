@@ -16,7 +16,7 @@ from pipeline.land.protocol import Batch, Markers, Protocol
 from pipeline.land.records import markers_of
 from schemas.errors import SetupError
 from schemas.jobs import Job
-from services.ingest.begin import in_thread
+from services.ingest.begin import InThread
 from services.ingest.board import Board
 from services.ingest.keys import Claim
 from services.ingest.landing import LandingThread
@@ -30,7 +30,7 @@ from services.topic.record import Record
 ASKING: Final = 30
 """Jobs that wait for a model of this process, with those that are read: half its batch at a prompt
 each, a whole one at two."""
-_AHEAD: Final = 8
+_AHEAD: Final = 6
 """Parts of one medium that a model of this process is asked about at a time; a graph has the media
 of many workers to batch, and its questions a deadline."""
 _VERSION: Final = "lake.json"
@@ -112,7 +112,7 @@ def compose(
     settle(objects, performer, protocol, group)
     markers = partial(_markers, objects)
     ahead = _AHEAD if asking else 1
-    tools = Tools(objects, markers, answerer, decode, reader, jobs.claim, in_thread, ahead)
+    tools = Tools(objects, markers, answerer, decode, reader, jobs.claim, InThread, ahead)
     hands = Hands(
         topic=jobs.topic,
         begin=lambda delivery, has_read: Work(delivery, source, tools, has_read),

@@ -81,7 +81,8 @@ class PageParts:
         name, kept = subject.store.name(pages.part), subject.store.extend(pages)
         rows = structure_rows(subject, info, kept, name)
         if tasks := [task for task, parts in subject.columns.asked if pages.part < parts]:
-            rows |= asked_rows(subject, self._tools, info, kept, tasks)[0]
+            begun = self._tools.begin(asked_rows(subject, self._tools, info, kept, tasks))
+            rows |= begun.result()[0]
         number = {"pages": "page_no"}
         return {
             table: [row for row in some if row[number.get(table, "unit_no")] in self._wanted]

@@ -4,11 +4,10 @@ A plain generator over plain data: bytes come from `Subject.source`, pictures go
 the model, rows come out. It knows no log, no threads and no table.
 """
 
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import asdict, astuple, dataclass, field, replace
-from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from pipeline.land.batch import Part, media_of
 from pipeline.land.protocol import Range
@@ -24,30 +23,13 @@ from schemas.shards import (
     Shard,
     info_to_json,
 )
-from services.ingest.asked import asked_rows
+from services.ingest.ahead import Asked, ahead
+from services.ingest.asked import AskedRows, asked_rows
+from services.ingest.begin import Begun
 from services.ingest.columns import range_of
 from services.ingest.failing import failure, page_failures
 from services.ingest.keys import FanOut, fan_out
 from services.ingest.subject import Subject, Tools
-
-_AHEAD_BYTES: Final = 32 << 20
-"""Pictures of one medium about which the model is asked at a time, over which no part is added."""
-
-AskedRows = tuple[dict[str, list[Row]], int]
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A part that is kept and about which the model is asked.
-
-    Attributes:
-        shard: the part.
-        rows: waits for its rows of `lines` and `answers`, and the number of pictures of subtitles
-            that could not be read.
-    """
-
-    shard: Shard
-    rows: Callable[[], AskedRows]
 
 
 @dataclass
@@ -112,20 +94,22 @@ class JobParts:
         tally = self._tally
         held: Part | None = None
         try:
-            for item in self._ahead():
-                if isinstance(item, MediaInfo):
-                    tally.info = item
-                    if jobs := self._ranges(item):
-                        yield FanOut(jobs)
-                        return
-                elif isinstance(item, PageFailure):
-                    self._note(item)
-                elif isinstance(item, MediaWarning):
-                    tally.warnings[item] = None
-                else:
-                    yield from self._give(held)
-                    held = None  # given, whatever becomes of the next one
-                    held = self._part(item)
+            reading = ahead(self._items(), self._ask, self._tools.ahead, self._has_read)
+            with closing(reading) as items:
+                for item in items:
+                    if isinstance(item, MediaInfo):
+                        tally.info = item
+                        if jobs := self._ranges(item):
+                            yield FanOut(jobs)
+                            return
+                    elif isinstance(item, PageFailure):
+                        self._note(item)
+                    elif isinstance(item, MediaWarning):
+                        tally.warnings[item] = None
+                    else:
+                        yield from self._give(held)
+                        held = None  # given, whatever becomes of the next one
+                        held = self._part(item)
         except InputError as error:
             yield from self._give(held)
             yield self.failure(error)
@@ -144,39 +128,13 @@ class JobParts:
         parts, pictures = self._given
         return failure(self._subject, error, tally.stage, (parts - span.start, pictures))
 
-    def _ahead(self) -> Iterator[MediaInfo | PageFailure | MediaWarning | Asked]:
-        """The items, in their order; parts are asked as they are read, and come some behind that.
-
-        So the model has several parts of a long medium to batch while the next ones are decoded.
-        """
-        behind: deque[MediaInfo | PageFailure | MediaWarning | Asked] = deque()
-        fault: InputError | None = None
-        try:
-            for item in self._items():
-                while isinstance(item, Shard) and self._are_enough(behind):
-                    yield behind.popleft()
-                behind.append(self._ask(item) if isinstance(item, Shard) else item)
-                while behind and not isinstance(behind[0], Asked):
-                    yield behind.popleft()
-        except InputError as error:
-            fault = error
-        self._has_read()
-        yield from behind
-        if fault is not None:
-            raise fault
-
-    def _are_enough(self, behind: Iterable[object]) -> bool:
-        asked = [one.shard.rows.nbytes for one in behind if isinstance(one, Asked)]
-        return len(asked) >= self._tools.ahead or sum(asked) >= _AHEAD_BYTES
-
-    def _ask(self, shard: Shard) -> Asked:
+    def _ask(self, shard: Shard) -> Begun[AskedRows] | None:
         """Begin to ask what is to be asked about a part."""
         info, tasks = self._tally.info, self._subject.columns.tasks(shard.part)
         assert info is not None
         if not tasks:
-            return Asked(shard, lambda: ({}, 0))
-        work = partial(asked_rows, self._subject, self._tools, info, shard, tasks)
-        return Asked(shard, self._tools.begin(work))
+            return None
+        return self._tools.begin(asked_rows(self._subject, self._tools, info, shard, tasks))
 
     def _items(self) -> Iterator[Decoded]:
         """Parts from the lake's own shards where all are kept, else decoded."""
@@ -241,13 +199,14 @@ class JobParts:
             tally.stage = "land"
             rows |= structure_rows(subject, info, shard, name)
             pictures = shard.rows.num_rows
-        tally.stage = "generate"
-        asked, unread_cues = part.rows()
-        tally.add_unread(unread_cues, columns.first)
-        rows |= {
-            table: [row for row in some if row["unit_no"] not in columns.absent]
-            for table, some in asked.items()
-        }
+        if part.rows is not None:
+            tally.stage = "generate"
+            asked, unread_cues = part.rows.result()
+            tally.add_unread(unread_cues, columns.first)
+            rows |= {
+                table: [row for row in some if row["unit_no"] not in columns.absent]
+                for table, some in asked.items()
+            }
         tally.stage, tally.pages = "decode", []
         tally.parts = shard.part + 1
         tally.pictures += pictures

@@ -13,7 +13,7 @@ from pipeline.land.store import ShardStore
 from pipeline.recognise import ShardText
 from schemas.jobs import Job, Task
 from schemas.shards import Decoded, Shard
-from services.ingest.begin import Begin, when_waited_for
+from services.ingest.begin import Begin, WhenWaitedFor
 from services.ingest.columns import WHOLE, Columns, ReadMarkers, look_up, look_up_pages
 from services.ingest.keys import Claim, identity
 from services.ingest.recipe import Recipe, parse_plan
@@ -96,7 +96,7 @@ class Tools:
     decode: Decode
     reader: LineReader
     claim: Claim
-    begin: Begin = when_waited_for
+    begin: Begin = WhenWaitedFor
     ahead: int = 1
 
 

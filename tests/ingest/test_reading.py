@@ -19,7 +19,7 @@ from pipeline.land.store import local_place
 from schemas.errors import InputError
 from schemas.jobs import Job, MediaReference, Task
 from schemas.shards import Decoded, Shard
-from services.ingest.begin import in_thread
+from services.ingest.begin import InThread
 from services.ingest.claims import claim
 from services.ingest.sources import Sources
 from services.ingest.subject import Answerer, Decode, Delivery, Tools
@@ -77,19 +77,19 @@ class Meeting(Stub):
     def __init__(self, count: int, refused: int = -1, delay_s: float = 0) -> None:
         super().__init__(delay_s)
         self._met, self._refused = threading.Barrier(count, timeout=60), refused
-        self._inside: set[int] = set()
+        self.inside: set[int] = set()
         self.most = 0
 
     def answers(
         self, name: str, shard: Shard, tasks: Sequence[Task], revision: str
     ) -> list[list[Answer]]:
-        self._inside.add(shard.part)
-        self.most = max(self.most, len(self._inside))
+        self.inside.add(shard.part)
+        self.most = max(self.most, len(self.inside))
         self._met.wait()
         if shard.part == self._refused:
             raise InputError("model_failed", "not this one")
         answers = super().answers(name, shard, tasks, revision)
-        self._inside.remove(shard.part)
+        self.inside.remove(shard.part)
         return answers
 
 
@@ -116,7 +116,7 @@ def working(
     asked = answerer or Telling(told)
     tools = Tools(objects, lambda _: {}, asked, read, TEXT_HERE, partial(claim, objects))
     if answerer is not None:
-        tools = replace(tools, begin=in_thread, ahead=ahead)
+        tools = replace(tools, begin=InThread, ahead=ahead)
     job = Job("j", MediaReference(str(path)), (TASK,))
     sources = Telltale(Settings(roots=(path.parent,)), told)
     with sources.open(job) as source:
@@ -173,6 +173,15 @@ def test_what_cannot_be_answered_loses_nothing_before_it(tmp_path: Path) -> None
     assert first.rows["answers"]
     row = last.rows["failures"][0]
     assert (last.outcome, row["code"], row["stage"]) == ("failed", "model_failed", "generate")
+
+
+def test_what_is_left_is_not_asked_behind_it(tmp_path: Path) -> None:
+    """Nor does a question go on in a thread of which nobody knows."""
+    path, answerer = video(tmp_path / "a.mp4", SECONDS), Meeting(3)
+    with working(path, [], answerer=answerer, ahead=3) as parts:
+        next(parts)
+    assert not answerer.inside
+    assert not [one for one in threading.enumerate() if one.name == "asked"]
 
 
 def test_no_more_than_some_bytes_are_asked_about_at_a_time(tmp_path: Path) -> None:

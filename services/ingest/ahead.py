@@ -1,0 +1,98 @@
+"""Ahead: parts of a medium are asked about while those behind them are read.
+
+So the model has several parts of a long medium to batch. They come in their order, whichever is
+answered first, and so does what goes wrong.
+"""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from schemas.errors import InputError
+from schemas.shards import Decoded, MediaInfo, MediaWarning, PageFailure, Shard
+from services.ingest.asked import AskedRows
+from services.ingest.begin import Begun
+
+BYTES: Final = 32 << 20
+"""Pictures of one medium that are asked about at a time, over which no part is added."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A part that is kept and about which the model is asked.
+
+    Attributes:
+        shard: the part.
+        rows: of `lines` and `answers`; None where nothing is asked.
+    """
+
+    shard: Shard
+    rows: Begun[AskedRows] | None
+
+    def is_there(self) -> bool:
+        """Whether nobody has to wait for it."""
+        return self.rows is None or self.rows.done()
+
+
+Item = MediaInfo | MediaWarning | PageFailure | Asked
+
+
+def ahead(
+    items: Iterable[Decoded],
+    ask: Callable[[Shard], Begun[AskedRows] | None],
+    parts: int,
+    has_read: Callable[[], None],
+) -> Generator[Item]:
+    """The items in their order; a part comes once it is answered, or has to be waited for.
+
+    What is asked when this is closed is left off, and waited for.
+
+    Args:
+        items: as they are read; an InputError of theirs comes behind all that was read before.
+        ask: begins to ask about a part.
+        parts: asked about at a time, at the most.
+        has_read: called when all has been read, before the last part comes.
+    """
+    behind: deque[Item] = deque()
+    fault: InputError | None = None
+    try:
+        try:
+            for item in items:
+                while isinstance(item, Shard) and _are_enough(behind, parts):
+                    yield from _first(behind)
+                behind.append(Asked(item, ask(item)) if isinstance(item, Shard) else item)
+                while behind and not _is_awaited(behind[0]):
+                    yield from _first(behind)
+        except InputError as error:
+            fault = error
+        has_read()
+        while behind:
+            yield from _first(behind)
+        if fault is not None:
+            raise fault
+    finally:
+        _leave([one.rows for one in behind if isinstance(one, Asked) and one.rows])
+
+
+def _are_enough(behind: Iterable[Item], parts: int) -> bool:
+    sizes = [one.shard.rows.nbytes for one in behind if isinstance(one, Asked)]
+    return len(sizes) >= parts or sum(sizes) >= BYTES
+
+
+def _first(behind: deque[Item]) -> Iterator[Item]:
+    """The first one; it has its place until the next is wanted."""
+    yield behind[0]
+    behind.popleft()
+
+
+def _is_awaited(item: Item) -> bool:
+    return isinstance(item, Asked) and not item.is_there()
+
+
+def _leave(begun: Sequence[Begun[object]]) -> None:
+    """Leave off, all at the same time: what nobody waits for must not go on by itself."""
+    for one in begun:
+        one.drop()
+    for one in begun:
+        one.wait()
