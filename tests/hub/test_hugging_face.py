@@ -58,6 +58,7 @@ def find(address: str, env: dict[str, str]) -> tuple[str, str]:
     return first, rest
 
 
+@pytest.mark.ci
 def test_a_checkpoint_of_a_hub_lands_the_same_rows(hub: Hub, tmp_path: Path) -> None:
     still, env = SAMPLES / "phone.png", home(hub, tmp_path)
     lakes = {name: tmp_path / name for name in ("folder", "hub", "offline")}
