@@ -19,6 +19,7 @@ import av
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from benchmarks.asking import shard_answers
 from benchmarks.checkpoints import random
 from benchmarks.common import Report, parser, show
 from pipeline.decode import DecodePlan, Sampling, decode, model_picture
@@ -26,7 +27,6 @@ from pipeline.land.rows import Answer
 from pipeline.vlm.clip import Item
 from schemas.jobs import Task
 from schemas.shards import Shard
-from services.model.asking import shard_answers
 from services.model.facts import model_facts
 from services.model.reader import Model, set_threads
 from services.model.wire import ServedModel

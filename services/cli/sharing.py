@@ -48,6 +48,14 @@ Colocate = Annotated[
         "--colocate", help="Both halves in each decoder, no encoders.", rich_help_panel=_PANEL
     ),
 ]
+KeepFeatures = Annotated[
+    bool,
+    typer.Option(
+        "--keep-features",
+        help="Keep what encoders make, for later questions.",
+        rich_help_panel=_PANEL,
+    ),
+]
 Engine = Annotated[
     str | None,
     typer.Option(
@@ -76,6 +84,7 @@ class Sharing:
     colocate: bool = False
     config: Path | None = None
     engine: str | None = None
+    keep_features: bool = False
 
     def arguments(self) -> list[str]:
         """The same for another command line; a file is found from any folder."""
@@ -89,7 +98,8 @@ class Sharing:
             "--config": self.config and self.config.resolve(),
         }
         pairs = [(name, str(value)) for name, value in given.items() if value is not None]
-        return [word for pair in pairs for word in pair] + ["--colocate"] * self.colocate
+        flags = ["--colocate"] * self.colocate + ["--keep-features"] * self.keep_features
+        return [word for pair in pairs for word in pair] + flags
 
     def options(self, device: str) -> "GraphOptions":
         """What the graph is told.
@@ -119,6 +129,7 @@ class Sharing:
             "recogniser": _stage(self.recognisers, 0.0, share),
             "engine": self.engine or OWN,
             "colocate": self.colocate,
+            "keep_features": self.keep_features,
         }
         return GraphOptions.from_mapping(given, "options")
 

@@ -19,6 +19,7 @@ from services.cli.sharing import (
     EncoderGpus,
     Encoders,
     Engine,
+    KeepFeatures,
     Recognisers,
     Sharing,
 )
@@ -61,6 +62,7 @@ def up(
     colocate: Colocate = False,
     config: Config = None,
     engine: Engine = None,
+    keep_features: KeepFeatures = False,
     as_json: Json = False,
 ) -> None:
     """Start broker, object storage, Ray Serve and a worker on this machine.
@@ -74,7 +76,15 @@ def up(
 
     given = Settings.from_environment()
     sharing = Sharing(
-        encoders, encoder_gpus, decoders, decoder_gpus, recognisers, colocate, config, engine
+        encoders,
+        encoder_gpus,
+        decoders,
+        decoder_gpus,
+        recognisers,
+        colocate,
+        config,
+        engine,
+        keep_features,
     )
     _check_graph(sharing, serve, given.device)
     # found here, where its hub's tokens are; the workers get a folder

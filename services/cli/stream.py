@@ -18,6 +18,7 @@ from services.cli.sharing import (
     EncoderGpus,
     Encoders,
     Engine,
+    KeepFeatures,
     Recognisers,
     Sharing,
 )
@@ -63,10 +64,19 @@ def serve(
     colocate: Colocate = False,
     config: Config = None,
     engine: Engine = None,
+    keep_features: KeepFeatures = False,
 ) -> None:
     """Run the model in Ray Serve until SIGTERM or Ctrl-C."""
     sharing = Sharing(
-        encoders, encoder_gpus, decoders, decoder_gpus, recognisers, colocate, config, engine
+        encoders,
+        encoder_gpus,
+        decoders,
+        decoder_gpus,
+        recognisers,
+        colocate,
+        config,
+        engine,
+        keep_features,
     )
     found = settings()
     options = sharing.options(found.device)  # what is wrong is said before Ray is loaded

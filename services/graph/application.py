@@ -136,6 +136,7 @@ def _application(
         serve.deployment(**lander)(LanderReplica).bind(there),
         there,
         options.admitted,
+        keeps=options.keep_features,
     )
 
 

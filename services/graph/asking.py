@@ -7,7 +7,8 @@ replicas die of again and again has failed, instead of ending one replica after 
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
 from ray.exceptions import (
@@ -24,6 +25,7 @@ from services.graph.replicas import FeaturesLostError
 
 T = TypeVar("T")
 
+_DEADLINE_S: Final = 900.0  # of one shard
 _ATTEMPTS: Final = 4
 _DEATHS: Final = 3
 _PAUSE_S: Final = 0.5
@@ -97,6 +99,21 @@ async def ask_once(call: Callable[[], Awaitable[T]]) -> T:
         return await once(call)
     except (RayError, RayServeException) as error:
         message = f"a replica was lost: {_words(error)}"
+        raise TransientError("graph_failed", message) from error
+
+
+@asynccontextmanager
+async def deadline(missing: str) -> AsyncIterator[None]:
+    """Bound the time of one shard.
+
+    Raises:
+        TransientError: `graph_failed`.
+    """
+    try:
+        async with asyncio.timeout(_DEADLINE_S):
+            yield
+    except TimeoutError as error:
+        message = f"{missing} within {_DEADLINE_S:g} s"
         raise TransientError("graph_failed", message) from error
 
 

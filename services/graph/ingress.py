@@ -2,30 +2,22 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final
 
-import ray
 from ray import serve
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pipeline.land.rows import Answer
-from pipeline.vlm.clip import Item
 from schemas.errors import TransientError
-from schemas.jobs import Task
 from services.calls.gate import Gate, Handler
 from services.calls.replies import to_json
-from services.graph.asking import ask_once
-from services.graph.packs import packs
-from services.graph.reading import Handle, Pack, Reading, Split, Together
+from services.graph.answering import Answering
+from services.graph.asking import ask_once, deadline
+from services.graph.reading import Handle, Reading, Split, Together
 from services.graph.recognising import Recognising
-from services.graph.shards import shard_of
 from services.lander.answering import COMMIT, LOOK
-from services.model.asking import shard_answers
 from services.model.wire import (
     SHARDS,
     TEXT,
@@ -39,8 +31,6 @@ from services.model.wire import (
 from services.settings import Settings
 from services.storage.places import open_place
 
-_DEADLINE_S: Final = 900.0  # of one shard
-
 
 class Graph:
     """The process that workers talk to."""
@@ -52,6 +42,8 @@ class Graph:
         lander: Handle,
         settings: Settings | None,
         admitted: int,
+        *,
+        keeps: bool,
     ) -> None:
         """Connect.
 
@@ -61,10 +53,12 @@ class Graph:
             lander: commits to the lake's tables.
             settings: None for what this process's own environment says.
             admitted: shards at a time.
+            keeps: whether the lake keeps what encoders make of pictures.
         """
         settings = settings or Settings.from_environment()
-        self._objects = open_place(settings.lake, settings).objects
+        objects = open_place(settings.lake, settings).objects
         self._reading: Reading = Split(*stages) if len(stages) > 1 else Together(*stages)
+        self._answering = Answering(objects, self._reading, keeps=keeps)
         self._recognising = Recognising(recogniser)
         self._lander, self._admitted = lander, admitted
         self._threads = ThreadPoolExecutor(admitted, "shard")
@@ -125,49 +119,18 @@ class Graph:
     async def _text(self, body: bytes) -> bytes:
         """Have the text of a shard read."""
         question = text_question_from_json(body)
-        async with _deadline("no text"):
+        async with deadline("no text"):
             return text_to_json(await self._recognising.read(question.shard, question.revision))
 
     async def _answer(self, body: bytes) -> bytes:
-        """Get the shard and decode its pictures in a thread; the models are asked from here."""
+        """Read the shard in a thread, from which the models are asked in this loop."""
         question = question_from_json(body)
-        loop = asyncio.get_running_loop()
-
-        def read(items: Sequence[Item], tasks: Sequence[Task]) -> list[list[Answer]]:
-            parts = [ray.put(pack) for pack in packs(items)]
-            answers = self._read(parts, tasks, question.revision)
-            return asyncio.run_coroutine_threadsafe(answers, loop).result()
-
-        model = await self._known(question.revision)
+        loop, model = asyncio.get_running_loop(), await self._known(question.revision)
 
         def answer() -> bytes:
-            shard = shard_of(self._objects, question.shard)
-            return answers_to_json(shard_answers(shard, question.tasks, read, model))
+            return answers_to_json(self._answering.answers(question, model, loop))
 
         return await loop.run_in_executor(self._threads, answer)
-
-    async def _read(
-        self, parts: Sequence[Pack], tasks: Sequence[Task], revision: str
-    ) -> list[list[Answer]]:
-        reading = [self._reading.read(one, tasks, revision) for one in parts]
-        async with _deadline("no answers"):
-            read = await asyncio.gather(*reading)
-        return [answers for part in read for answers in part]
-
-
-@asynccontextmanager
-async def _deadline(missing: str) -> AsyncIterator[None]:
-    """Bound the time of one shard.
-
-    Raises:
-        TransientError: `graph_failed`.
-    """
-    try:
-        async with asyncio.timeout(_DEADLINE_S):
-            yield
-    except TimeoutError as error:
-        message = f"{missing} within {_DEADLINE_S:g} s"
-        raise TransientError("graph_failed", message) from error
 
 
 def _running() -> dict[str, int]:

@@ -57,6 +57,7 @@ class GraphOptions:
         engine: whose code decodes, "own" or "vllm".
         tensor_parallel: processes that share each layer in a decoder of vLLM; 0 is one a GPU.
         colocate: run both halves in one replica: for few and small pictures a split does not pay.
+        keep_features: whether the lake keeps what encoders make of pictures, for later questions.
         ingresses: processes that read shards; more where decoding pictures takes a whole core.
         admitted: shards that one of them works on at a time; the next one is told to come again.
         grace_s: time that a replica has to finish what it holds when it is taken away.
@@ -68,6 +69,7 @@ class GraphOptions:
     engine: str = OWN
     tensor_parallel: int = 0
     colocate: bool = False
+    keep_features: bool = False
     ingresses: int = 1
     admitted: int = 16
     grace_s: float = 60.0
@@ -109,6 +111,8 @@ class GraphOptions:
         if options.recogniser.gpus:
             _refuse(f"{where}.recogniser: runs on processors; leave its gpus out")
         options.check_engine(where)
+        if options.keep_features and options.colocate:
+            _refuse(f"{where}: encoders give features; with colocate leave out keep_features")
         if options.ingresses < 1 or options.admitted < 1 or options.grace_s < 0:
             _refuse(f"{where}: ingresses and admitted are at least 1, and grace_s is not negative")
         return options

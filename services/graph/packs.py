@@ -1,9 +1,11 @@
-"""Packs: the pictures or the clip of a shard, cut to what one call of the vision tower takes."""
+"""Packs: what is asked about of a shard, cut to what one call of the vision tower takes."""
 
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TypeVar
 
 from pipeline.vlm.clip import Item, item_tokens
+
+T = TypeVar("T")
 
 PACK_TOKENS: Final = 4096
 
@@ -13,13 +15,13 @@ def visual_tokens(items: Sequence[Item]) -> int:
     return sum(map(item_tokens, items))
 
 
-def packs(items: Sequence[Item]) -> Iterator[list[Item]]:
-    """Items in their order, so many at a time; one that is larger comes alone."""
-    pack: list[Item] = []
-    for item in items:
-        if pack and visual_tokens([*pack, item]) > PACK_TOKENS:
+def packs(things: Sequence[T], tokens: Callable[[T], int]) -> Iterator[list[T]]:
+    """Things in their order, so many tokens at a time; one that has more comes alone."""
+    pack: list[T] = []
+    for one in things:
+        if pack and sum(map(tokens, [*pack, one])) > PACK_TOKENS:
             yield pack
             pack = []
-        pack.append(item)
+        pack.append(one)
     if pack:
         yield pack

@@ -1,6 +1,6 @@
 """Asking: all tasks about the pictures of a shard, or about its frames as one clip."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +15,6 @@ from services.model.facts import ModelFacts
 from services.model.same import alike
 from services.model.wire import ServedModel
 
-Read = Callable[[Sequence[Item], Sequence[Task]], list[list[Answer]]]
-"""Answers of a model: for each picture or clip, one a task."""
-
 
 @dataclass(frozen=True)
 class Seen:
@@ -30,27 +27,6 @@ class Seen:
 
     like: Sequence[int]
     asked: Sequence[int]
-
-
-def shard_answers(
-    shard: Shard, tasks: Sequence[Task], read: Read, model: ServedModel
-) -> list[list[Answer]]:
-    """Answers about each unit; what is blank never reaches the model, which would invent text.
-
-    Nor does a frame in which nothing is new: it gets the answers of the one before.
-
-    Args:
-        shard: pictures as they are kept.
-        tasks: what is asked, all of it about the same kind of unit.
-        read: asks the model ...
-        model: ... which takes pictures of so many pixels.
-
-    Returns:
-        For each picture one answer a task; for a segment a single such list, or none for one
-        without frames.
-    """
-    seen, items = look(shard, is_clip(tasks), model)
-    return told(shard, tasks, seen, read(items, tasks) if items else [])
 
 
 def is_clip(tasks: Sequence[Task]) -> bool:

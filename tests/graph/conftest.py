@@ -4,11 +4,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from benchmarks.asking import Read, shard_answers
 from pipeline.decode import DecodePlan, decode
 from pipeline.land.rows import Answer
 from pipeline.land.store import Folder, ShardStore
@@ -16,7 +18,6 @@ from schemas.jobs import PICTURE, SEGMENT, Task, prompts_of
 from schemas.shards import Shard
 from services.checkpoints.found import checkpoint
 from services.ingest.recipe import STANDARD_TASKS, parse_sampling
-from services.model.asking import Read, shard_answers
 from services.model.client import GraphClient
 from services.model.facts import ModelFacts, model_facts
 from services.model.reader import Model, set_threads
@@ -93,14 +94,20 @@ class Graph:
 
 @pytest.fixture(scope="session")
 def graph(lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
-    place = tmp_path_factory.mktemp("place")
+    with serving(lake, tmp_path_factory.mktemp("place")) as one:
+        yield one
+
+
+@contextmanager
+def serving(lake: Lake, place: Path, *options: str) -> Iterator[Graph]:
+    """A graph with options, started in an empty folder."""
     (place / "schemas").mkdir()
     (place / "schemas" / "__init__.py").write_text("raise ImportError('the wrong schemas')\n")
     ports = Ports()
     (port,) = ports.choose(1)
     url = f"http://127.0.0.1:{port}"
     ports.close()
-    command = [sys.executable, "-P", "-m", "reelpage", "serve", "--port", str(port)]
+    command = [sys.executable, "-P", "-m", "reelpage", "serve", "--port", str(port), *options]
     settings = environment(
         REELPAGE_LAKE=str(lake.folder),
         REELPAGE_SECRET=SECRET,

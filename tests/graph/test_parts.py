@@ -15,7 +15,7 @@ import pytest
 from ray.serve.schema import ServeDeploySchema
 
 from pipeline.land.rows import Answer
-from pipeline.vlm.clip import Item, Picture
+from pipeline.vlm.clip import Item, Picture, item_tokens
 from schemas.errors import InputError, SetupError, TransientError
 from schemas.features import Features
 from schemas.jobs import Task
@@ -247,7 +247,7 @@ def test_a_model_that_never_worked_is_noticed() -> None:
 def test_packs_keep_the_order_and_the_bound(lake: Lake) -> None:
     sizes = [(280, 280), (1400, 1400), (2800, 2800), (28, 28), (28, 56)]
     pictures = [np.zeros((*size, 3), np.uint8) for size in sizes]
-    cut = list(packs(pictures))
+    cut = list(packs(pictures, item_tokens))
     assert [picture.shape for pack in cut for picture in pack] == [(*s, 3) for s in sizes]
     assert all(len(pack) == 1 or visual_tokens(pack) <= PACK_TOKENS for pack in cut)
     assert [len(pack) for pack in cut] == [2, 1, 2]

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from benchmarks.asking import shard_answers
 from pipeline.decode import DecodePlan, Sampling, decode
 from pipeline.land.rows import Answer
 from pipeline.vlm.clip import Item, item_tokens
 from schemas.jobs import SEGMENT, Task
 from schemas.shards import Budget, Shard
-from services.model.asking import shard_answers
 from services.model.wire import ServedModel
 from tests.conftest import SAMPLES, rows, run
 

@@ -12,6 +12,7 @@ import pytest
 from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
 
+from benchmarks.asking import shard_answers
 from pipeline.decode import DecodePlan, Sampling
 from pipeline.decode.picture import picture_row
 from pipeline.decode.plan import Limits
@@ -20,7 +21,6 @@ from pipeline.land.rows import Answer, Medium, answer_rows, to_table
 from pipeline.vlm.clip import Item
 from schemas.jobs import Task
 from schemas.shards import PAGES, Shard
-from services.model.asking import shard_answers
 from services.model.same import alike
 from services.model.wire import ServedModel
 

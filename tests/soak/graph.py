@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import Route
 
+from benchmarks.asking import shard_answers
 from pipeline.land import commit
 from pipeline.land.commit import GroupCommitter, Tables
 from pipeline.land.group import Intent
@@ -30,7 +31,6 @@ from services.ingest.build import open_lake
 from services.ingest.patience import patiently
 from services.lander.answering import COMMIT, LOOK
 from services.lander.desk import Desk
-from services.model.asking import shard_answers
 from services.model.wire import answers_to_json, model_to_json, question_from_json
 from services.settings import Settings
 from tests.soak.stub import MODEL, Stub

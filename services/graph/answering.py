@@ -1,0 +1,111 @@
+"""Answering: pictures of a shard, or the features that the lake has of them, to answers."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final, TypeVar
+
+import ray
+from ray.exceptions import RayError
+
+from pipeline.land.place import Objects
+from pipeline.vlm.clip import item_tokens
+from schemas.features import Features
+from services.graph.asking import deadline
+from services.graph.packs import packs
+from services.graph.reading import Answers, Pack, Reading
+from services.graph.replicas import Packed
+from services.graph.shards import shard_of
+from services.model.asking import is_clip, look, told
+from services.model.kept import KeptFeatures
+from services.model.wire import Question, ServedModel
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_FETCH_S: Final = 15.0  # features of one pack, to be kept
+
+
+class Answering:
+    """Answers questions about shards of a lake."""
+
+    def __init__(self, objects: Objects, reading: Reading, *, keeps: bool) -> None:
+        """Nothing is asked yet.
+
+        Args:
+            objects: of the lake.
+            reading: asks the models.
+            keeps: whether the lake keeps what encoders make of pictures.
+        """
+        self._objects, self._reading, self._keeps = objects, reading, keeps
+
+    def answers(
+        self, question: Question, model: ServedModel, loop: asyncio.AbstractEventLoop
+    ) -> Answers:
+        """For each picture, or for the segment, one answer a task; to be called in a thread.
+
+        Args:
+            question: with a shard and what is asked.
+            model: that answers.
+            loop: in which the models are asked.
+
+        Raises:
+            ReelpageError: what the lake or the models raise.
+        """
+        name, tasks = question.shard, question.tasks
+        shard, as_clip = shard_of(self._objects, name), is_clip(tasks)
+        kept = KeptFeatures(self._objects, model.revision, writes=self._keeps)
+        found = kept.get(name, shard, as_clip) if self._reading.has_halves else None
+        if found is not None:
+            seen, features = found
+            answers = _wait(self._of_features(question, features), loop)
+            return told(shard, tasks, seen, answers)
+        seen, items = look(shard, as_clip, model)
+        parts = [ray.put(pack) for pack in packs(items, item_tokens)]
+        answers, made = _wait(self._of_pictures(question, parts), loop)
+        if made is not None:
+            kept.put(name, shard, as_clip, seen, made)
+        return told(shard, tasks, seen, answers)
+
+    async def _of_features(self, question: Question, features: Sequence[Features]) -> Answers:
+        parts = packs(features, lambda one: len(one.tokens))
+        packed = [[ray.put([one.to_ipc() for one in part])] for part in parts]
+        ask = self._reading.of_features
+        async with deadline("no answers"):
+            read = await asyncio.gather(
+                *(ask(part, question.tasks, question.revision) for part in packed)
+            )
+        return [answers for part in read for answers in part]
+
+    async def _of_pictures(
+        self, question: Question, parts: Sequence[Pack]
+    ) -> tuple[Answers, list[Features] | None]:
+        """Answers, and features if they are to be kept and are still to be had."""
+        ask = self._reading.read
+        async with deadline("no answers"):
+            read = await asyncio.gather(
+                *(ask(part, question.tasks, question.revision) for part in parts)
+            )
+        answers = [answers for part, _ in read for answers in part]
+        if not self._keeps or not question.revision:
+            return answers, None
+        try:
+            return answers, [one for _, made in read for one in await _fetched(made)]
+        except (RayError, TimeoutError) as error:
+            log.warning("%s: features are not kept: %r", question.shard, error)
+            return answers, None
+
+
+def _wait(coming: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> T:
+    return asyncio.run_coroutine_threadsafe(coming, loop).result()
+
+
+async def _fetched(made: Packed | None) -> list[Features]:
+    assert made is not None
+    packed = await asyncio.wait_for(_get(made), _FETCH_S)
+    return [Features.from_ipc(one) for one in packed]
+
+
+async def _get(made: Packed) -> list[bytes]:
+    return await made[0]
