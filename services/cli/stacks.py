@@ -75,17 +75,8 @@ def up(
     from services.stack.registry import Plan, default_name
 
     given = Settings.from_environment()
-    sharing = Sharing(
-        encoders,
-        encoder_gpus,
-        decoders,
-        decoder_gpus,
-        recognisers,
-        colocate,
-        config,
-        engine,
-        keep_features,
-    )
+    replicas = encoders, encoder_gpus, decoders, decoder_gpus, recognisers
+    sharing = Sharing(*replicas, colocate, config, engine, keep_features)
     _check_graph(sharing, serve, given.device)
     # found here, where its hub's tokens are; the workers get a folder
     model = str(checkpoint(given, quiet=as_json).folder) if given.model else ""

@@ -67,17 +67,8 @@ def serve(
     keep_features: KeepFeatures = False,
 ) -> None:
     """Run the model in Ray Serve until SIGTERM or Ctrl-C."""
-    sharing = Sharing(
-        encoders,
-        encoder_gpus,
-        decoders,
-        decoder_gpus,
-        recognisers,
-        colocate,
-        config,
-        engine,
-        keep_features,
-    )
+    replicas = encoders, encoder_gpus, decoders, decoder_gpus, recognisers
+    sharing = Sharing(*replicas, colocate, config, engine, keep_features)
     found = settings()
     options = sharing.options(found.device)  # what is wrong is said before Ray is loaded
     from services.graph import cluster
