@@ -17,6 +17,7 @@ import urllib3
 from minio import Minio
 from minio.datatypes import Object
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
+from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
 from schemas.errors import SetupError, TransientError
@@ -157,30 +158,16 @@ class Bucket:
 
         It is asked for a byte: a refusal of its head would not say why.
         """
-
-        def attempt() -> int:
-            with self._client.get_object(
-                self._bucket, self._prefix + name, length=1, request_headers={"If-Match": etag}
-            ) as reply:
-                return int(reply.headers.get("Content-Range", "").rpartition("/")[2])
-
-        return self._try(attempt)
+        return self._get(
+            name,
+            lambda reply: int(reply.headers.get("Content-Range", "").rpartition("/")[2]),
+            etag,
+            length=1,
+        )
 
     def part(self, name: str, offset: int, length: int, etag: str) -> bytes:
         """A range of an object's bytes, of one version of it; what refuses it is a SetupError."""
-
-        def attempt() -> bytes:
-            with self._client.get_object(
-                self._bucket,
-                self._prefix + name,
-                offset=offset,
-                length=length,
-                request_headers={"If-Match": etag},
-            ) as reply:
-                data: bytes = reply.read()
-                return data
-
-        return self._try(attempt)
+        return self._get(name, lambda reply: reply.read(), etag, offset, length)
 
     def download(
         self,
@@ -202,22 +189,17 @@ class Bucket:
             length: bytes; None for all that follow.
             etag: version that it must have; empty for any.
         """
-        key, range_ = self._prefix + name, offset or length is not None
-        headers: Any = {"If-Match": etag} if etag else {}
 
-        def attempt() -> Literal["done", "too_large"]:
-            with self._client.get_object(
-                self._bucket, key, offset=offset, length=length or 0, request_headers=headers
-            ) as reply:
-                said = int(reply.headers.get("Content-Length") or 0)
-                whole = said <= most and _copy(reply.stream(_BLOCK), target, most)
+        def copy(reply: BaseHTTPResponse) -> Literal["done", "too_large"]:
+            said = int(reply.headers.get("Content-Length") or 0)
+            whole = said <= most and _copy(reply.stream(_BLOCK), target, most)
             return "done" if whole else "too_large"
 
-        if range_ and length == 0:
+        if length == 0:
             target.write_bytes(b"")
             return "done"
         try:
-            return self._try(attempt)
+            return self._get(name, copy, etag, offset, length or 0)
         except SetupError as error:
             code, status = refusal(error)
             if code == "NoSuchKey":
@@ -225,6 +207,29 @@ class Bucket:
             if status == HTTPStatus.PRECONDITION_FAILED:
                 return "changed"
             raise
+
+    def _get(
+        self,
+        name: str,
+        read: Callable[[BaseHTTPResponse], T],
+        etag: str,
+        offset: int = 0,
+        length: int = 0,
+    ) -> T:
+        """What is read of an object, or of a range; of one version, if there is an etag."""
+        headers: Any = {"If-Match": etag} if etag else {}
+
+        def attempt() -> T:
+            with self._client.get_object(
+                self._bucket,
+                self._prefix + name,
+                offset=offset,
+                length=length,
+                request_headers=headers,
+            ) as reply:
+                return read(reply)
+
+        return self._try(attempt)
 
     def _put_if(self, name: str, data: bytes, condition: dict[str, str]) -> bool:
         key = self._prefix + name

@@ -14,13 +14,13 @@ from typing import Final
 from minio.helpers import check_bucket_name, check_object_name
 
 from pipeline.consume import quoted
-from schemas.errors import InputError, ReelpageError, SetupError, TransientError
+from schemas.errors import InputError, ReelpageError, SetupError
 from schemas.jobs import MediaReference
 from services.settings import Settings
 from services.storage.bucket import Bucket, refusal
 from services.storage.places import open_place
 from services.storage.ranged import ranged
-from services.storage.sparse import SparseFile
+from services.storage.sparse import SparseFile, room
 
 _CREDENTIALS: Final = frozenset(
     (
@@ -109,7 +109,7 @@ def download(settings: Settings, reference: MediaReference, target: Path) -> Non
     bucket, name = _split(reference.uri)
     if not name:
         raise _refused(reference.uri, "absent", 0)
-    try:
+    with room(target), _said_of(reference.uri):
         found = _open(bucket, settings).download(
             name,
             target,
@@ -118,11 +118,6 @@ def download(settings: Settings, reference: MediaReference, target: Path) -> Non
             length=reference.length,
             etag=reference.etag or "",
         )
-    except SetupError as error:
-        raise _meaning(reference.uri, error) from error
-    except OSError as error:
-        message = f"{quoted(reference.uri)}: cannot be written to {target.parent} ({error})"
-        raise TransientError("disk_full", message) from error
     if found != "done":
         raise _refused(reference.uri, found, settings.max_bytes)
 

@@ -27,7 +27,7 @@ class SparseFile:
         Raises:
             TransientError: `disk_full`, if it cannot be made at the moment.
         """
-        with _room(path), path.open("wb") as file:
+        with room(path), path.open("wb") as file:
             file.truncate(size)
         self.path, self.size, self._read = path, size, read
         self._there = bytearray(-(-size // BLOCK))
@@ -61,14 +61,19 @@ class SparseFile:
         if len(data) != min(last * BLOCK, self.size) - first * BLOCK:
             message = f"{self.path.name}: {len(data)} bytes came, and others were asked for"
             raise TransientError("store_failed", message)
-        with _room(self.path), self.path.open("r+b") as file:
+        with room(self.path), self.path.open("r+b") as file:
             file.seek(first * BLOCK)
             file.write(data)
         self._there[first:last] = bytes([1]) * (last - first)
 
 
 @contextmanager
-def _room(path: Path) -> Iterator[None]:
+def room(path: Path) -> Iterator[None]:
+    """Writing a file, for which there may be no room at the moment.
+
+    Raises:
+        TransientError: `disk_full`.
+    """
     try:
         yield
     except OSError as error:

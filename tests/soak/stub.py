@@ -4,11 +4,11 @@ import time
 import zlib
 from collections.abc import Sequence
 
+from benchmarks.asking import shard_answers
 from pipeline.land.rows import Answer
 from pipeline.vlm.clip import Clip, Item
 from schemas.jobs import Task
 from schemas.shards import Shard
-from services.model.asking import shard_answers
 from services.model.wire import ServedModel
 
 MODEL = ServedModel("stub", "stub-1", 3136, 12544)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from benchmarks.asking import shard_answers
 from pipeline.land.rows import Answer
 from pipeline.vlm.clip import (
     FRAME_TOKENS,
@@ -22,7 +23,7 @@ from pipeline.vlm.clip import (
 )
 from schemas.jobs import SEGMENT, Task
 from schemas.shards import FRAMES, Shard
-from services.model.asking import clip_of, shard_answers
+from services.model.asking import clip_of
 from services.model.wire import ServedModel
 
 SECOND = 1_000_000
