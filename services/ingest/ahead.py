@@ -7,15 +7,11 @@ answered first, and so does what goes wrong.
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from schemas.errors import InputError
 from schemas.shards import Decoded, MediaInfo, MediaWarning, PageFailure, Shard
 from services.ingest.asked import AskedRows
-from services.ingest.begin import Begun
-
-BYTES: Final = 32 << 20
-"""Pictures of one medium that are asked about at a time, over which no part is added."""
+from services.ingest.begin import Begun, Room
 
 
 @dataclass(frozen=True)
@@ -41,7 +37,7 @@ Item = MediaInfo | MediaWarning | PageFailure | Asked
 def ahead(
     items: Iterable[Decoded],
     ask: Callable[[Shard], Begun[AskedRows] | None],
-    parts: int,
+    room: Room,
     has_read: Callable[[], None],
 ) -> Generator[Item]:
     """The items in their order; a part comes once it is answered, or has to be waited for.
@@ -51,7 +47,7 @@ def ahead(
     Args:
         items: as they are read; an InputError of theirs comes behind all that was read before.
         ask: begins to ask about a part.
-        parts: asked about at a time, at the most.
+        room: for what is asked about at a time.
         has_read: called when all has been read, before the last part comes.
     """
     behind: deque[Item] = deque()
@@ -59,31 +55,40 @@ def ahead(
     try:
         try:
             for item in items:
-                while isinstance(item, Shard) and _are_enough(behind, parts):
-                    yield from _first(behind)
-                behind.append(Asked(item, ask(item)) if isinstance(item, Shard) else item)
+                if isinstance(item, Shard):
+                    while _are_enough(behind, room):
+                        yield from _first(behind, room)
+                    room.add(item.rows.nbytes)
+                    behind.append(Asked(item, ask(item)))
+                else:
+                    behind.append(item)
                 while behind and not _is_awaited(behind[0]):
-                    yield from _first(behind)
+                    yield from _first(behind, room)
         except InputError as error:
             fault = error
         has_read()
         while behind:
-            yield from _first(behind)
+            yield from _first(behind, room)
         if fault is not None:
             raise fault
     finally:
-        _leave([one.rows for one in behind if isinstance(one, Asked) and one.rows])
+        left = [one for one in behind if isinstance(one, Asked)]
+        _leave([one.rows for one in left if one.rows])
+        room.add(-sum(one.shard.rows.nbytes for one in left))
 
 
-def _are_enough(behind: Iterable[Item], parts: int) -> bool:
-    sizes = [one.shard.rows.nbytes for one in behind if isinstance(one, Asked)]
-    return len(sizes) >= parts or sum(sizes) >= BYTES
+def _are_enough(behind: Iterable[Item], room: Room) -> bool:
+    count = sum(isinstance(one, Asked) for one in behind)
+    return count >= room.parts or (count > 0 and room.is_full())
 
 
-def _first(behind: deque[Item]) -> Iterator[Item]:
+def _first(behind: deque[Item], room: Room) -> Iterator[Item]:
     """The first one; it has its place until the next is wanted."""
-    yield behind[0]
+    first = behind[0]
+    yield first
     behind.popleft()
+    if isinstance(first, Asked):
+        room.add(-first.shard.rows.nbytes)
 
 
 def _is_awaited(item: Item) -> bool:

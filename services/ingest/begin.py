@@ -7,11 +7,14 @@ import threading
 from collections.abc import Generator
 from concurrent.futures import Future
 from contextlib import closing
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 Work = Generator[None, None, T]
+
+ROOM: Final = 64 << 20
+"""Bytes of pictures that are asked about at a time, over which a medium adds no second part."""
 
 
 class Begun(Protocol[T_co]):
@@ -109,3 +112,27 @@ class WhenWaitedFor(Generic[T]):
 
     def wait(self) -> None:
         """See `Begun`; nothing runs."""
+
+
+class Room:
+    """What is asked about at a time, for all threads of a worker."""
+
+    def __init__(self, parts: int = 1, size: int = ROOM) -> None:
+        """It is empty.
+
+        Args:
+            parts: of one medium.
+            size: bytes of all pictures; one part of each medium has room in any case.
+        """
+        self.parts = parts
+        self._size, self._held, self._lock = size, 0, threading.Lock()
+
+    def add(self, size: int) -> None:
+        """So many bytes more, or fewer."""
+        with self._lock:
+            self._held += size
+
+    def is_full(self) -> bool:
+        """Whether there is no room for a second part of a medium."""
+        with self._lock:
+            return self._held >= self._size

@@ -16,7 +16,7 @@ from pipeline.land.protocol import Batch, Markers, Protocol
 from pipeline.land.records import markers_of
 from schemas.errors import SetupError
 from schemas.jobs import Job
-from services.ingest.begin import InThread
+from services.ingest.begin import InThread, Room
 from services.ingest.board import Board
 from services.ingest.keys import Claim
 from services.ingest.landing import LandingThread
@@ -111,8 +111,8 @@ def compose(
     group = f"{jobs.group}/{jobs.topic}"
     settle(objects, performer, protocol, group)
     markers = partial(_markers, objects)
-    ahead = _AHEAD if asking else 1
-    tools = Tools(objects, markers, answerer, decode, reader, jobs.claim, InThread, ahead)
+    room = Room(_AHEAD if asking else 1)
+    tools = Tools(objects, markers, answerer, decode, reader, jobs.claim, InThread, room)
     hands = Hands(
         topic=jobs.topic,
         begin=lambda delivery, has_read: Work(delivery, source, tools, has_read),

@@ -94,7 +94,7 @@ class JobParts:
         tally = self._tally
         held: Part | None = None
         try:
-            reading = ahead(self._items(), self._ask, self._tools.ahead, self._has_read)
+            reading = ahead(self._items(), self._ask, self._tools.room, self._has_read)
             with closing(reading) as items:
                 for item in items:
                     if isinstance(item, MediaInfo):

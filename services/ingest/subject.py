@@ -1,7 +1,7 @@
 """Subject: what a job is about, its medium at hand, and what the work on it goes through."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from pipeline.land.store import ShardStore
 from pipeline.recognise import ShardText
 from schemas.jobs import Job, Task
 from schemas.shards import Decoded, Shard
-from services.ingest.begin import Begin, WhenWaitedFor
+from services.ingest.begin import Begin, Room, WhenWaitedFor
 from services.ingest.columns import WHOLE, Columns, ReadMarkers, look_up, look_up_pages
 from services.ingest.keys import Claim, identity
 from services.ingest.recipe import Recipe, parse_plan
@@ -87,7 +87,7 @@ class Tools:
         reader: reads text.
         claim: media for keys.
         begin: asks about a part ...
-        ahead: ... of which so many of a medium are asked about at a time.
+        room: ... for which there is room.
     """
 
     objects: Objects
@@ -97,7 +97,7 @@ class Tools:
     reader: LineReader
     claim: Claim
     begin: Begin = WhenWaitedFor
-    ahead: int = 1
+    room: Room = field(default_factory=Room)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from pipeline.land.store import local_place
 from schemas.errors import InputError
 from schemas.jobs import Job, MediaReference, Task
 from schemas.shards import Decoded, Shard
-from services.ingest.begin import InThread
+from services.ingest.begin import InThread, Room
 from services.ingest.claims import claim
 from services.ingest.sources import Sources
 from services.ingest.subject import Answerer, Decode, Delivery, Tools
@@ -116,7 +116,7 @@ def working(
     asked = answerer or Telling(told)
     tools = Tools(objects, lambda _: {}, asked, read, TEXT_HERE, partial(claim, objects))
     if answerer is not None:
-        tools = replace(tools, begin=InThread, ahead=ahead)
+        tools = replace(tools, begin=InThread, room=Room(ahead, 32 << 20))
     job = Job("j", MediaReference(str(path)), (TASK,))
     sources = Telltale(Settings(roots=(path.parent,)), told)
     with sources.open(job) as source:

@@ -14,6 +14,7 @@ from pipeline.land.records import markers_of
 from pipeline.land.window import Done, LogError
 from schemas.errors import TransientError
 from schemas.jobs import Job
+from services.ingest.begin import Room
 from services.ingest.board import Board, Ticket
 from services.ingest.compose import Jobs
 from services.ingest.partition import Marked, Partition, Tries
@@ -91,7 +92,7 @@ class Worker:
         settle(self._store, self._performer, self._protocol, group)
         answerer = Answerer(self._clock, self._world, library, is_own=self._is_alone)
         read, claim = library.decode, jobs.claim
-        tools = Tools(self._store, self._markers, answerer, read, TEXT_HERE, claim, ahead=2)
+        tools = Tools(self._store, self._markers, answerer, read, TEXT_HERE, claim, room=Room(2))
 
         def begin(delivery: Delivery, has_read: Callable[[], None]) -> PlainWork:
             return PlainWork(delivery, source, tools)
