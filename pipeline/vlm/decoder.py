@@ -5,6 +5,7 @@ room for them; none is overtaken by a smaller one. No thread of its own runs: of
 wait for a token one does the work, for all rows, while the others sleep.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,8 @@ from pipeline.vlm.cache import MOST_CELLS
 from pipeline.vlm.checkpoint import Language
 from pipeline.vlm.language import Batch
 from pipeline.vlm.row import Row
+
+log = logging.getLogger(__name__)
 
 _BATCH_ROWS: Final = 64
 
@@ -103,6 +106,10 @@ class Decoder:
             ended = [row for row in self._batch.rows if row.error or row.ended(row)]
         except BaseException as error:
             ended = self._batch.rows
+            log.info("a step of %d rows failed", len(ended), exc_info=error)
+            # What is kept of it must not hold the tensors of the step: memory may be short.
+            error.__context__ = None
+            error = error.with_traceback(None)
             for row in ended:
                 # An interrupt is for the thread that works; others have lost their rows.
                 row.error = error if isinstance(error, Exception) else CancelledError()

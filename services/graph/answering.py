@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import ray
@@ -10,13 +11,15 @@ from ray.exceptions import RayError
 
 from pipeline.land.place import Objects
 from pipeline.vlm.clip import item_tokens
+from schemas.errors import InputError, ReelpageError
 from schemas.features import Features
+from schemas.shards import Shard
 from services.graph.asking import deadline
 from services.graph.packs import packs
 from services.graph.reading import Answers, Pack, Reading
 from services.graph.replicas import Packed
 from services.graph.shards import shard_of
-from services.model.asking import is_clip, look, told
+from services.model.asking import Seen, is_clip, look, told
 from services.model.kept import KeptFeatures
 from services.model.wire import Question, ServedModel
 
@@ -53,24 +56,38 @@ class Answering:
         Raises:
             ReelpageError: what the lake or the models raise.
         """
-        name, tasks = question.shard, question.tasks
-        shard, as_clip = shard_of(self._objects, name), is_clip(tasks)
-        kept = KeptFeatures(self._objects, model.revision, writes=self._keeps)
-        found = kept.get(name, shard, as_clip) if self._reading.has_halves else None
-        if found is not None:
-            seen, features = found
-            answers = _wait(self._of_features(question, features), loop)
-            return told(shard, tasks, seen, answers)
+        shard = shard_of(self._objects, question.shard)
+        as_clip, kept = is_clip(question.tasks), None
+        if self._reading.has_halves and question.revision:
+            kept = KeptFeatures(self._objects, question.revision, writes=self._keeps)
+            found = kept.get(question.shard, shard, as_clip)
+            if found is not None:
+                with suppress(InputError):  # what the decoder refuses of them is made again
+                    return self._of_features(question, shard, *found, loop)
         seen, items = look(shard, as_clip, model)
         parts = [ray.put(pack) for pack in packs(items, item_tokens)]
         answers, made = _wait(self._of_pictures(question, parts), loop)
-        if made is not None:
-            kept.put(name, shard, as_clip, seen, made)
-        return told(shard, tasks, seen, answers)
+        if kept is not None and made is not None:
+            try:
+                kept.put(question.shard, shard, as_clip, seen, made)
+            except (ReelpageError, OSError) as error:
+                log.warning("%s: features are not kept: %s", question.shard, error)
+        return told(shard, question.tasks, seen, answers)
 
-    async def _of_features(self, question: Question, features: Sequence[Features]) -> Answers:
+    def _of_features(
+        self,
+        question: Question,
+        shard: Shard,
+        seen: Seen,
+        features: Sequence[Features],
+        loop: asyncio.AbstractEventLoop,
+    ) -> Answers:
         parts = packs(features, lambda one: len(one.tokens))
         packed = [[ray.put([one.to_ipc() for one in part])] for part in parts]
+        answers = _wait(self._asked_of(question, packed), loop)
+        return told(shard, question.tasks, seen, answers)
+
+    async def _asked_of(self, question: Question, packed: Sequence[Packed]) -> Answers:
         ask = self._reading.of_features
         async with deadline("no answers"):
             read = await asyncio.gather(
@@ -88,7 +105,7 @@ class Answering:
                 *(ask(part, question.tasks, question.revision) for part in parts)
             )
         answers = [answers for part, _ in read for answers in part]
-        if not self._keeps or not question.revision:
+        if not self._keeps:
             return answers, None
         try:
             return answers, [one for _, made in read for one in await _fetched(made)]

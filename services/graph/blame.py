@@ -56,6 +56,7 @@ class Blame(Generic[In]):
             self._failures += 1
             good = self._good
         # What is kept of it must not hold the tensors of its frames: memory may be short.
+        error.__context__ = None
         error = error.with_traceback(None)
         if good is None:
             return error

@@ -7,20 +7,26 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from typing import Final, Generic, TypeVar
 
 In = TypeVar("In")
 Out = TypeVar("Out")
 
-_THREADS: Final = 256  # as many as Serve lets into a replica; they only wait
-_STUCK_S: Final = 900.0
+_THREADS: Final = (
+    256  # as many as Serve lets into a replica; they wait, or do the work for all by turns
+)
 
 
 class Flow(Generic[In, Out]):
     """No queue: what comes is in work. To be used from one event loop."""
 
     def __init__(
-        self, work: Callable[[In], Out], cost: Callable[[In], int], check: Callable[[], None]
+        self,
+        work: Callable[[In], Out],
+        cost: Callable[[In], int],
+        check: Callable[[], None],
+        stuck_s: float = inf,
     ) -> None:
         """Nothing runs yet.
 
@@ -28,8 +34,9 @@ class Flow(Generic[In, Out]):
             work: what waits for the result of an item, in a thread of its own.
             cost: of one item, tokens.
             check: raises RuntimeError if the model should be replaced.
+            stuck_s: so should it if nothing of what is in work has ended for so long.
         """
-        self._work, self._cost, self._check = work, cost, check
+        self._work, self._cost, self._check, self._stuck_s = work, cost, check, stuck_s
         self._threads = ThreadPoolExecutor(_THREADS, "asked")
         self._ended_at = 0.0
         self.waiting = 0
@@ -59,6 +66,6 @@ class Flow(Generic[In, Out]):
             RuntimeError: the model says so, or nothing has ended for too long.
         """
         self._check()
-        if self.waiting and time.monotonic() - self._ended_at > _STUCK_S:
-            message = f"nothing of what is in work has ended for more than {_STUCK_S:g} s"
+        if self.waiting and time.monotonic() - self._ended_at > self._stuck_s:
+            message = f"nothing of what is in work has ended for more than {self._stuck_s:g} s"
             raise RuntimeError(message)

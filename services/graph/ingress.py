@@ -17,6 +17,7 @@ from services.graph.answering import Answering
 from services.graph.asking import ask_once, deadline
 from services.graph.reading import Handle, Reading, Split, Together
 from services.graph.recognising import Recognising
+from services.graph.replicas import check_revision
 from services.lander.answering import COMMIT, LOOK
 from services.model.wire import (
     SHARDS,
@@ -83,9 +84,14 @@ class Graph:
         return model_to_json(await self._reading.model())
 
     async def _known(self, revision: str) -> ServedModel:
-        """The model of a revision as it was read last; else as it is now, which may refuse."""
+        """The model of a revision as it was read last, else as it is now.
+
+        Raises:
+            TransientError: `model_changed`.
+        """
         if self._read_last is None or self._read_last.revision != revision:
             self._read_last = await self._reading.model()
+        check_revision(revision, self._read_last)
         return self._read_last
 
     async def _replicas(self, _: bytes) -> bytes:

@@ -72,12 +72,21 @@ class Replica(Queued):
         Raises:
             TransientError: `model_changed`.
         """
-        if revision not in ("", self._facts.revision):
-            message = (
-                f"the question is for revision {revision} of a model, and this is "
-                f"{self._facts.name}, revision {self._facts.revision}; read the model anew"
-            )
-            raise TransientError("model_changed", message)
+        check_revision(revision, self._facts)
+
+
+def check_revision(revision: str, served: ServedModel) -> None:
+    """Refuse a question for another model than is served; it names none if it is for any.
+
+    Raises:
+        TransientError: `model_changed`.
+    """
+    if revision not in ("", served.revision):
+        message = (
+            f"the question is for revision {revision} of a model, and this is "
+            f"{served.name}, revision {served.revision}; read the model anew"
+        )
+        raise TransientError("model_changed", message)
 
 
 class EncoderReplica(Replica):

@@ -3,24 +3,23 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 
 from pipeline.encode import Encoder
-from pipeline.generate import Engine
+from pipeline.generate import Engine, Generator, LanguageModel
 from pipeline.land.rows import Answer
 from pipeline.vlm.clip import Clip, Item
-from schemas.errors import ReelpageError
 from schemas.features import Features
 from schemas.jobs import Task
 from services.graph.batches import Batches
 from services.graph.blame import Blame, end_process
 from services.graph.flow import Flow
+from services.graph.joined import Joined
 from services.graph.options import VllmOptions
 from services.graph.packs import PACK_TOKENS, visual_tokens
-from services.model.facts import model_facts
-from services.model.reader import Model, answer
+from services.model.reader import answer
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -28,6 +27,8 @@ Tasks = Sequence[Task]
 Shown = tuple[Sequence[Item], Tasks]
 Encoded = tuple[Sequence[Features], Tasks]
 Answered = list[list[Answer]]
+
+_STUCK_S: Final = 900.0  # without an answer; an engine of vLLM sees to that by itself
 
 
 class EncodeStage:
@@ -62,8 +63,8 @@ class DecodeStage:
         """
         self.queue: Flow[Encoded, Answered]
         if vllm is None:
-            model = Model(model_facts(directory), device)
-            self.queue = joined(lambda asked: model.answer(*asked), _decode, lambda asked: asked)
+            generator = Generator(directory, device=device)
+            self.queue = joined(partial(_ask, generator), _decode, lambda asked: asked)
             return
         engine = Engine(
             directory,
@@ -88,14 +89,19 @@ class ReadStage:
         Raises:
             SetupError: `model_missing` or `model_unsupported`.
         """
-        model = Model(model_facts(directory), device)
-        _ = model.tower  # now, and not with the first question
+        encoder, generator = Encoder(directory, device=device), Generator(directory, device=device)
+
+        def read(shown: Shown) -> Answered:
+            items, tasks = shown
+            with generator.paused():
+                features = encoder.encode(items)
+            return _ask(generator, (features, tasks))
 
         def alike(shown: Shown) -> Shown:
             items, tasks = shown
             return _noise(items), tasks
 
-        self.queue = joined(lambda shown: model.read(*shown), _decode, alike)
+        self.queue = joined(read, _decode, alike)
 
     async def read(self, items: Sequence[Item], tasks: Tasks) -> Answered:
         """For each picture or clip one answer a task."""
@@ -105,23 +111,9 @@ class ReadStage:
 def joined(
     work: Callable[[In], Out], cost: Callable[[In], int], alike: Callable[[In], In]
 ) -> Flow[In, Out]:
-    """Our own model, which answers together whatever is asked at a time.
-
-    What fails together it has tried again by itself, each question alone.
-    """
+    """Our own model, which answers together whatever is asked at a time."""
     blame = Blame(work, alike, end_process)
-
-    def blamed(item: In) -> Out:
-        try:
-            result = work(item)
-        except ReelpageError:
-            raise
-        except Exception as error:  # noqa: BLE001 - what the model raises, or what the item does
-            raise blame.of(error) from None
-        blame.good(item, cost(item))
-        return result
-
-    return Flow(blamed, cost, blame.check)
+    return Flow(Joined(work, cost, blame), cost, blame.check, _STUCK_S)
 
 
 def _grouped(
@@ -136,9 +128,9 @@ def _grouped(
     return grouped
 
 
-def _ask(engine: Engine, asked: Encoded) -> Answered:
+def _ask(model: LanguageModel, asked: Encoded) -> Answered:
     features, tasks = asked
-    return answer(engine, [(one, tasks) for one in features])
+    return answer(model, [(one, tasks) for one in features])
 
 
 def _decode(asked: tuple[Sequence[object], Tasks]) -> int:

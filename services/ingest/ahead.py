@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from schemas.errors import InputError
+from schemas.errors import ReelpageError
 from schemas.shards import Decoded, MediaInfo, MediaWarning, PageFailure, Shard
 from services.ingest.asked import AskedRows
 from services.ingest.begin import Begun, Room
@@ -45,13 +45,13 @@ def ahead(
     What is asked when this is closed is left off, and waited for.
 
     Args:
-        items: as they are read; an InputError of theirs comes behind all that was read before.
+        items: as they are read; an error of theirs comes behind all that was read before.
         ask: begins to ask about a part.
         room: for what is asked about at a time.
         has_read: called when all has been read, before the last part comes.
     """
     behind: deque[Item] = deque()
-    fault: InputError | None = None
+    fault: ReelpageError | None = None
     try:
         try:
             for item in items:
@@ -64,7 +64,7 @@ def ahead(
                     behind.append(item)
                 while behind and not _is_awaited(behind[0]):
                     yield from _first(behind, room)
-        except InputError as error:
+        except ReelpageError as error:
             fault = error
         has_read()
         while behind:

@@ -13,6 +13,7 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 Work = Generator[None, None, T]
 
+_LOOK_S: Final = 0.2  # between two looks whether what waits has been dropped
 ROOM: Final = 64 << 20
 """Bytes of pictures that are asked about at a time, over which a medium adds no second part."""
 
@@ -44,16 +45,32 @@ class Begin(Protocol):
         """Begin it."""
 
 
-class InThread(Generic[T]):
-    """Begun at once, in a thread of its own; see `Begun`."""
+class InThreads:
+    """Each at once, in a thread of its own, of which so many go on at a time."""
 
-    def __init__(self, work: Work[T], /) -> None:
-        """Start the thread.
+    def __init__(self, count: int) -> None:
+        """No thread runs yet.
+
+        Args:
+            count: whose work goes on; the others wait, and hold nothing but what they are about.
+        """
+        self._turns = threading.Semaphore(count)
+
+    def __call__(self, work: Work[T], /) -> Begun[T]:
+        """See `Begin`.
 
         Raises:
             RuntimeError: the system gives no further thread.
         """
-        self._work, self._dropped, self._future = work, threading.Event(), Future[T]()
+        return _Thread(work, self._turns)
+
+
+class _Thread(Generic[T]):
+    """See `Begun`. The process does not wait for it when it ends."""
+
+    def __init__(self, work: Work[T], turns: threading.Semaphore) -> None:
+        self._work, self._turns = work, turns
+        self._dropped, self._future = threading.Event(), Future[T]()
         self._thread = threading.Thread(target=self._run, name="asked", daemon=True)
         self._thread.start()
 
@@ -74,6 +91,10 @@ class InThread(Generic[T]):
         self._thread.join()
 
     def _run(self) -> None:
+        while not self._turns.acquire(timeout=_LOOK_S):
+            if self._dropped.is_set():
+                self._future.cancel()
+                return
         try:
             with closing(self._work):
                 while not self._dropped.is_set():
@@ -84,6 +105,8 @@ class InThread(Generic[T]):
             self._future.set_exception(error)
         else:
             self._future.cancel()
+        finally:
+            self._turns.release()
 
 
 class WhenWaitedFor(Generic[T]):

@@ -16,7 +16,7 @@ from pipeline.land.protocol import Batch, Markers, Protocol
 from pipeline.land.records import markers_of
 from schemas.errors import SetupError
 from schemas.jobs import Job
-from services.ingest.begin import InThread, Room
+from services.ingest.begin import InThreads, Room
 from services.ingest.board import Board
 from services.ingest.keys import Claim
 from services.ingest.landing import LandingThread
@@ -112,7 +112,8 @@ def compose(
     settle(objects, performer, protocol, group)
     markers = partial(_markers, objects)
     room = Room(_AHEAD if asking else 1)
-    tools = Tools(objects, markers, answerer, decode, reader, jobs.claim, InThread, room)
+    begin = InThreads(slots + asking)
+    tools = Tools(objects, markers, answerer, decode, reader, jobs.claim, begin, room)
     hands = Hands(
         topic=jobs.topic,
         begin=lambda delivery, has_read: Work(delivery, source, tools, has_read),

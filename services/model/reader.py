@@ -81,8 +81,9 @@ class Model:
         except ReelpageError:
             raise
         except Exception:  # noqa: BLE001 - what was answered with it may be to blame
-            with self._apart:
-                return answer(self._generator.apart(), asked)
+            pass  # nor is what it holds kept meanwhile
+        with self._apart:
+            return answer(self._generator.apart(), asked)
 
 
 def answer(

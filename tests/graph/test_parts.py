@@ -228,6 +228,30 @@ def test_what_fails_beside_others_fails_alone() -> None:
     assert (first, failed.code, last) == (1, "model_failed", 2)
 
 
+def test_what_failed_beside_others_is_done_again_alone() -> None:
+    inside: set[int] = set()
+    beside: list[set[int]] = []
+
+    def work(item: int) -> int:
+        inside.add(item)
+        try:
+            time.sleep(0.05)
+            if item == 1:
+                beside.append(set(inside))
+                if len(beside) == 1:
+                    raise MemoryError
+            return item
+        finally:
+            inside.discard(item)
+
+    async def run() -> list[int]:
+        flow = joined(work, abs, abs)
+        return await asyncio.gather(*map(flow.submit, range(1, 30)))
+
+    assert asyncio.run(run()) == list(range(1, 30))
+    assert beside[1:] == [{1}]
+
+
 def test_a_model_that_never_worked_is_noticed() -> None:
     def work(_: list[int]) -> list[int]:
         raise MemoryError

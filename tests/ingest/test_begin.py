@@ -6,9 +6,9 @@ from collections.abc import Generator
 import pytest
 
 from schemas.errors import TransientError
-from services.ingest.begin import Begin, InThread, WhenWaitedFor
+from services.ingest.begin import Begin, InThreads, WhenWaitedFor
 
-WAYS: list[Begin] = [InThread, WhenWaitedFor]
+WAYS: list[Begin] = [InThreads(1), WhenWaitedFor]
 
 
 @pytest.mark.parametrize("begin", WAYS)
@@ -51,9 +51,31 @@ def test_it_is_left_where_it_may_be(begin: Begin) -> None:
             steps.append("left")
 
     begun = begin(work())
-    if begin is InThread:
+    if isinstance(begin, InThreads):
         assert inside.wait(60)
     begun.drop()
     go_on.set()
     begun.wait()
-    assert steps == (["first", "left"] if begin is InThread else [])
+    assert steps == (["first", "left"] if isinstance(begin, InThreads) else [])
+
+
+def test_what_waits_for_its_turn_is_dropped_at_once() -> None:
+    """Its work never begins, and what has the turn goes on."""
+    begin, go_on, begun_too = InThreads(1), threading.Event(), []
+
+    def work() -> Generator[None, None, int]:
+        yield
+        assert go_on.wait(60)
+        return 3
+
+    def other() -> Generator[None, None, int]:
+        begun_too.append(True)
+        yield
+        return 4
+
+    first, second = begin(work()), begin(other())
+    second.drop()
+    second.wait()
+    go_on.set()
+    assert first.result() == 3
+    assert not begun_too

@@ -16,10 +16,10 @@ from pipeline.decode import DecodePlan, Fill, decode
 from pipeline.land.batch import Part
 from pipeline.land.rows import Answer
 from pipeline.land.store import local_place
-from schemas.errors import InputError
+from schemas.errors import InputError, TransientError
 from schemas.jobs import Job, MediaReference, Task
 from schemas.shards import Decoded, Shard
-from services.ingest.begin import InThread, Room
+from services.ingest.begin import InThreads, Room
 from services.ingest.claims import claim
 from services.ingest.sources import Sources
 from services.ingest.subject import Answerer, Decode, Delivery, Tools
@@ -116,7 +116,7 @@ def working(
     asked = answerer or Telling(told)
     tools = Tools(objects, lambda _: {}, asked, read, TEXT_HERE, partial(claim, objects))
     if answerer is not None:
-        tools = replace(tools, begin=InThread, room=Room(ahead, 32 << 20))
+        tools = replace(tools, begin=InThreads(8), room=Room(ahead, 32 << 20))
     job = Job("j", MediaReference(str(path)), (TASK,))
     sources = Telltale(Settings(roots=(path.parent,)), told)
     with sources.open(job) as source:
@@ -141,6 +141,23 @@ def test_what_breaks_loses_nothing_before_it(tmp_path: Path) -> None:
     assert first.rows["answers"]
     assert second.rows["answers"]
     assert (last.outcome, last.rows["failures"][0]["code"]) == ("failed", "corrupt")
+
+
+def test_what_cannot_be_read_now_loses_nothing_before_it(tmp_path: Path) -> None:
+    """Two parts are being asked about; the first is given, the second waits for a third to come."""
+
+    def away(path: Path, plan: DecodePlan, *, fill: Fill | None = None) -> Iterator[Decoded]:
+        with closing(decode(path, plan, fill=fill)) as items:
+            for item in items:
+                if isinstance(item, Shard) and item.part == 2:
+                    raise TransientError("store_failed", "not now")
+                yield item
+
+    path = video(tmp_path / "a.mp4", SECONDS)
+    with working(path, [], away, Meeting(2), ahead=3) as parts:
+        assert next(parts).rows["answers"]
+        with pytest.raises(TransientError):
+            next(parts)
 
 
 @pytest.mark.parametrize("taken", [1, 2, 3])
