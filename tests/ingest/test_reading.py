@@ -16,7 +16,7 @@ from pipeline.decode import DecodePlan, Fill, decode
 from pipeline.land.batch import Part
 from pipeline.land.rows import Answer
 from pipeline.land.store import local_place
-from schemas.errors import InputError, TransientError
+from schemas.errors import InputError, ReelpageError, TransientError
 from schemas.jobs import Job, MediaReference, Task
 from schemas.shards import Decoded, Shard
 from services.ingest.begin import InThreads, Room
@@ -62,13 +62,17 @@ class Telltale(Sources):
                 self._told.append("closed")
 
 
-def broken(path: Path, plan: DecodePlan, *, fill: Fill | None = None) -> Iterator[Decoded]:
-    """Ends with an error behind the second segment."""
-    with closing(decode(path, plan, fill=fill)) as items:
-        for item in items:
-            if isinstance(item, Shard) and item.part == 2:
-                raise InputError("corrupt", "broken there")
-            yield item
+def broken(error: ReelpageError) -> Decode:
+    """Reading that ends with an error behind the second segment."""
+
+    def read(path: Path, plan: DecodePlan, *, fill: Fill | None = None) -> Iterator[Decoded]:
+        with closing(decode(path, plan, fill=fill)) as items:
+            for item in items:
+                if isinstance(item, Shard) and item.part == 2:
+                    raise error
+                yield item
+
+    return read
 
 
 class Meeting(Stub):
@@ -135,7 +139,9 @@ def test_it_is_closed_before_the_last_question(tmp_path: Path) -> None:
 
 def test_what_breaks_loses_nothing_before_it(tmp_path: Path) -> None:
     told: list[str] = []
-    with working(video(tmp_path / "a.mp4", SECONDS), told, broken) as parts:
+    with working(
+        video(tmp_path / "a.mp4", SECONDS), told, broken(InputError("corrupt", "broken there"))
+    ) as parts:
         first, second, last = parts
     assert told == ["ask 0", "closed", "read", "ask 1"]
     assert first.rows["answers"]
@@ -145,14 +151,7 @@ def test_what_breaks_loses_nothing_before_it(tmp_path: Path) -> None:
 
 def test_what_cannot_be_read_now_loses_nothing_before_it(tmp_path: Path) -> None:
     """Two parts are being asked about; the first is given, the second waits for a third to come."""
-
-    def away(path: Path, plan: DecodePlan, *, fill: Fill | None = None) -> Iterator[Decoded]:
-        with closing(decode(path, plan, fill=fill)) as items:
-            for item in items:
-                if isinstance(item, Shard) and item.part == 2:
-                    raise TransientError("store_failed", "not now")
-                yield item
-
+    away = broken(TransientError("store_failed", "not now"))
     path = video(tmp_path / "a.mp4", SECONDS)
     with working(path, [], away, Meeting(2), ahead=3) as parts:
         assert next(parts).rows["answers"]
