@@ -32,6 +32,8 @@ _ENVIRONMENT: Final = {
     "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
     "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "30",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # else its ports listen on every address
+    # A process title is written over the environment otherwise, and with it over the reaper's mark.
+    "SPT_NOENV": "1",
 }
 
 

@@ -2,10 +2,12 @@
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from services.graph import reaper
 from tests.conftest import SAMPLES
 from tests.stack.conftest import StackFactory, wait_for_end
 
@@ -24,12 +26,43 @@ def holders(secret: str) -> list[str]:
     return found
 
 
+def descendants(pid: int) -> list[int]:
+    """All processes that a process has started, and those that these have."""
+    children: dict[int, list[int]] = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended
+            parent = status.read_text().rpartition(")")[2].split()[1]
+            children.setdefault(int(parent), []).append(int(status.parent.name))
+    found = [pid]
+    for one in found:
+        found += children.get(one, [])
+    return found[1:]
+
+
+def hidden(pids: list[int]) -> list[str]:
+    """Command lines of those whose environment does not say for certain that they are Ray's."""
+    found = []
+    for pid in pids:
+        with suppress(OSError):  # it has ended
+            process = Path(f"/proc/{pid}")
+            command = (process / "cmdline").read_text().replace("\0", " ")
+            variables = (process / "environ").read_bytes().split(b"\0")
+            is_whole = b"=" in variables[0]  # a title that is long is written over it
+            is_marked = any(one.startswith(f"{reaper.MARK}=".encode()) for one in variables)
+            if not (is_whole and is_marked) and reaper.__name__ not in command:
+                found.append(command)
+    return found
+
+
 def test_ray_ends_with_the_supervisor(stacks: StackFactory) -> None:
     stack = stacks("graph")
     result = stack.run("up", "--json", "--root", SAMPLES)
     assert result.code == 0, result.err
     secret = result.json["environment"]["REELPAGE_SECRET"]
     assert any("raylet" in command for command in holders(secret))
+    started = descendants(stack.pid("graph"))
+    assert len(started) > 5
+    assert hidden(started) == []  # else a reaper may miss it
     sent = stack.run("submit", SAMPLES / "phone.png", "--wait", "--json")
     assert sent.json["landed"] == {"indexed": 1, "failed": 0}, sent.err
     os.kill(stack.look()["supervisor"], signal.SIGKILL)
