@@ -80,19 +80,16 @@ def up(
     _check_graph(sharing, serve, given.device)
     # found here, where its hub's tokens are; the workers get a folder
     model = str(checkpoint(given, quiet=as_json).folder) if given.model else ""
+    model_settings = {
+        "REELPAGE_MODEL": model,
+        "REELPAGE_DEVICE": given.device,
+        "REELPAGE_THREADS": str(given.threads),
+    }
+    roots = os.pathsep.join(str(folder.resolve()) for folder in root or [Path.cwd()])
+    inherited = {key: os.environ[key] for key in _INHERITED if key in os.environ}
     plan = Plan(
-        name or default_name(data),
-        str(data.resolve()),
-        workers,
-        serve,
-        os.pathsep.join(str(folder.resolve()) for folder in root or [Path.cwd()]),
-        {
-            "REELPAGE_MODEL": model,
-            "REELPAGE_DEVICE": given.device,
-            "REELPAGE_THREADS": str(given.threads),
-        },
-        {key: os.environ[key] for key in _INHERITED if key in os.environ},
-        sharing.arguments(),
+        *(name or default_name(data), str(data.resolve()), workers, serve, roots),
+        *(model_settings, inherited, sharing.arguments()),
     )
     entry = stack.up(plan, lambda what: None if as_json else err.print(f"starting {what}"))
     lake = entry.environment["REELPAGE_LAKE"]

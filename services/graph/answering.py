@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import ray
 from ray.exceptions import RayError
@@ -17,7 +17,7 @@ from schemas.shards import Shard
 from services.graph.asking import deadline
 from services.graph.packs import packs
 from services.graph.reading import Answers, Pack, Reading
-from services.graph.replicas import Packed
+from services.graph.replicas import FeaturesLostError, Packed, fetched
 from services.graph.shards import shard_of
 from services.model.asking import Seen, is_clip, look, told
 from services.model.kept import KeptFeatures
@@ -26,8 +26,6 @@ from services.model.wire import Question, ServedModel
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-_FETCH_S: Final = 15.0  # features of one pack, to be kept
 
 
 class Answering:
@@ -66,7 +64,8 @@ class Answering:
                     return self._of_features(question, shard, *found, loop)
         seen, items = look(shard, as_clip, model)
         parts = [ray.put(pack) for pack in packs(items, item_tokens)]
-        answers, made = _wait(self._of_pictures(question, parts), loop)
+        keeps = self._keeps and kept is not None
+        answers, made = _wait(self._of_pictures(question, parts, keeps), loop)
         if kept is not None and made is not None:
             try:
                 kept.put(question.shard, shard, as_clip, seen, made)
@@ -96,7 +95,7 @@ class Answering:
         return [answers for part in read for answers in part]
 
     async def _of_pictures(
-        self, question: Question, parts: Sequence[Pack]
+        self, question: Question, parts: Sequence[Pack], keeps: bool
     ) -> tuple[Answers, list[Features] | None]:
         """Answers, and features if they are to be kept and are still to be had."""
         ask = self._reading.read
@@ -105,24 +104,14 @@ class Answering:
                 *(ask(part, question.tasks, question.revision) for part in parts)
             )
         answers = [answers for part, _ in read for answers in part]
-        if not self._keeps:
+        if not keeps:
             return answers, None
         try:
-            return answers, [one for _, made in read for one in await _fetched(made)]
-        except (RayError, TimeoutError) as error:
+            return answers, [one for _, made in read if made for one in await fetched(made)]
+        except (FeaturesLostError, RayError) as error:
             log.warning("%s: features are not kept: %r", question.shard, error)
             return answers, None
 
 
 def _wait(coming: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> T:
     return asyncio.run_coroutine_threadsafe(coming, loop).result()
-
-
-async def _fetched(made: Packed | None) -> list[Features]:
-    assert made is not None
-    packed = await asyncio.wait_for(_get(made), _FETCH_S)
-    return [Features.from_ipc(one) for one in packed]
-
-
-async def _get(made: Packed) -> list[bytes]:
-    return await made[0]

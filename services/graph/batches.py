@@ -24,7 +24,8 @@ Out = TypeVar("Out")
 T = TypeVar("T")
 U = TypeVar("U")
 
-_STUCK_S: Final = 900.0
+STUCK_S: Final = 900.0
+"""Of one batch, or without any answer, after which a model of ours is held to be stuck."""
 
 
 @dataclass(eq=False)
@@ -87,8 +88,8 @@ class Batches(Generic[In, Out]):
             RuntimeError: a batch takes for ever, or all items so far have failed.
         """
         self._blame.check()
-        if self._since is not None and time.monotonic() - self._since > _STUCK_S:
-            message = f"one batch has been running for more than {_STUCK_S:g} s"
+        if self._since is not None and time.monotonic() - self._since > STUCK_S:
+            message = f"one batch has been running for more than {STUCK_S:g} s"
             raise RuntimeError(message)
 
     async def _run(self) -> None:

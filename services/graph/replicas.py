@@ -132,11 +132,7 @@ class DecoderReplica(Replica):
             FeaturesLostError: they cannot be had any more.
         """
         self.check_revision(revision)
-        try:
-            packed = await asyncio.wait_for(_get(features), _FETCH_S)
-        except (ObjectLostError, TimeoutError) as error:
-            raise FeaturesLostError(repr(error)) from None
-        return await self._stage.answer([Features.from_ipc(one) for one in packed], tasks)
+        return await self._stage.answer(await fetched(features), tasks)
 
 
 class ReaderReplica(Replica):
@@ -157,9 +153,22 @@ class ReaderReplica(Replica):
         return await self._stage.read(await pictures[0], tasks)
 
 
+async def fetched(packed: Packed) -> list[Features]:
+    """What an encoder holds for whoever wants it.
+
+    Raises:
+        FeaturesLostError: it cannot be had any more, or not in time.
+    """
+    try:
+        parts = await asyncio.wait_for(_get(packed), _FETCH_S)
+    except (ObjectLostError, TimeoutError) as error:
+        raise FeaturesLostError(repr(error)) from None
+    return [Features.from_ipc(one) for one in parts]
+
+
 def _put(features: Sequence[Features]) -> "ObjectRef[list[bytes]]":
     return ray.put([one.to_ipc() for one in features])
 
 
-async def _get(features: Packed) -> list[bytes]:
-    return await features[0]
+async def _get(packed: Packed) -> list[bytes]:
+    return await packed[0]

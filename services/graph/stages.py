@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from pipeline.land.rows import Answer
 from pipeline.vlm.clip import Clip, Item
 from schemas.features import Features
 from schemas.jobs import Task
-from services.graph.batches import Batches
+from services.graph.batches import STUCK_S, Batches
 from services.graph.blame import Blame, end_process
 from services.graph.flow import Flow
 from services.graph.joined import Joined
@@ -27,8 +27,6 @@ Tasks = Sequence[Task]
 Shown = tuple[Sequence[Item], Tasks]
 Encoded = tuple[Sequence[Features], Tasks]
 Answered = list[list[Answer]]
-
-_STUCK_S: Final = 900.0  # without an answer; an engine of vLLM sees to that by itself
 
 
 class EncodeStage:
@@ -113,7 +111,7 @@ def joined(
 ) -> Flow[In, Out]:
     """Our own model, which answers together whatever is asked at a time."""
     blame = Blame(work, alike, end_process)
-    return Flow(Joined(work, cost, blame), cost, blame.check, _STUCK_S)
+    return Flow(Joined(work, cost, blame), cost, blame.check, STUCK_S)
 
 
 def _grouped(

@@ -102,7 +102,9 @@ class _Thread(Generic[T]):
         except StopIteration as end:
             self._future.set_result(end.value)
         except BaseException as error:  # noqa: BLE001 - raised where the result is waited for
-            self._future.set_exception(error)
+            # Without this frame, which holds the future: they would hold each other.
+            trace = error.__traceback__
+            self._future.set_exception(error.with_traceback(trace and trace.tb_next))
         else:
             self._future.cancel()
         finally:

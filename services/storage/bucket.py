@@ -104,7 +104,7 @@ class Bucket:
 
     def get(self, name: str) -> bytes | None:
         """The bytes of an object, or None."""
-        return self._try(lambda: self._read(self._prefix + name))
+        return self.get_version(name)[0]
 
     def delete(self, name: str) -> None:
         """Remove an object; no error if there is none."""
@@ -243,15 +243,6 @@ class Bucket:
         if status not in (HTTPStatus.OK, *_IS_THERE) and not gone:
             self._fail_put_if(status)
         return status == HTTPStatus.OK
-
-    def _read(self, key: str) -> bytes | None:
-        try:
-            with self._client.get_object(self._bucket, key) as reply:
-                return reply.read()
-        except S3Error as error:
-            if error.code == "NoSuchKey":
-                return None
-            raise
 
     def _entries(self, prefix: str) -> Iterator[Object]:
         last = ""
