@@ -17,9 +17,10 @@ from pipeline.land.commit import GroupCommitter
 from pipeline.land.rows import Answer
 from schemas.jobs import Task
 from schemas.shards import Shard
-from services.ingest.build import of_topic, open_lake
+from services.ingest.build import of_topic
 from services.model.wire import ServedModel
 from services.settings import Settings
+from services.storage.lakes import open_lake
 
 MODEL: Final = ServedModel("stub", "stub-1", 3136, 37632)
 

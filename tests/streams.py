@@ -53,10 +53,10 @@ class Stream:
     def place(self) -> Place:
         return open_place(self.location, self.settings)
 
-    def start(self, name: str, *arguments: str) -> None:
-        """Start one of our commands, `worker` or `serve`."""
+    def start(self, name: str, *arguments: str, **more: str) -> None:
+        """Start one of our commands, `worker`, `serve` or `lander`, with more settings."""
         with (self.logs / f"{name}.log").open("ab") as log:
-            settings = environment(**self.environment)
+            settings = environment(**self.environment, **more)
             self.processes[name] = launch(arguments, settings, (log, log, log), self.logs)
 
     def end(self, name: str, number: int = signal.SIGTERM) -> int:

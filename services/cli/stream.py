@@ -1,4 +1,4 @@
-"""Command line of the services: `worker`, `serve`."""
+"""Command line of the services: `worker`, `serve`, `lander`."""
 
 import logging
 import os
@@ -26,6 +26,7 @@ from services.ingest import WORKS
 from services.machine import HOST
 
 Port = Annotated[int, typer.Option(help="Port to answer on.")]
+LanderPort = Annotated[int, typer.Option("--port", help="Port to answer on.")]
 Host = Annotated[
     str, typer.Option(help="IPv4 address of this machine to answer on; 0.0.0.0: on all of them.")
 ]
@@ -33,17 +34,24 @@ Host = Annotated[
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (worker, serve):
+    for command in (worker, serve, lander):
         app.command()(command)
 
 
 def worker(device: Device = "") -> None:
     """Work on jobs until SIGTERM or Ctrl-C, then drain; configured by REELPAGE_*."""
+    from prometheus_client import REGISTRY
+
+    from services.calls.health import Health
     from services.ingest.build import build
+    from services.ingest.meters import Held
 
     _log_lines()
     found = settings(device)
-    ingest = build(found)
+    health = Health()
+    health.answer(found.watch)
+    ingest = health.subject = build(found)
+    REGISTRY.register(Held(ingest.board))
     logging.getLogger("reelpage").info("%s %s", WORKS, found.topic)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ingest.drain())
@@ -75,14 +83,39 @@ def serve(
     from services.graph.application import deploy
 
     _log_lines()
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
+    ended = _told_to_stop()
     url = deploy(options, found, port, host)
     logging.getLogger("reelpage").info("the graph answers at %s", url)
     ended.wait()
     cluster.stop()
     os._exit(0)  # threads of Ray's core crash an interpreter that ends while they run
+
+
+def lander(port: LanderPort = 8200, host: Host = HOST) -> None:
+    """Commit for all workers until SIGTERM or Ctrl-C; configured by REELPAGE_*."""
+    from pipeline.land.commit import GroupCommitter
+    from services.calls.health import Health
+    from services.lander.metered import Metered
+    from services.lander.server import served
+    from services.storage.lakes import open_shared
+
+    _log_lines()
+    found, health = settings(), Health()
+    health.answer(found.watch)
+    ended = _told_to_stop()
+    with GroupCommitter(open_shared(found)) as committer:
+        tables = health.subject = Metered(committer)
+        with served(tables, found.secret, host, port) as url:
+            logging.getLogger("reelpage").info("the lander answers at %s", url)
+            ended.wait()
+
+
+def _told_to_stop() -> threading.Event:
+    """Set by SIGTERM and Ctrl-C from now on."""
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    return ended
 
 
 def _log_lines() -> None:

@@ -115,12 +115,6 @@ def _application(
     ]
     reading = _Stage("Recogniser", RecogniserReplica, options.recogniser, _SHARDS)
     recogniser = serve.deployment(**_stage_options(reading, options.grace_s))(reading.kind)
-    lander = cluster.deployment_options(
-        name="Lander",
-        num_replicas=1,
-        max_ongoing_requests=_QUESTIONS,
-        ray_actor_options={"num_cpus": 0},
-    )
     ingress = cluster.deployment_options(
         name="Graph",
         num_replicas=options.ingresses,
@@ -133,11 +127,21 @@ def _application(
     return serve.deployment(**ingress)(Graph).bind(
         stages,
         recogniser.bind(there),
-        serve.deployment(**lander)(LanderReplica).bind(there),
+        _lander(there) if options.lander else None,
         there,
         options.admitted,
         keeps=options.keep_features,
     )
+
+
+def _lander(there: Settings | None) -> serve.Application:
+    options = cluster.deployment_options(
+        name="Lander",
+        num_replicas=1,
+        max_ongoing_requests=_QUESTIONS,
+        ray_actor_options={"num_cpus": 0},
+    )
+    return serve.deployment(**options)(LanderReplica).bind(there)
 
 
 def _stages(options: GraphOptions) -> list[_Stage]:

@@ -40,7 +40,7 @@ class Graph:
         self,
         stages: Sequence[Handle],
         recogniser: Handle,
-        lander: Handle,
+        lander: Handle | None,
         settings: Settings | None,
         admitted: int,
         *,
@@ -51,7 +51,7 @@ class Graph:
         Args:
             stages: an encoder and a decoder, or what is both.
             recogniser: reads text.
-            lander: commits to the lake's tables.
+            lander: commits to the lake's tables; None where one stands beside the graph.
             settings: None for what this process's own environment says.
             admitted: shards at a time.
             keeps: whether the lake keeps what encoders make of pictures.
@@ -77,8 +77,11 @@ class Graph:
             ("GET", "/v1/replicas"): self._replicas,
             ("POST", SHARDS): partial(self._ask, SHARDS, self._answer),
             ("POST", TEXT): partial(self._ask, TEXT, self._text),
-            **{("POST", path): partial(self._land, path) for path in (LOOK, COMMIT)},
+            **{("POST", path): partial(self._land, path) for path in self._landing()},
         }
+
+    def _landing(self) -> Sequence[str]:
+        return () if self._lander is None else (LOOK, COMMIT)
 
     async def _model(self, _: bytes) -> bytes:
         return model_to_json(await self._reading.model())
@@ -99,13 +102,16 @@ class Graph:
 
     async def _land(self, path: str, body: bytes) -> bytes:
         """Pass a request on; who asked knows what a lost reply means, so it is sent once."""
-        reply: bytes = await ask_once(lambda: self._lander.answer.remote(path, body))
+        assert self._lander is not None
+        asked = partial(self._lander.answer.remote, path, body)
+        reply: bytes = await ask_once(asked)
         return reply
 
     async def _ready(self) -> None:
         """Raise a ReelpageError while the model or the lake cannot be reached."""
         await self._reading.model()
-        await ask_once(self._lander.ready.remote)
+        if self._lander is not None:
+            await ask_once(self._lander.ready.remote)
 
     async def _ask(self, path: str, answer: Handler, body: bytes) -> bytes:
         """Answer a question. One that is being answered is joined: a worker may ask again.

@@ -57,6 +57,7 @@ class GraphOptions:
         engine: whose code decodes, "own" or "vllm".
         tensor_parallel: processes that share each layer in a decoder of vLLM; 0 is one a GPU.
         colocate: run both halves in one replica: for few and small pictures a split does not pay.
+        lander: whether the graph has a lander of its own; false where one stands beside it.
         keep_features: whether the lake keeps what encoders make of pictures, for later questions.
         ingresses: processes that read shards; more where decoding pictures takes a whole core.
         admitted: shards that one of them works on at a time; the next one is told to come again.
@@ -69,6 +70,7 @@ class GraphOptions:
     engine: str = OWN
     tensor_parallel: int = 0
     colocate: bool = False
+    lander: bool = True
     keep_features: bool = False
     ingresses: int = 1
     admitted: int = 16

@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from pipeline.land.batch import Part
 from pipeline.land.protocol import Resumed
-from pipeline.land.window import Done, LogError
+from pipeline.land.window import Done, LogError, next_offset
 from services.ingest.partition import Marked, Partition, Tries
 from services.topic.record import Record
 
@@ -113,6 +113,29 @@ class Board:
             every = not self._has_room()
             full = {number for number, one in self._open.items() if every or one.window.full}
             return full | set(self._waiting) | set(self._stopped)
+
+    def bytes_held(self) -> int:
+        """Bytes of records and rows that have not landed."""
+        with self._changed:
+            return sum(one.window.bytes_held for one in self._open.values())
+
+    def states(self) -> dict[str, int]:
+        """How many partitions are open, wait to be resumed, or have stopped for good."""
+        with self._changed:
+            return {
+                "open": len(self._open),
+                "waiting": len(self._waiting),
+                "stopped": len(self._stopped),
+            }
+
+    def lag(self) -> dict[int, int]:
+        """Jobs that have not landed, by partition; of those whose log's end is known."""
+        with self._changed:
+            return {
+                number: max(0, one.end - next_offset(one.window.position))
+                for number, one in self._open.items()
+                if one.end is not None
+            }
 
     def committed(self) -> dict[int, int]:
         """Kafka's offsets: every record before them has landed to its end."""
@@ -225,4 +248,4 @@ class Board:
                     yield number, Ticket(partition, record, start.first_part, tries.failed)
 
     def _has_room(self) -> bool:
-        return sum(one.window.bytes_held for one in self._open.values()) < self._budget
+        return self.bytes_held() < self._budget

@@ -48,6 +48,8 @@ class LandingThread:
             told: of each batch that has landed.
         """
         self._board, self._performer, self._protocol = board, performer, protocol
+        self.answers = True
+        """Whether the tables and the store answered last."""
         self._group, self._linger_s, self._told = group, linger_s, told
         self._landed_at: dict[int, float] = {}
         self._busy = Stopwatch()
@@ -136,9 +138,11 @@ class LandingThread:
         except SetupError:
             raise
         except Exception as error:
+            self.answers = False
             log.warning("landing goes on later: %s", error, exc_info=not _is_ours(error))
             self._done.wait(_AGAIN_S)
             return False
+        self.answers = True
         return True
 
 

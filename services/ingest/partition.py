@@ -43,6 +43,7 @@ class Partition:
         records: of those jobs, by offset, with when they came, as a number that grows.
         tries: of those jobs that could not be gone on with.
         reading: whether the log has been sent to `fetch`.
+        end: offset behind the last record of the log, as the broker said it last.
     """
 
     number: int
@@ -52,6 +53,7 @@ class Partition:
     records: dict[int, tuple[int, Record]] = field(default_factory=dict)
     tries: dict[int, Tries] = field(default_factory=dict)
     reading: bool = False
+    end: int | None = None
 
     def __post_init__(self) -> None:
         """Open the window behind the position."""
@@ -100,6 +102,7 @@ class Partition:
         Raises:
             LogError: `log_behind_table`.
         """
+        self.end = high_water
         if self.resumed is not None:
             seek_to(self.resumed.position, 0, high_water)
 

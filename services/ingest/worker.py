@@ -22,6 +22,7 @@ DRAIN_S: Final = 30.0
 """A worker that is told to stop is gone after this time at the latest."""
 _LANDING_S: Final = 5.0  # of it, for the landing in work
 _AGAIN_S: Final = 1.0
+_HANGS_S: Final = 120.0  # much more than any wait for a broker
 
 
 class Log(Protocol):
@@ -55,8 +56,9 @@ class Worker:
             slots: work on them.
             landing: lands what they give.
         """
-        self._log, self._board, self.slots, self._landing = source, board, slots, landing
+        self._log, self.board, self.slots, self._landing = source, board, slots, landing
         self._draining = threading.Event()
+        self._turned_at, self._answers = time.monotonic(), False
 
     def run(self) -> None:
         """Work; goes on when a log or store that was away is back.
@@ -80,23 +82,34 @@ class Worker:
         """For how many seconds it has landed."""
         return self._landing.seconds
 
+    def is_alive(self) -> bool:
+        """Whether it still turns to its log; one that does not hangs."""
+        return time.monotonic() - self._turned_at < _HANGS_S
+
+    def is_ready(self) -> bool:
+        """Whether its log and its tables answer and it takes jobs."""
+        return self._answers and self._landing.answers and not self._draining.is_set()
+
     def drain(self) -> None:
         """Take no more records; parts in work end and land, within `DRAIN_S` seconds."""
         self._draining.set()
 
     def _poll(self, *, fetch: bool = True) -> None:
+        self._turned_at = time.monotonic()
         try:
             self._log.poll(fetch=fetch)
+            self._answers = True
         except TransientError as error:
+            self._answers = False
             log.warning("polled again later: %s", error)
-            self._board.wait(_AGAIN_S)
+            self.board.wait(_AGAIN_S)
         self.slots.check()
         self._landing.check()
 
     def _finish(self) -> None:
         give_up = time.monotonic() + DRAIN_S - _LANDING_S
         self.slots.stop()
-        while (self.slots.busy or self._board.ready()) and time.monotonic() < give_up:
+        while (self.slots.busy or self.board.ready()) and time.monotonic() < give_up:
             self._poll(fetch=False)
         with suppress(TransientError):
             self._log.commit()

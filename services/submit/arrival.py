@@ -10,9 +10,9 @@ from pipeline.land.positions import is_rolled_forward, positions
 from pipeline.land.protocol import STRUCTURE
 from pipeline.land.window import next_offset
 from services.ingest.letters import letter_of
-from services.ingest.patience import patiently
 from services.inspect.failures import open_failures
 from services.inspect.lag import app_of
+from services.patience import patiently
 from services.settings import Settings
 from services.submit.jobs import Question
 from services.submit.sent import Sent

@@ -3,35 +3,32 @@
 import random
 import select
 import socket
-import threading
 import time
 from base64 import b64encode
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 import urllib3
-import uvicorn
-from starlette.applications import Starlette
-from starlette.routing import Route
 
-from pipeline.land.commit import GroupCommitter, Tables
+from pipeline.land.commit import GroupCommitter
 from pipeline.land.lake import open_lake
 from pipeline.land.place import Place
 from pipeline.land.records import rows_to_bytes
 from pipeline.land.rows import to_table
 from pipeline.land.store import local_place
 from schemas.errors import ReelpageError, SetupError, TransientError
-from services.calls.gate import READING, Gate
+from services.calls.gate import READING
 from services.calls.replies import credentials, to_json
 from services.graph.landing import LanderReplica
-from services.lander import answering
 from services.lander.client import LanderClient
-from services.lander.desk import Desk
+from services.lander.metered import Metered
+from services.lander.server import served
+from services.machine import HOST
 from services.settings import Settings
 from tests.calls.says import says
 from tests.fault_proxy import FaultProxy
@@ -40,31 +37,11 @@ from tests.tables import land, numbers, one_row, race, wanted
 SECRET = "the-secret-of-the-lander"
 
 
-def lander_app(tables: Tables, secret: str) -> Starlette:
-    """The lander's routes of the graph, alone."""
-    desk = Desk(tables)
-    routes = {
-        ("POST", path): partial(desk.answer, path) for path in (answering.LOOK, answering.COMMIT)
-    }
-    gate = Gate(secret, routes, desk.ready)
-    return Starlette(routes=[Route("/{path:path}", gate.__call__, methods=["GET", "POST"])])
-
-
 @contextmanager
 def lander(place: Place) -> Iterator[str]:
     """A lander with a committer of its own; its address."""
-    with socket.create_server(("127.0.0.1", 0)) as listener, GroupCommitter(place, 0.02) as tables:
-        config = uvicorn.Config(lander_app(tables, SECRET), log_level="warning", lifespan="on")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        try:
-            yield "{}:{}".format(*listener.getsockname())
-        finally:
-            server.should_exit = True
-            thread.join()
+    with GroupCommitter(place, 0.02) as tables, served(Metered(tables), SECRET, HOST, 0) as url:
+        yield url.removeprefix("http://")
 
 
 @pytest.fixture
@@ -215,8 +192,33 @@ def test_only_who_knows_the_secret_is_served(place: Place) -> None:
         assert ask(f"http://{address}/v1/nothing", None)[0] == 404
         for path in ("healthz", "readyz"):
             assert ask(f"http://{address}/{path}", None, "")[0] == 200
-    with GroupCommitter(place) as tables, pytest.raises(SetupError, match="openssl"):
-        lander_app(tables, "")
+    with (
+        GroupCommitter(place) as tables,
+        pytest.raises(SetupError, match="openssl"),
+        served(tables, "", HOST, 0),
+    ):
+        pass
+
+
+def test_an_address_that_is_not_to_be_had_is_said(place: Place) -> None:
+    with lander(place) as address, GroupCommitter(place) as tables:
+        port = int(address.rpartition(":")[2])
+        for host in (HOST, "192.0.2.1"):
+            with pytest.raises(SetupError, match="--port"), served(tables, SECRET, host, port):
+                pass
+
+
+def test_what_is_asked_when_it_is_told_to_stop_is_answered(place: Place) -> None:
+    with GroupCommitter(place, delay_s=0.5) as tables, ThreadPoolExecutor(1) as threads:
+        with served(tables, SECRET, HOST, 0) as url:
+            client = LanderClient(url, place.objects, SECRET)
+            client.look("frames", ["a0"], reload=True)
+            rows = one_row("a0", 0)
+            coming = threads.submit(client.commit, "frames", {"a0": None}, {"a0": 0}, rows)
+            time.sleep(0.2)
+            assert not coming.done()
+        assert coming.result()
+    assert numbers(place) == wanted(1, 1)
 
 
 def test_a_lander_without_a_lake_lives_and_is_not_ready(tmp_path: Path) -> None:

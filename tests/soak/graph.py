@@ -27,12 +27,12 @@ from schemas.errors import InputError
 from schemas.shards import Shard
 from schemas.tables import TABLES
 from services.calls.gate import Gate, Handler
-from services.ingest.build import open_lake
-from services.ingest.patience import patiently
 from services.lander.answering import COMMIT, LOOK
 from services.lander.desk import Desk
 from services.model.wire import answers_to_json, model_to_json, question_from_json
+from services.patience import patiently
 from services.settings import Settings
+from services.storage.lakes import open_lake
 from tests.soak.stub import MODEL, Stub
 
 WRITES = "is about to write"

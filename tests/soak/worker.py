@@ -38,12 +38,12 @@ def main() -> None:
 
 def _tell(worker: Worker) -> None:
     """How far each partition is, for whoever looks into a soak that does not end."""
-    for one in worker._board.open():
+    for one in worker.board.open():
         logging.info(
             "partition %d: next %d, reading %s, %d jobs in the window behind %s",
             *(one.number, one.fetch, one.reading, len(one.window), one.window.position),
         )
-    logging.info("waiting %s, %d slots busy", worker._board.waiting(), worker.slots.busy)
+    logging.info("waiting %s, %d slots busy", worker.board.waiting(), worker.slots.busy)
     logging.getLogger("kafka").setLevel(logging.DEBUG)
 
 
