@@ -42,8 +42,8 @@ class Settings:
         lander: URL of the lander; empty for the graph's own.
         secret: what the model's service and the lander ask of whoever calls them.
         stack: name of the stack of this machine to use, where several are up.
-        watch: host:port on which a worker or lander answers `/healthz`, `/readyz` and `/metrics`;
-            empty for none.
+        watch: host:port on which a worker or lander answers `/healthz`, `/readyz` and `/metrics`,
+            and the port on which Ray does the last; empty for none.
         roots: folders that jobs may name files of.
         sources: buckets, or prefixes in them, that jobs may name objects of.
         max_bytes: of a medium that is downloaded.

@@ -79,7 +79,15 @@ def deploy(
     _check_host(host)
     application = _application(options, settings, settings)
     cpus = sum(stage.cpus * stage.max_replicas for stage in options.stages)
-    cluster.start(port, host=host, cpus=cpus, gpus=options.shares, address=address)
+    _, _, metrics = settings.watch.rpartition(":")
+    cluster.start(
+        port,
+        host=host,
+        cpus=cpus,
+        gpus=options.shares,
+        address=address,
+        metrics=int(metrics) if metrics else None,
+    )
     try:
         serve.run(application, name=APPLICATION, route_prefix="/")
     except RuntimeError as error:

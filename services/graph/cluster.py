@@ -38,7 +38,13 @@ _ENVIRONMENT: Final = {
 
 
 def start(
-    port: int, *, host: str = HOST, cpus: float, gpus: Sequence[float], address: str = ""
+    port: int,
+    *,
+    host: str = HOST,
+    cpus: float,
+    gpus: Sequence[float],
+    address: str = "",
+    metrics: int | None = None,
 ) -> None:
     """Start Ray and Serve for this process, or join a cluster.
 
@@ -51,6 +57,7 @@ def start(
         cpus: what the replicas may ask for in all, whatever the machine has.
         gpus: of each replica; Serve would wait for those that are not there.
         address: of a cluster that runs, or empty to start one on this machine.
+        metrics: port of a Ray started here that shows metrics; None for any.
 
     Raises:
         SetupError: `graph_not_started`.
@@ -65,7 +72,7 @@ def start(
             if address:
                 ray.init(address=address, **common)
             else:
-                _start_here(cpus, common)
+                _start_here(cpus, common | {"_metrics_export_port": metrics})
         except (ConnectionError, RuntimeError, ValueError) as error:
             message = f"Ray did not start: {error}"
             raise SetupError("graph_not_started", message) from error

@@ -29,6 +29,7 @@ class RecogniserReplica(Queued):
         Raises:
             SetupError: `model_missing`.
         """
+        super().__init__()
         settings = settings or Settings.from_environment()
         self._objects = open_place(settings.lake, settings).objects
         self._reader = Recogniser(settings.threads)
@@ -47,7 +48,8 @@ class RecogniserReplica(Queued):
                 f"{self._revision}: workers and graph need the same rapidocr and models"
             )
             raise TransientError("model_changed", message)
-        text: ShardText = await self.queue.submit(name)
+        with self.meters.asked():
+            text: ShardText = await self.queue.submit(name)
         return text
 
     def _read(self, names: Sequence[str]) -> list[ShardText]:

@@ -21,6 +21,7 @@ from schemas.jobs import Task
 from services.checkpoints.found import checkpoint
 from services.graph.batches import Batches
 from services.graph.flow import Flow
+from services.graph.meters import StageMeters
 from services.graph.options import VllmOptions
 from services.graph.scaling import SIGNAL
 from services.model.wire import ServedModel
@@ -40,12 +41,18 @@ class Queued:
 
     queue: Batches[Any, Any] | Flow[Any, Any]
 
+    def __init__(self) -> None:
+        """Count for the stage."""
+        self.meters = StageMeters(type(self).__name__.removesuffix("Replica"))
+
     def record_autoscaling_stats(self) -> dict[str, float]:
         """The signal that the stage is scaled by."""
+        self.meters.waiting(self.queue.waiting)
         return {SIGNAL: self.queue.waiting}
 
     def check_health(self) -> None:
         """Raise if the replica should be replaced."""
+        self.meters.waiting(self.queue.waiting)
         self.queue.check()
 
 
@@ -57,6 +64,7 @@ class Replica(Queued):
         from services.model.facts import model_facts
         from services.model.reader import set_threads
 
+        super().__init__()
         set_threads(threads)
         self.folder = checkpoint(settings or Settings.from_environment(), model).folder
         facts = model_facts(self.folder)
@@ -102,7 +110,9 @@ class EncoderReplica(Replica):
     async def encode(self, pictures: Pictures, revision: str) -> Packed:
         """Features of pictures; they live as long as this process and somebody who wants them."""
         self.check_revision(revision)
-        features = await self._stage.encode(await pictures[0])
+        with self.meters.asked():
+            features = await self._stage.encode(await pictures[0])
+        self.meters.made(sum(len(one.tokens) for one in features))
         return [await asyncio.to_thread(_put, features)]
 
 
@@ -132,7 +142,11 @@ class DecoderReplica(Replica):
             FeaturesLostError: they cannot be had any more.
         """
         self.check_revision(revision)
-        return await self._stage.answer(await fetched(features), tasks)
+        encoded = await fetched(features)
+        with self.meters.asked():
+            answers = await self._stage.answer(encoded, tasks)
+        self.meters.made(_output_tokens(answers))
+        return answers
 
 
 class ReaderReplica(Replica):
@@ -150,7 +164,14 @@ class ReaderReplica(Replica):
     ) -> list[list[Answer]]:
         """For each picture one answer a task."""
         self.check_revision(revision)
-        return await self._stage.read(await pictures[0], tasks)
+        with self.meters.asked():
+            answers = await self._stage.read(await pictures[0], tasks)
+        self.meters.made(_output_tokens(answers))
+        return answers
+
+
+def _output_tokens(answers: Sequence[Sequence[Answer]]) -> int:
+    return sum(one.output_tokens for row in answers for one in row)
 
 
 async def fetched(packed: Packed) -> list[Features]:

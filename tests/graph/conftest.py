@@ -90,6 +90,7 @@ class Graph:
     client: GraphClient
     lake: Lake
     pid: int
+    watch: str
 
 
 @pytest.fixture(scope="session")
@@ -104,13 +105,14 @@ def serving(lake: Lake, place: Path, *options: str) -> Iterator[Graph]:
     (place / "schemas").mkdir()
     (place / "schemas" / "__init__.py").write_text("raise ImportError('the wrong schemas')\n")
     ports = Ports()
-    (port,) = ports.choose(1)
+    port, watch = ports.choose(2)
     url = f"http://127.0.0.1:{port}"
     ports.close()
     command = [sys.executable, "-P", "-m", "reelpage", "serve", "--port", str(port), *options]
     settings = environment(
         REELPAGE_LAKE=str(lake.folder),
         REELPAGE_SECRET=SECRET,
+        REELPAGE_WATCH=f"127.0.0.1:{watch}",
         OMP_NUM_THREADS="1",
         RAY_AUTH_MODE="disabled",  # as it may stand in the environment of a user
     )
@@ -118,7 +120,8 @@ def serving(lake: Lake, place: Path, *options: str) -> Iterator[Graph]:
         process = subprocess.Popen(command, cwd=place, env=settings, stdout=log, stderr=log)
     try:
         wait_for(process, url, place / "log")
-        yield Graph(url, GraphClient(url, SECRET, deadline_s=600), lake, process.pid)
+        client = GraphClient(url, SECRET, deadline_s=600)
+        yield Graph(url, client, lake, process.pid, f"http://127.0.0.1:{watch}")
     finally:
         process.terminate()
         process.wait(60)

@@ -1,10 +1,21 @@
 """Processes of a graph under test, found by the titles that Ray gives them."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 REPLICA: Final = "ray::ServeReplica:reelpage:"
 """Titles of replicas begin so; the name of the deployment follows."""
+
+
+def family(pid: int) -> Iterator[Path]:
+    """A process and those that it started, directly or not."""
+    yield Path(f"/proc/{pid}")
+    with suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                yield from family(int(child))
 
 
 def replica(name: str, serving: int) -> int | None:

@@ -2,7 +2,6 @@
 
 import ipaddress
 import re
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import grpc
 import pytest
 
 from tests.graph.conftest import Graph
+from tests.graph.processes import family
 
 pytestmark = pytest.mark.ci
 
@@ -25,15 +25,6 @@ class Listener:
     process: str
     address: ipaddress.IPv4Address | ipaddress.IPv6Address
     port: int
-
-
-def family(pid: int) -> Iterator[Path]:
-    """A process and those that it started, directly or not."""
-    yield Path(f"/proc/{pid}")
-    with suppress(OSError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            for child in (task / "children").read_text().split():
-                yield from family(int(child))
 
 
 def sockets() -> dict[str, tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int]]:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from services.graph import reaper
 from tests.conftest import SAMPLES
+from tests.graph.processes import family
 from tests.stack.conftest import StackFactory, wait_for_end
 
 pytestmark = pytest.mark.ci
@@ -26,25 +28,11 @@ def holders(secret: str) -> list[str]:
     return found
 
 
-def descendants(pid: int) -> list[int]:
-    """All processes that a process has started, and those that these have."""
-    children: dict[int, list[int]] = {}
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):  # it has ended
-            parent = status.read_text().rpartition(")")[2].split()[1]
-            children.setdefault(int(parent), []).append(int(status.parent.name))
-    found = [pid]
-    for one in found:
-        found += children.get(one, [])
-    return found[1:]
-
-
-def hidden(pids: list[int]) -> list[str]:
+def hidden(processes: Iterable[Path]) -> list[str]:
     """Command lines of those whose environment does not say for certain that they are Ray's."""
     found = []
-    for pid in pids:
+    for process in processes:
         with suppress(OSError):  # it has ended
-            process = Path(f"/proc/{pid}")
             command = (process / "cmdline").read_text().replace("\0", " ")
             variables = (process / "environ").read_bytes().split(b"\0")
             is_whole = b"=" in variables[0]  # a title that is long is written over it
@@ -60,7 +48,7 @@ def test_ray_ends_with_the_supervisor(stacks: StackFactory) -> None:
     assert result.code == 0, result.err
     secret = result.json["environment"]["REELPAGE_SECRET"]
     assert any("raylet" in command for command in holders(secret))
-    started = descendants(stack.pid("graph"))
+    _, *started = family(stack.pid("graph"))
     assert len(started) > 5
     assert hidden(started) == []  # else a reaper may miss it
     sent = stack.run("submit", SAMPLES / "phone.png", "--wait", "--json")
