@@ -26,6 +26,10 @@ class Settings:
         s3_access_key: its user.
         s3_secret_key: its password.
         s3_session_token: of temporary credentials; else empty.
+        s3_credentials: instead of these, a file of keys in AWS's form, read anew as it changes.
+        s3_token_file: instead of these, a file with a token for which `s3_sts` gives keys, read anew.
+        s3_role: that such a token is for; an ARN.
+        s3_sts: URL of a security token service.
         s3_region: what requests are signed for.
         s3_ca: file of certificates that sign the service's own; empty for the public ones.
         s3_style: whether a bucket's name stands in the "path" or is a "virtual" host's.
@@ -58,6 +62,10 @@ class Settings:
     s3_access_key: str = ""
     s3_secret_key: str = field(default="", repr=False)
     s3_session_token: str = field(default="", repr=False)
+    s3_credentials: str = ""
+    s3_token_file: str = ""
+    s3_role: str = ""
+    s3_sts: str = ""
     s3_region: str = "us-east-1"
     s3_ca: str = ""
     s3_style: str = "path"
@@ -117,6 +125,7 @@ _FORMS: Final[Mapping[str, tuple[str, str]]] = {
     "threads": (r"\d+", "a whole number, 0 for torch's choice"),
     "lake": (r"(?!.*://).*|s3://.+", "a folder or s3://bucket/prefix"),
     "s3_endpoint": _URL,
+    "s3_sts": (r"(https?://\S+)?", "a URL, such as https://sts.eu-central-1.amazonaws.com"),
     "s3_region": (r"[A-Za-z0-9_-]+", "a region, such as us-east-1"),
     "s3_style": (r"path|virtual", "path or virtual"),
     "kafka": (r"([^\s,/]+:\d+(,[^\s,/]+:\d+)*)?", "host:port, several with commas between them"),

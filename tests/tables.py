@@ -62,7 +62,7 @@ def race(sides: Iterable[Tables], place: Place, apps: int, count: int) -> None:
 
 def numbers(place: Place) -> list[tuple[str, int]]:
     """What is in the table."""
-    table = DeltaTable(place.table("frames"), storage_options=dict(place.options))
+    table = DeltaTable(place.table("frames"), storage_options=place.options())
     rows = table.to_pyarrow_dataset().to_table(columns=["media_id", "frame_no"]).to_pylist()
     return sorted((row["media_id"], row["frame_no"]) for row in rows)
 

@@ -79,6 +79,7 @@ def test_a_secret_that_is_none_is_not_shown() -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    names = [one.name for one in fields(Settings) if re.search("secret|token|password", one.name)]
+    named = [one.name for one in fields(Settings) if re.search("secret|token|password", one.name)]
+    names = [name for name in named if not name.endswith("_file")]
     assert len(names) == 4
     assert "hush" not in repr(Settings(**dict.fromkeys(names, "hush")))

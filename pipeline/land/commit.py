@@ -185,6 +185,7 @@ class _Table:
         self.lock = threading.Condition()
         self.last: Exception | None = None
         self._handle: DeltaTable | None = None
+        self._options: dict[str, str] = {}
 
     def perform(self, step: Step) -> object:
         """Do what `settle` asks for; no one may look or commit meanwhile, but at `Wait`."""
@@ -204,7 +205,8 @@ class _Table:
         self._handle = None  # none that an error has left half-way
         try:
             with disk_errors(Path(self.place.uri)):
-                if handle is None:
+                options, self._options = self._options, self.place.options()
+                if handle is None or options != self._options:  # a handle keeps its keys
                     handle = open_or_create(self.place, self.name)
                 elif reload:
                     handle.update_incremental()

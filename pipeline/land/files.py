@@ -111,7 +111,7 @@ class Files(AbstractFileSystem):  # type: ignore[misc]
     def _store(self, table: str) -> pyarrow.fs.FileSystem:
         """A table's folder in a bucket; one, for the connections that it keeps."""
         if table not in self._stores:
-            address, options = self._place.table(table), dict(self._place.options)
+            address, options = self._place.table(table), self._place.options()
             store = DeltaStorageHandler(address, options, self.sizes(table))
             self._stores.setdefault(table, pyarrow.fs.PyFileSystem(store))
         return self._stores[table]

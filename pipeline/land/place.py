@@ -1,6 +1,6 @@
 """Place: where a lake is, a folder or a bucket with named objects and Delta tables beside them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -43,12 +43,12 @@ class Place:
     Attributes:
         uri: absolute folder, or "s3://bucket/prefix"; without a slash at its end.
         objects: everything below it that is not a table, and the tables' data files.
-        options: storage options that deltalake needs for `uri`.
+        options: gives the storage options that deltalake needs for `uri`; keys in them change.
     """
 
     uri: str
     objects: Objects
-    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    options: Callable[[], dict[str, str]] = field(default=dict, repr=False)
 
     @property
     def is_folder(self) -> bool:

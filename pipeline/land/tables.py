@@ -90,7 +90,7 @@ def open_table(place: Place, table: str) -> DeltaTable:
     """
     address = place.table(table)
     try:
-        return DeltaTable(address, storage_options=dict(place.options))
+        return DeltaTable(address, storage_options=place.options())
     except (DeltaError, OSError) as error:
         if known := store_error(address, error):
             raise known from error
@@ -142,7 +142,7 @@ def open_or_create(place: Place, table: str) -> DeltaTable:
                     # that are forgotten. Nor may readers look for others, which they would miss.
                     "delta.dataSkippingStatsColumns": schema.names[0],
                 },
-                storage_options=dict(place.options),
+                storage_options=place.options(),
             )
         except (DeltaError, OSError) as error:
             if known := store_error(address, error):

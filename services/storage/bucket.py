@@ -15,6 +15,7 @@ from xml.etree.ElementTree import ParseError
 
 import urllib3
 from minio import Minio
+from minio.credentials.providers import Provider
 from minio.datatypes import Object
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 from urllib3 import BaseHTTPResponse
@@ -33,7 +34,7 @@ _TRANSIENT: Final = frozenset({408, 409, 425, 429, *range(500, 600)} - {501})
 _BUSY: Final = frozenset({"RequestTimeout", "SlowDown", "Throttling", "ThrottlingException"})
 _IS_THERE: Final = (HTTPStatus.PRECONDITION_FAILED, HTTPStatus.CONFLICT)
 _UNTRUSTED: Final = "CERTIFICATE_VERIFY_FAILED"
-_KEYS: Final = "check REELPAGE_S3_ACCESS_KEY, _SECRET_KEY, _REGION and the key's rights"
+_KEYS: Final = "check the keys (REELPAGE_S3_ACCESS_KEY and its kin), _REGION and their rights"
 
 T = TypeVar("T")
 
@@ -52,9 +53,7 @@ class Bucket:
         bucket: str,
         prefix: str = "",
         *,
-        access_key: str,
-        secret_key: str,
-        session_token: str = "",
+        identity: Provider,
         region: str = "us-east-1",
         virtual_style: bool = False,
         ca_file: str = "",
@@ -66,9 +65,7 @@ class Bucket:
             endpoint: URL of the service, without a path.
             bucket: its name.
             prefix: what the names of all objects begin with, without a slash at its ends.
-            access_key: the user.
-            secret_key: the password.
-            session_token: of temporary credentials.
+            identity: gives the keys, again for each request.
             region: what requests are signed for.
             virtual_style: whether the bucket's name is part of the host's, else of the path.
             ca_file: certificates that sign the service's own, PEM; else the public ones.
@@ -85,9 +82,7 @@ class Bucket:
         scheme, _, address = endpoint.partition("://")
         self._client = Minio(
             address,
-            access_key,
-            secret_key,
-            session_token or None,
+            credentials=identity,
             secure=scheme == "https",
             region=region,
             http_client=self._pool,

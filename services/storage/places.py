@@ -15,9 +15,9 @@ from schemas.errors import SetupError, TransientError
 from services.settings import Settings
 
 if TYPE_CHECKING:
-    from services.storage.bucket import (
-        Bucket,  # loading minio takes longer than to read a small lake
-    )
+    # Loading minio takes longer than to read a small lake.
+    from services.storage.bucket import Bucket
+    from services.storage.identity import Identity
 
 _S3: Final = "s3://"
 # What needs no escapes in a URL: deltalake and Polars escape the rest in ways of their own.
@@ -37,20 +37,21 @@ def open_place(location: str, settings: Settings) -> Place:
     _check(location, settings)
     bucket, _, prefix = location.removeprefix(_S3).rstrip("/").partition("/")
     from services.storage.bucket import Bucket
+    from services.storage.identity import identity
 
+    who = identity(settings)
     virtual = settings.s3_style == "virtual"
     objects = Bucket(
         settings.s3_endpoint,
         bucket,
         prefix,
-        access_key=settings.s3_access_key,
-        secret_key=settings.s3_secret_key,
-        session_token=settings.s3_session_token,
+        identity=who,
         region=settings.s3_region,
         virtual_style=virtual,
         ca_file=settings.s3_ca,
     )
-    return Place(f"{_S3}{bucket}/{prefix}".rstrip("/"), objects, _options(bucket, settings))
+    options = partial(_options, bucket, settings, who)
+    return Place(f"{_S3}{bucket}/{prefix}".rstrip("/"), objects, options)
 
 
 def local_folder(location: str) -> Path:
@@ -157,23 +158,23 @@ def _check(location: str, settings: Settings) -> None:
     if not _ADDRESS.fullmatch(location):
         message = f"{location}: give s3://bucket/prefix, of ASCII letters, digits and ._=-/"
         raise SetupError("usage", message)
-    for name in ("s3_endpoint", "s3_access_key", "s3_secret_key"):
-        if not getattr(settings, name):
-            message = f"{location}: set REELPAGE_{name.upper()}; see docs/settings.md"
-            raise SetupError("usage", message)
+    if not settings.s3_endpoint:
+        message = f"{location}: set REELPAGE_S3_ENDPOINT; see docs/settings.md"
+        raise SetupError("usage", message)
     if settings.s3_ca and not Path(settings.s3_ca).is_file():
         message = f"REELPAGE_S3_CA={settings.s3_ca}: there is no such file"
         raise SetupError("usage", message)
 
 
-def _options(bucket: str, settings: Settings) -> dict[str, str]:
+def _options(bucket: str, settings: Settings, who: "Identity") -> dict[str, str]:
     """What deltalake needs to reach the same store; its own retries end before a minute."""
+    keys = who.retrieve()
     scheme, _, address = settings.s3_endpoint.partition("://")
     virtual = settings.s3_style == "virtual"
     options = {
         "aws_endpoint": f"{scheme}://{bucket}.{address}" if virtual else settings.s3_endpoint,
-        "aws_access_key_id": settings.s3_access_key,
-        "aws_secret_access_key": settings.s3_secret_key,
+        "aws_access_key_id": keys.access_key,
+        "aws_secret_access_key": keys.secret_key,
         "aws_region": settings.s3_region,
         "aws_virtual_hosted_style_request": str(virtual).lower(),
         "aws_conditional_put": "etag",
@@ -181,6 +182,6 @@ def _options(bucket: str, settings: Settings) -> dict[str, str]:
         "max_retries": "4",
         "retry_timeout": "40s",
     }
-    if settings.s3_session_token:
-        options["aws_session_token"] = settings.s3_session_token
+    if keys.session_token:
+        options["aws_session_token"] = keys.session_token
     return options

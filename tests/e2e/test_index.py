@@ -142,7 +142,7 @@ def test_frame_times_are_exact(indexed: Indexed) -> None:
 def test_same_rows_in_duckdb_polars_and_pyarrow(indexed: Indexed) -> None:
     lines = ["lines"] * indexed.has_lines
     for table in ("media", "segments", "frames", "pages", "answers", *lines):
-        path, options = indexed.place.table(table), dict(indexed.place.options)
+        path, options = indexed.place.table(table), indexed.place.options()
         arrow = DeltaTable(path, storage_options=options).to_pyarrow_table()
         for name in ("max_retries", "retry_timeout"):  # deltalake's alone
             options.pop(name, None)

@@ -121,10 +121,10 @@ class Stream:
 
     def rows(self, table: str) -> list[dict[str, object]]:
         if not DeltaTable.is_deltatable(
-            self.place.table(table), storage_options=dict(self.place.options)
+            self.place.table(table), storage_options=self.place.options()
         ):
             return []
-        handle = DeltaTable(self.place.table(table), storage_options=dict(self.place.options))
+        handle = DeltaTable(self.place.table(table), storage_options=self.place.options())
         found: list[dict[str, object]] = handle.to_pyarrow_dataset().to_table().to_pylist()
         return found
 

@@ -181,7 +181,7 @@ def test_verify_finds_lost_rows(
 @pytest.fixture
 def undone(filled: StubStream, table: str) -> Iterator[DeltaTable]:
     """A table that is put back as it was."""
-    handle = DeltaTable(filled.place.table(table), storage_options=dict(filled.place.options))
+    handle = DeltaTable(filled.place.table(table), storage_options=filled.place.options())
     version = handle.version()
     yield handle
     handle.restore(version)

@@ -40,7 +40,7 @@ def place(s3: S3Server, bucket: str, proxy: FaultProxy) -> Place:
         s3_secret_key=s3.secret_key,
     )
     opened = open_place(f"s3://{bucket}/lake", settings)
-    return replace(opened, options={**opened.options, **_QUICK})
+    return replace(opened, options=lambda: opened.options() | _QUICK)
 
 
 @contextmanager
@@ -91,7 +91,7 @@ class ByAddress:
         file = write_file(self._place.objects, table, rows, uuid4().hex)
         time.sleep(random.uniform(0.05, 0.15))  # whoever checks may be paused before he writes
         try:
-            again = DeltaTable(self._place.table(table), storage_options=dict(self._place.options))
+            again = DeltaTable(self._place.table(table), storage_options=self._place.options())
             append(again, [file.to_action()], positions)
         except (OSError, DeltaError):
             return False

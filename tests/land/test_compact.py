@@ -148,7 +148,7 @@ def test_a_table_that_keeps_its_log_keeps_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["it's", "a': {name: 'a'}}); copy (select 42) to 'lost.csv'; --"])
 def test_a_column_may_have_any_name(place: Place, tmp_path: Path, name: str) -> None:
     fields = [*Schema.from_arrow(FRAMES).fields, Field(name, PrimitiveType("string"))]
-    options = dict(place.options)
+    options = place.options()
     DeltaTable.create(place.table("frames"), Schema(fields), storage_options=options)
     for number in range(2):
         row = {"media_id": "m", "sampling": "s", "frame_no": number}

@@ -27,7 +27,7 @@ def check(place: Place, expected: Rows) -> list[str]:
 
 def _rows(place: Place, table: str) -> Iterator[dict[str, object]]:
     try:
-        handle = DeltaTable(place.table(table), storage_options=dict(place.options))
+        handle = DeltaTable(place.table(table), storage_options=place.options())
     except TableNotFoundError:
         return
     yield from handle.to_pyarrow_dataset().to_table().to_pylist()

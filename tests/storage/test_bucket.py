@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from minio.credentials.providers import StaticProvider
 
 import services.storage.bucket
 from pipeline.land.place import Objects
@@ -96,8 +97,7 @@ def test_a_put_outlives_a_fault(s3: S3Server, bucket: str, fault: Fault, side: S
         store = Bucket(
             f"http://{proxy.address}",
             bucket,
-            access_key=s3.access_key,
-            secret_key=s3.secret_key,
+            identity=StaticProvider(s3.access_key, s3.secret_key),
             timeout_s=0.5,
         )
         proxy.arm(fault, on=side, match=b"PUT /", times=2)
@@ -116,7 +116,7 @@ def failure(action: Callable[[], object], kind: type[SetupError] | type[Transien
 
 
 def test_a_dead_store_is_given_up_soon() -> None:
-    store = Bucket("http://127.0.0.1:9", "lake", access_key="a", secret_key="b")
+    store = Bucket("http://127.0.0.1:9", "lake", identity=StaticProvider("a", "b"))
     began = time.monotonic()
     message = failure(lambda: store.get("x"), TransientError)
     assert message.startswith("store_failed: bucket lake at http://127.0.0.1:9: does not answer")
