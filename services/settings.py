@@ -27,7 +27,8 @@ class Settings:
         s3_secret_key: its password.
         s3_session_token: of temporary credentials; else empty.
         s3_credentials: instead of these, a file of keys in AWS's form, read anew as it changes.
-        s3_token_file: instead of these, a file with a token for which `s3_sts` gives keys, read anew.
+        s3_token_file: instead of these, a file with a token, read anew, for which `s3_sts` gives
+            keys.
         s3_role: that such a token is for; an ARN.
         s3_sts: URL of a security token service.
         s3_region: what requests are signed for.
