@@ -20,7 +20,8 @@ from typing import Final
 import numpy as np
 
 from benchmarks.clock import Clock
-from benchmarks.crew import Crew, Job, Question
+from benchmarks.crew import Crew
+from benchmarks.jobs import Job, Question
 from benchmarks.keda import POLL_S, SYNC_S, Keda
 from benchmarks.outcome import Moment, Outcome
 from benchmarks.serving import LOOK_S, PUSH_S, Autoscaler

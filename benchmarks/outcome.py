@@ -1,5 +1,6 @@
 """Outcome: what came of a simulated cluster."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -41,6 +42,15 @@ class Outcome:
     idle_s: float = 0.0
     targets: list[list[int]] = field(default_factory=list)
     series: list[Moment] = field(default_factory=list)
+
+    @property
+    def wait_s(self) -> float:
+        """What there is to wait for: that all is drained, or, if it came over hours, most parts."""
+        return min(self.drained_s, self.age_s(0.95))
+
+    def age_s(self, share: float) -> float:
+        """So many of the parts had landed so many seconds after they came."""
+        return sorted(self.ages)[math.ceil(share * len(self.ages)) - 1]
 
     @property
     def changes(self) -> int:

@@ -43,7 +43,7 @@ class Bounds:
     zero_delay_s: float = 600.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Seen:
     """What a policy is shown: `services.graph.scaling.Situation`.
 

@@ -71,3 +71,14 @@ class Thresholds:
     def bounds(self, most: int) -> Bounds:
         """For Serve, of a stage that has none while nothing waits."""
         return Bounds(0, most, self.up_delay_s, self.down_delay_s, self.zero_delay_s)
+
+
+DERIVED: Final = Thresholds(
+    lag=10,
+    excludes=False,
+    encoder_share=32_768,
+    decoder_share=8192,
+    admitted=64,
+    zero_delay_s=300.0,
+)
+"""What `python -m benchmarks.scaling --sweep` gave."""

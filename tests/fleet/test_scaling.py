@@ -139,6 +139,13 @@ def test_halves_that_go_before_the_other_has_come_take_turns() -> None:
     assert hasty.drained_s > 2 * patient.drained_s
 
 
+def test_partitions_that_rest_keep_workers_away_where_persistent_lag_is_excluded() -> None:
+    """While GPUs come no offset moves, and a job of five minutes moves none for as long."""
+    excluded = run(giant(6), TIMES, replace(SWIFT, excludes=True), Cluster())
+    assert max(excluded.targets[0]) < 6
+    assert excluded.drained_s > 1.5 * run(giant(6), TIMES, SWIFT, Cluster()).drained_s
+
+
 def test_a_giant_is_shared_by_all_workers() -> None:
     found = run(giant(6), TIMES, SWIFT, Cluster())
     assert max(found.targets[0]) > 8
