@@ -24,7 +24,8 @@ class Outcome:
     Attributes:
         landings: how often each part has landed.
         ages: seconds from its medium's coming to its landing, of each part.
-        drained_s: when the last had landed.
+        came_s: when the last medium had come, after the first.
+        drained_s: when the last part had landed.
         zero_s: when the last worker and the last node were gone.
         peak_lag: jobs.
         gpu_s: of all nodes.
@@ -35,6 +36,7 @@ class Outcome:
 
     landings: bytearray
     ages: list[float] = field(default_factory=list)
+    came_s: float = 0.0
     drained_s: float = 0.0
     zero_s: float = 0.0
     peak_lag: int = 0
@@ -45,8 +47,8 @@ class Outcome:
 
     @property
     def wait_s(self) -> float:
-        """What there is to wait for: that all is drained, or, if it came over hours, most parts."""
-        return min(self.drained_s, self.age_s(0.95))
+        """Until all is drained that came at once; of what came by and by, the age of most parts."""
+        return self.age_s(0.95) if self.came_s else self.drained_s
 
     def age_s(self, share: float) -> float:
         """So many of the parts had landed so many seconds after they came."""

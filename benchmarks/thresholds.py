@@ -74,11 +74,11 @@ class Thresholds:
 
 
 DERIVED: Final = Thresholds(
-    lag=10,
+    lag=5,
     excludes=False,
-    encoder_share=32_768,
-    decoder_share=8192,
+    encoder_share=8192,
+    decoder_share=4096,
+    down_delay_s=120.0,
     admitted=64,
-    zero_delay_s=300.0,
 )
 """What `python -m benchmarks.scaling --sweep` gave."""

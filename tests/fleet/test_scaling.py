@@ -90,6 +90,15 @@ def test_the_same_seed_gives_the_same() -> None:
     assert _burst(seed=3) != _burst(seed=4)
 
 
+def test_what_came_at_once_waits_until_all_is_drained() -> None:
+    at_once, later = ([Arrival(0.0, 2), Arrival(second, 2)] for second in (0.0, 5000.0))
+    found = run(at_once, TIMES, SWIFT, Cluster())
+    assert found.wait_s == found.drained_s
+    found = run(later, TIMES, SWIFT, Cluster())
+    assert found.wait_s == max(found.ages) < 1000 < found.drained_s
+    assert found.age_s(0.5) <= found.age_s(0.95)
+
+
 def test_from_nothing_the_second_half_waits_for_the_first() -> None:
     nodes = Nodes(start_s=180.0, load_s=40.0)
     after = _burst(cluster=Cluster(nodes=nodes))

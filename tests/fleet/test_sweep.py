@@ -13,7 +13,7 @@ Made = Callable[[Thresholds], Outcome]
 
 def _outcome(wait_s: float, gpu_s: float = 1.0, turns: int = 0) -> Outcome:
     targets = [[0, 1] * (turns + 1)]
-    return Outcome(bytearray(), [wait_s], wait_s, gpu_s=gpu_s, targets=targets)
+    return Outcome(bytearray(), drained_s=wait_s, gpu_s=gpu_s, targets=targets)
 
 
 def _traffic(wait_s: Callable[[Thresholds], float], gpu_s: Callable[[Thresholds], float]) -> Made:
