@@ -13,6 +13,7 @@ from benchmarks.outcome import Moment
 
 _MET, _MISSED = "#2a7f62", "#b3432b"
 _LONGEST: Final = 3.0
+_POINTS: Final = 400  # of a line, about
 _STYLE: Final[Any] = {
     "svg.hashsalt": "reelpage",  # the same figures give the same file
     "font.size": 9,
@@ -60,7 +61,8 @@ def scaling_plot(series: Mapping[str, Sequence[Moment]], path: Path) -> None:
     with rc_context(_STYLE):
         figure = Figure(figsize=(11, 4.5), layout="constrained")
         axes = figure.subplots(2, len(series), sharex="col", squeeze=False)
-        for (name, moments), above, below in zip(series.items(), *axes, strict=True):
+        for (name, every), above, below in zip(series.items(), *axes, strict=True):
+            moments = every[:: 1 + len(every) // _POINTS]
             hours = [one.second / 3600 for one in moments]
             above.fill_between(hours, [one.lag for one in moments], color=_MISSED, alpha=0.4)
             above.set_title(name, fontsize=9)
@@ -69,7 +71,7 @@ def scaling_plot(series: Mapping[str, Sequence[Moment]], path: Path) -> None:
                 below.step(hours, counts, where="post", linewidth=1, label=what)
             below.set_xlabel("hours")
         axes[0][0].set_ylabel("jobs that have not landed")
-        axes[1][0].legend(frameon=False)
+        figure.legend(*axes[1][0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
         _save(figure, path)
 
 

@@ -62,7 +62,7 @@ VARIANTS: Final[Mapping[str, tuple[Thresholds, Cluster]]] = {
     "derived, persistent lag excluded": (replace(DERIVED, excludes=True), Cluster()),
     "derived, 16 parts admitted": (replace(DERIVED, admitted=16), Cluster()),
     "derived, decoder_share of 32,768": (replace(DERIVED, decoder_share=32_768), Cluster()),
-    "derived, a half shrinks after 30 s": (replace(DERIVED, down_delay_s=30.0), Cluster()),
+    "derived, decoder_share of 8,192": (replace(DERIVED, decoder_share=8192), Cluster()),
 }
 """What is told of each traffic."""
 
