@@ -146,8 +146,8 @@ class _Pipeline:
             job = Job(one.second, first, one.parts)
             self._clock.after(one.second, self._crew.add, job, home)
             first += one.parts
-        seconds = [one.second for one in arrivals]
-        self._found.came_s = max(seconds) - min(seconds)
+        comes = [one.second for one in arrivals]
+        self._found.came_s = max(comes) - min(comes)
         for death in deaths:
             self._clock.after(death.second, self._deaths[death.who])
         for seconds, act in self._regular:
