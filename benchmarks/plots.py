@@ -1,4 +1,4 @@
-"""Plots: figures beside their goals, and what a fleet carries, as SVG."""
+"""Plots: figures beside their goals, what a fleet carries, and how it scales, as SVG."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,9 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.common import Report
+from benchmarks.outcome import Moment
 
 _MET, _MISSED = "#2a7f62", "#b3432b"
 _LONGEST: Final = 3.0
+_POINTS: Final = 400  # of a line, about
 _STYLE: Final[Any] = {
     "svg.hashsalt": "reelpage",  # the same figures give the same file
     "font.size": 9,
@@ -51,6 +53,25 @@ def fleet_plot(curves: Mapping[str, Sequence[tuple[int, float]]], path: Path) ->
         axes.set_xlabel("decoders")
         axes.set_ylabel("parts a second")
         axes.legend(frameon=False)
+        _save(figure, path)
+
+
+def scaling_plot(series: Mapping[str, Sequence[Moment]], path: Path) -> None:
+    """Lag above, and who works below, over hours, a column for each traffic."""
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(11, 4.5), layout="constrained")
+        axes = figure.subplots(2, len(series), sharex="col", squeeze=False)
+        for (name, every), above, below in zip(series.items(), *axes, strict=True):
+            moments = every[:: 1 + len(every) // _POINTS]
+            hours = [one.second / 3600 for one in moments]
+            above.fill_between(hours, [one.lag for one in moments], color=_MISSED, alpha=0.4)
+            above.set_title(name, fontsize=9)
+            for what in ("workers", "encoders", "decoders"):
+                counts = [getattr(one, what) for one in moments]
+                below.step(hours, counts, where="post", linewidth=1, label=what)
+            below.set_xlabel("hours")
+        axes[0][0].set_ylabel("jobs that have not landed")
+        figure.legend(*axes[1][0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
         _save(figure, path)
 
 

@@ -39,7 +39,7 @@ _IN_FLIGHT: Final = 3
 """Parts under way for each decoder: one in work, one ready, one on the way."""
 _TOGETHER: Final = 512
 """Parts of a commit at the most."""
-_ASSUMED: Final = ServiceTimes(
+ASSUMED: Final = ServiceTimes(
     device="cuda",
     threads=1,
     video_s=0.08,
@@ -274,7 +274,7 @@ def main() -> None:
     options.add_argument("--measured", type=Path, help="what `reelpage bench --json` printed")
     options.add_argument("--plot", type=Path, help="SVG to write")
     chosen = options.parse_args()
-    times = read(chosen.measured) if chosen.measured else _ASSUMED
+    times = read(chosen.measured) if chosen.measured else ASSUMED
     corpus = Corpus(video_hours=1000.0, pages=1_000_000)
     rows: list[Report] = []
     for name in SCENARIOS:
