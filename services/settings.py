@@ -39,8 +39,11 @@ class Settings:
         group: consumer group of the workers.
         instance: this worker's name in the group, for static membership; empty for none.
         graph: URL of the model's service.
+        lander: URL of the lander; empty for the graph's own.
         secret: what the model's service and the lander ask of whoever calls them.
         stack: name of the stack of this machine to use, where several are up.
+        watch: host:port on which a worker or lander answers `/healthz`, `/readyz` and `/metrics`;
+            empty for none.
         roots: folders that jobs may name files of.
         sources: buckets, or prefixes in them, that jobs may name objects of.
         max_bytes: of a medium that is downloaded.
@@ -68,8 +71,10 @@ class Settings:
     group: str = "reelpage"
     instance: str = ""
     graph: str = ""
+    lander: str = ""
     secret: str = field(default="", repr=False)
     stack: str = ""
+    watch: str = ""
     roots: tuple[Path, ...] = ()
     sources: tuple[str, ...] = ()
     max_bytes: int = 16 << 30
@@ -127,6 +132,8 @@ _FORMS: Final[Mapping[str, tuple[str, str]]] = {
     "group": _NAME,
     "instance": (f"({_NAME[0]})?", _NAME[1]),
     "graph": (r"(https?://\S+)?", "a URL, such as http://127.0.0.1:8000"),
+    "lander": (r"(https?://\S+)?", "a URL, such as http://127.0.0.1:8200"),
+    "watch": (r"([^\s,/]+:\d+)?", "host:port, such as 127.0.0.1:9400"),
     "secret": (r"([!-~]{16,256})?", "16 to 256 characters, as `openssl rand -hex 32` prints them"),
     "sources": (f"({_BUCKET}(,{_BUCKET})*)?", "s3://bucket/prefix, several with commas between"),
     "max_bytes": (r"[1-9]\d{0,17}", "a number of bytes"),

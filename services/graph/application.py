@@ -168,6 +168,10 @@ def _stage_options(stage: _Stage, grace_s: float) -> dict[str, Any]:
         max_ongoing_requests=_QUESTIONS,
         graceful_shutdown_timeout_s=grace_s,
         max_constructor_retry_count=2,
-        ray_actor_options={"num_cpus": options.cpus, "num_gpus": options.gpus},
+        ray_actor_options={
+            "num_cpus": options.cpus,
+            "num_gpus": options.gpus,
+            "resources": dict(options.resources),
+        },
         **scaling,
     )
