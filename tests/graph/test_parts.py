@@ -343,7 +343,7 @@ def test_deployments_have_the_names_that_options_say(colocate: bool) -> None:
     assert names == set(options.deployments)
 
 
-def _bound(one: Any) -> Iterator[Any]:
+def _bound(one: Any) -> Iterator[Any]:  # noqa: ANN401 - Serve's
     """A bound deployment and those that it is given."""
     yield one
     for given in (*one.init_args, *one.init_kwargs.values()):
