@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -49,17 +50,23 @@ def check(overlays: Overlays, kubectl: Kubectl = "", as_json: Json = False) -> N
 
 def refusal(words: Sequence[str]) -> str:
     """What this command line says of words that it does not take; empty if it takes them."""
-    from services.cli.main import app
-
-    group: Any = typer.main.get_command(app)
     name, *rest = words or ("",)
-    if name not in group.commands:
+    if name not in _commands():
         return f"no such command {name!r}"
     try:
-        group.commands[name].make_context(name, rest)
+        _commands()[name].make_context(name, rest)
     except _REFUSED as error:
         return str(error.format_message())  # type: ignore[attr-defined]
     return ""
+
+
+@cache
+def _commands() -> dict[str, Any]:
+    """All commands of this command line."""
+    from services.cli.main import app
+
+    group: Any = typer.main.get_command(app)
+    return dict(group.commands)
 
 
 def _line(problem: dict[str, str]) -> str:

@@ -1,7 +1,7 @@
 """Commands: what containers of ours run is a command of reelpage, on the ports that they name."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from services.k8s.documents import CLUSTERS, Container, Overlay, Problem
@@ -13,6 +13,15 @@ Refusal = Callable[[Sequence[str]], str]
 _NAME: Final = "reelpage"
 _VARIABLE: Final = re.compile(r"\$\((\w+)\)")
 _ANSWERED: Final = ("/healthz", "/readyz")
+_LAKE: Final = "REELPAGE_LAKE"
+_KAFKA: Final = "REELPAGE_KAFKA"
+_NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
+    "worker": (_KAFKA, _LAKE, "REELPAGE_GRAPH"),  # without a graph it would load the model itself
+    "lander": (_LAKE,),
+    "graph": (_LAKE,),
+    "submit": (_KAFKA, _LAKE),
+}
+_SECRETIVE: Final = ("worker", "lander", "graph")
 
 
 def role(container: Container) -> str:
@@ -52,6 +61,26 @@ def commands(overlay: Overlay, refusal: Refusal) -> Iterator[Problem]:
 
 def _filled(word: str, known: dict[str, str | None]) -> str:
     return _VARIABLE.sub(lambda found: known.get(found[1]) or "unknown", word)
+
+
+def needs(overlay: Overlay) -> Iterator[Problem]:
+    """Processes that would not start, or work otherwise than is meant, for want of a setting."""
+    for pod in overlay.pods:
+        for container in pod.containers:
+            known = environment(overlay, container)
+            for name in _NEEDED.get(role(container), ()):
+                if not known.get(name, ""):
+                    what = f"{name} is missing, which {role(container)} needs"
+                    yield container.problem("env", what)
+            if role(container) in _SECRETIVE and not _has_secret(container, known):
+                what = "names no Secret; REELPAGE_SECRET and the store's keys come from one"
+                yield container.problem("envFrom", what)
+
+
+def _has_secret(container: Container, known: Mapping[str, str | None]) -> bool:
+    sources = [one.get("secretRef") or {} for one in container.body.get("envFrom") or []]
+    named = any(not one.get("optional") for one in sources if one)
+    return named or "REELPAGE_SECRET" in known
 
 
 def listening(overlay: Overlay) -> Iterator[Problem]:

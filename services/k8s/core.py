@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from jsonschema import ValidationError
 
 _FOLDER: Final = "kubernetes-json-schema/v1.34.0-local-strict"
+_WITHOUT: Final = ("Namespace",)  # kinds that may say nothing of themselves
 _ROOT: Final = "https://kubernetes.io/api/_definitions.json"
 
 
@@ -26,7 +27,11 @@ def known(document: Document) -> bool:
 
 def wrong(document: Document) -> Wrong:
     """What is wrong with a document of such a kind."""
-    return _wrong(json.loads((_folder() / _file(document)).read_text()), document.body, "")
+    schema = json.loads((_folder() / _file(document)).read_text())
+    yield from _wrong(schema, document.body, "")
+    wanted = document.kind not in _WITHOUT and "spec" in schema["properties"]
+    if wanted and not document.body.get("spec"):
+        yield "spec", "is missing"
 
 
 @dataclass(frozen=True)

@@ -20,31 +20,31 @@ def environment(overlay: Overlay, container: Container) -> dict[str, str | None]
         for kind, key in (("ConfigMap", "configMapRef"), ("Secret", "secretRef")):
             if reference := source.get(key):
                 prefix = source.get("prefix", "")
-                values = _data(overlay.find(kind, reference["name"]))
+                values = _data(overlay.find(kind, reference.get("name", "")))
                 found |= {prefix + name: value for name, value in values.items()}
     for one in container.body.get("env") or []:
         found[one["name"]] = one.get("value", "") if "valueFrom" not in one else None
     return found
 
 
-def _data(document: Document | None) -> dict[str, str]:
+def _data(document: Document | None) -> dict[str, str | None]:
     """What a ConfigMap or a Secret holds; nothing of one that is not here."""
     if document is None:
         return {}
     if document.kind == "ConfigMap":
         return dict(document.dig("data") or {})
     encoded = document.dig("data") or {}
-    plain = {name: base64.b64decode(value).decode() for name, value in encoded.items()}
-    return plain | (document.dig("stringData") or {})
+    return {
+        **{name: _decoded(value) for name, value in encoded.items()},
+        **(document.dig("stringData") or {}),
+    }
 
 
-def settings_of(overlay: Overlay, container: Container) -> Settings:
-    """The settings that a container would read, as far as the overlay tells them.
-
-    Raises:
-        SetupError: `usage`.
-    """
-    return Settings.from_environment(_ours(environment(overlay, container)))
+def _decoded(value: str) -> str | None:
+    try:
+        return base64.b64decode(value, validate=True).decode()
+    except ValueError:
+        return None
 
 
 def _ours(found: Mapping[str, str | None]) -> dict[str, str]:

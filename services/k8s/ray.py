@@ -1,11 +1,25 @@
 """Ray: the custom resources of KubeRay 1.7, as far as manifests of ours use them."""
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 from services.k8s.core import Core
-from services.k8s.shape import TEXT, WHOLE, YES, Each, Fields, Named, Shape, one_of
+from services.k8s.documents import dig
+from services.k8s.shape import TEXT, WHOLE, YES, Each, Fields, Named, Shape, Wrong, one_of
 
-_POD: Final = Core("io.k8s.api.core.v1.PodTemplateSpec")
+
+@dataclass(frozen=True)
+class _Pod:
+    """A pod's template with a container: the first one is Ray's."""
+
+    def wrong(self, value: Any, path: str) -> Wrong:  # noqa: ANN401 - see `Shape`
+        """See `Shape`."""
+        yield from Core("io.k8s.api.core.v1.PodTemplateSpec").wrong(value, path)
+        if not dig(value, "spec.containers"):
+            yield f"{path}.spec.containers", "is missing"
+
+
+_POD: Final = _Pod()
 _TEXTS: Final = Named(TEXT)
 _CREDENTIAL: Final = Fields(
     {"value": TEXT, "valueFrom": Core("io.k8s.api.core.v1.EnvVarSource")},

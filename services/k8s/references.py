@@ -87,20 +87,20 @@ def _of_volume(path: str, volume: dict[str, Any]) -> Iterator[Reference]:
     if claim := volume.get("persistentVolumeClaim"):
         yield path, "PersistentVolumeClaim", claim["claimName"]
     if (secret := volume.get("secret")) and not secret.get("optional"):
-        yield path, "Secret", secret["secretName"]
+        yield path, "Secret", secret.get("secretName", "")
     if (given := volume.get("configMap")) and not given.get("optional"):
-        yield path, "ConfigMap", given["name"]
+        yield path, "ConfigMap", given.get("name", "")
 
 
 def _of_container(container: Container) -> Iterator[Reference]:
     for index, source in enumerate(container.body.get("envFrom") or []):
         for kind, key in (("ConfigMap", "configMapRef"), ("Secret", "secretRef")):
             if (found := source.get(key)) and not found.get("optional"):
-                yield f"{container.path}.envFrom[{index}]", kind, found["name"]
+                yield f"{container.path}.envFrom[{index}]", kind, found.get("name", "")
     for one in container.body.get("env") or []:
         for kind, key in (("ConfigMap", "configMapKeyRef"), ("Secret", "secretKeyRef")):
             if (found := one.get("valueFrom", {}).get(key)) and not found.get("optional"):
-                yield f"{container.path}.env.{one['name']}", kind, found["name"]
+                yield f"{container.path}.env.{one['name']}", kind, found.get("name", "")
 
 
 def volumes(overlay: Overlay) -> Iterator[Problem]:

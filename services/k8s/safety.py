@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from services.ingest.worker import DRAIN_S
+from services.k8s.commands import role
 from services.k8s.documents import Container, Overlay, Pod, Problem, dig
 from services.k8s.environment import environment
 
@@ -79,10 +80,28 @@ def grace(overlay: Overlay) -> Iterator[Problem]:
     """Workers that are killed while they drain."""
     for pod in overlay.pods:
         given = pod.spec.get("terminationGracePeriodSeconds", _GRACE_S)
-        works = any("worker" in (one.body.get("args") or []) for one in pod.containers)
+        works = any(role(one) == "worker" for one in pod.containers)
         if works and given <= DRAIN_S:
             what = f"{given} s, and a worker takes up to {DRAIN_S:g} s to drain; give more"
             yield pod.problem("spec.terminationGracePeriodSeconds", what)
+
+
+def restarts(overlay: Overlay) -> Iterator[Problem]:
+    """Jobs whose pods would be started again for ever; a cluster refuses them."""
+    for pod in overlay.pods:
+        ends = pod.document.kind in ("Job", "CronJob", "ScaledJob")
+        if ends and pod.spec.get("restartPolicy") not in ("Never", "OnFailure"):
+            yield pod.problem("spec.restartPolicy", "has to be Never or OnFailure for a Job")
+
+
+def scratch(overlay: Overlay) -> Iterator[Problem]:
+    """Processes of ours that have nowhere to write: their root is read-only."""
+    for pod in overlay.pods:
+        for container in pod.containers:
+            mounts = {one["mountPath"] for one in container.body.get("volumeMounts") or []}
+            for place in ("/tmp", "/dev/shm") if role(container) == "graph" else ("/tmp",):
+                if role(container) and place not in mounts:
+                    yield container.problem("volumeMounts", f"nothing is mounted at {place}")
 
 
 def lake(overlay: Overlay) -> Iterator[Problem]:

@@ -14,6 +14,11 @@ def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     return all(_holds(one, labels) for one in selector.get("matchExpressions") or [])
 
 
+def _says(selector: Mapping[str, Any] | None) -> bool:
+    """Whether a selector says anything; else it finds all there is."""
+    return any((selector or {}).values())
+
+
 def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     found, values = labels.get(expression["key"]), expression.get("values") or []
     match expression["operator"]:
@@ -41,7 +46,10 @@ def services(overlay: Overlay) -> dict[str, Service]:
     found = {}
     for one in overlay.kind("Service"):
         pods = _behind(overlay, one)
-        ports = {port["port"]: _target(port, pods) or 0 for port in one.dig("spec.ports") or []}
+        ports = {
+            port["port"]: _target(port, pods) or port["port"]
+            for port in one.dig("spec.ports") or []
+        }
         found[one.name] = Service(one.name, tuple(pods), ports)
     for one in overlay.kind("RayService"):
         pods = [pod for pod in overlay.pods if pod.document is one]
@@ -53,7 +61,9 @@ def services(overlay: Overlay) -> dict[str, Service]:
 
 
 def _behind(overlay: Overlay, service: Document) -> list[Pod]:
-    selector = {"matchLabels": service.dig("spec.selector") or {}}
+    if not (labels := service.dig("spec.selector")):
+        return []  # of what is outside
+    selector = {"matchLabels": labels}
     return [pod for pod in overlay.pods if selects(selector, pod.labels)]
 
 
@@ -67,10 +77,10 @@ def _target(port: Mapping[str, Any], pods: list[Pod]) -> int | None:
 def service_targets(overlay: Overlay) -> Iterator[Problem]:
     """Services without pods, and ports of theirs that no pod has."""
     for one in overlay.kind("Service"):
-        if not (pods := _behind(overlay, one)):
+        pods = _behind(overlay, one)
+        if not pods and one.dig("spec.selector"):
             yield one.problem("spec.selector", "no pod has these labels")
-            continue
-        for port in one.dig("spec.ports"):
+        for port in one.dig("spec.ports") or [] if pods else []:
             if _target(port, pods) is None:
                 wanted = port.get("targetPort", port["port"])
                 yield one.problem("spec.ports", f"no pod behind it has a port {wanted!r}")
@@ -95,8 +105,10 @@ def _no_port(container: Container, wanted: object) -> str:
 def own_pods(overlay: Overlay) -> Iterator[Problem]:
     """Workloads whose selector does not find the pods that they make."""
     for pod in overlay.pods:
+        if pod.document.kind not in ("Deployment", "StatefulSet"):
+            continue
         selector = pod.document.dig("spec.selector")
-        if pod.document.kind in ("Deployment", "StatefulSet") and not selects(selector, pod.labels):
+        if not _says(selector) or not selects(selector, pod.labels):
             yield pod.document.problem("spec.selector", "its own pods have other labels")
 
 
@@ -107,6 +119,8 @@ def pod_selectors(overlay: Overlay) -> Iterator[Problem]:
         found = [pod for pod in overlay.pods if selects(one.dig(path) or {}, pod.labels)]
         if not found:
             yield one.problem(path, "no pod has these labels")
+        if one.kind != "NetworkPolicy" and not _says(one.dig(path)):
+            yield one.problem(path, "selects all pods there are; name labels")
         ports = {name for pod in found for one in pod.containers for name in one.ports}
         for end in one.dig("spec.podMetricsEndpoints") or []:
             if found and end["port"] not in ports:
@@ -118,9 +132,9 @@ def service_monitors(overlay: Overlay) -> Iterator[Problem]:
     for one in overlay.kind("ServiceMonitor"):
         selector = one.dig("spec.selector")
         found = [each for each in overlay.kind("Service") if selects(selector, each.labels)]
-        if not found:
+        if not found or not _says(selector):
             yield one.problem("spec.selector", "no Service has these labels")
-        names = {port.get("name") for each in found for port in each.dig("spec.ports")}
+        names = {port.get("name") for each in found for port in each.dig("spec.ports") or []}
         for end in one.dig("spec.endpoints"):
             if found and end["port"] not in names:
                 yield one.problem("spec.endpoints", f"no Service has a port {end['port']!r}")

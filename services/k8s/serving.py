@@ -10,7 +10,7 @@ from schemas.errors import SetupError
 from services.graph.options import GraphOptions
 from services.k8s.commands import role
 from services.k8s.documents import CLUSTERS, Document, Overlay, Problem, dig
-from services.k8s.environment import environment, settings_of
+from services.k8s.environment import environment
 from services.k8s.quantity import quantity
 from services.k8s.shape import unknown
 
@@ -43,7 +43,7 @@ def serving(overlay: Overlay) -> Iterator[Problem]:
             config = _read(document)
             for application in config.get("applications") or []:
                 yield from _application(overlay, document, application)
-            yield from _port(document, config)
+            yield from _port(overlay, document, config)
         except SetupError as error:
             yield document.problem(_PATH, error.message)
 
@@ -140,23 +140,16 @@ def _fits(ask: _Ask, group: _Group) -> int:
     )
 
 
-def _port(document: Document, config: Mapping[str, Any]) -> Iterator[Problem]:
+def _port(overlay: Overlay, document: Document, config: Mapping[str, Any]) -> Iterator[Problem]:
     """That Serve listens where the pods say, on all addresses."""
     http = config.get("http_options") or {}
     if http.get("host") != "0.0.0.0":
         yield document.problem(_PATH, "http_options.host has to be 0.0.0.0: others ask it")
-    for index, template in enumerate(_templates(document)):
-        ports = [one["containerPort"] for one in dig(template, "spec.containers")[0]["ports"]]
-        if http.get("port", 8000) not in ports:
-            what = f"http_options.port {http['port']} is no port of Ray's container {index}"
-            yield document.problem(_PATH, what)
-
-
-def _templates(document: Document) -> Iterator[Mapping[str, Any]]:
-    cluster = document.dig(CLUSTERS[document.kind])
-    yield cluster["headGroupSpec"]["template"]
-    for group in cluster.get("workerGroupSpecs") or []:
-        yield group["template"]
+    port = http.get("port", 8000)
+    for pod in overlay.pods:
+        if pod.document is document and port not in pod.main.ports:
+            what = f"http_options.port {port} is no port of Ray's container; add it"
+            yield pod.main.problem("ports", what)
 
 
 def _lander(overlay: Overlay, document: Document, options: GraphOptions) -> Iterator[Problem]:
@@ -176,7 +169,7 @@ def _lander(overlay: Overlay, document: Document, options: GraphOptions) -> Iter
 
 
 def _grace(overlay: Overlay, document: Document, options: GraphOptions) -> Iterator[Problem]:
-    """That replicas may finish what they hold, and know their lake."""
+    """That replicas may finish what they hold."""
     for pod in overlay.pods:
         if pod.document is not document:
             continue
@@ -184,8 +177,3 @@ def _grace(overlay: Overlay, document: Document, options: GraphOptions) -> Itera
         if given <= options.grace_s:
             what = f"{given} s, and a replica has grace_s={options.grace_s:g}; give more"
             yield pod.problem("spec.terminationGracePeriodSeconds", what)
-        try:
-            if not settings_of(overlay, pod.main).lake:
-                yield pod.main.problem("env", "REELPAGE_LAKE is missing: the graph reads shards")
-        except SetupError:
-            continue  # said by who checks settings

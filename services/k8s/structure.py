@@ -21,6 +21,8 @@ def structure(document: Document) -> Iterator[Problem]:
     """What is wrong with a document."""
     for path, what in _wrong(document):
         yield document.problem(path, what)
+    if not document.name:
+        yield document.problem("metadata.name", "is missing")
 
 
 def _wrong(document: Document) -> Wrong:

@@ -1,6 +1,7 @@
 """Planted errors: each is found, with the words that lead to it."""
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from tests.k8s.conftest import Rendered
 
 GONE = object()
 Value = object | Callable[[Any], Any]
+Way = tuple[str | int, ...]
 POD = "spec.template.spec"
 FIRST = f"{POD}.containers.0"
 CLUSTER = "spec.rayClusterConfig"
@@ -62,6 +64,8 @@ STRUCTURE = [
     ("gpu", "Service/lander", "spec.ports.0.port", "8200", "spec.ports[0].port: '8200'"),
     ("gpu", "Deployment/ingest", "apiVersion", "apps/v2", "apps/v2 Deployment: no such kind"),
     ("gpu", "Deployment/ingest", "kind", "Deploymnt", "no such kind is known; check its spelling"),
+    ("gpu", "NetworkPolicy/dns", "spec", GONE, "spec: is missing"),
+    ("gpu", "Deployment/ingest", "metadata.name", GONE, "metadata.name: is missing"),
     # KubeRay
     ("gpu", "RayService/reelpage", "apiVersion", "ray.io/v1alpha1", "use apiVersion ray.io/v1"),
     ("gpu", "RayService/reelpage", "spec.serveConfigv2", "x", "did you mean serveConfigV2?"),
@@ -81,6 +85,10 @@ STRUCTURE = [
     (
         *("gpu", "RayService/reelpage", f"{GROUP}.0.template.spec.tolerationz", []),
         "template.spec.tolerationz: no such field; did you mean tolerations?",
+    ),
+    (
+        *("gpu", "RayService/reelpage", f"{GROUP}.0.template.spec", {}),
+        "workerGroupSpecs[0].template.spec.containers: is missing",
     ),
     ("gpu", "RayService/reelpage", "metadata.lables", {}, "metadata.lables: no such field"),
     # KEDA, Strimzi, the Prometheus operator, Kueue
@@ -151,6 +159,10 @@ CROSS = [
         *({"app": "ingest"}, "no pod has these labels"),
     ),
     (
+        *("pod_selectors", "gpu", "PodDisruptionBudget/ingest", "spec.selector"),
+        *({}, "selects all pods there are; name labels"),
+    ),
+    (
         *("pod_selectors", "gpu", "NetworkPolicy/lander", "spec.podSelector.matchLabels"),
         *({"app": "lander"}, "no pod has these labels"),
     ),
@@ -194,6 +206,15 @@ CROSS = [
         "spec.jobTemplate.spec.template.spec.containers.0.args",
         *(["compact", "$(REELPAGE_LAK)"], "$(REELPAGE_LAK): there is no such variable"),
     ),
+    (
+        *("needs", "gpu", "ConfigMap/reelpage", "data.REELPAGE_LAKE", GONE),
+        "REELPAGE_LAKE is missing, which graph needs",
+    ),
+    (
+        *("needs", "gpu", "ConfigMap/reelpage", "data.REELPAGE_GRAPH", ""),
+        "REELPAGE_GRAPH is missing, which worker needs",
+    ),
+    ("needs", "gpu", "Deployment/lander", f"{FIRST}.envFrom.1", GONE, "envFrom: names no Secret"),
     (
         *("listening", "gpu", "Deployment/lander", f"{FIRST}.args.4", "8300"),
         "--port 8300 is no port of the container",
@@ -320,7 +341,6 @@ CROSS = [
         *("serving", "gpu", "ConfigMap/reelpage", "data.REELPAGE_LANDER", GONE),
         "workers have no REELPAGE_LANDER: nobody commits",
     ),
-    ("serving", "gpu", "ConfigMap/reelpage", "data.REELPAGE_LAKE", GONE, "the graph reads shards"),
     # safety
     (
         "deny_first",
@@ -329,6 +349,14 @@ CROSS = [
         "",
         GONE,
         "of type Ingress selects the pod",
+    ),
+    (
+        *("closed", "gpu", "NetworkPolicy/graph", "spec.ingress.0.ports", GONE),
+        "dashboard 8265 may be asked by Deployment/ingest: name in a NetworkPolicy who may",
+    ),
+    (
+        *("closed", "gpu", "NetworkPolicy/lander", "spec.ingress.0.from", GONE),
+        "http 8200 may be asked by any pod",
     ),
     *(
         ("security", "gpu", "Deployment/ingest", path, value, said)
@@ -384,6 +412,13 @@ CROSS = [
         *("grace", "gpu", "Deployment/ingest", f"{POD}.terminationGracePeriodSeconds", 30),
         "30 s, and a worker takes up to 30 s to drain; give more",
     ),
+    ("restarts", "gpu", "Job/models", f"{POD}.restartPolicy", GONE, "has to be Never or OnFailure"),
+    ("scratch", "gpu", "Deployment/lander", f"{FIRST}.volumeMounts", GONE, "is mounted at /tmp"),
+    (
+        *("scratch", "gpu", "RayService/reelpage"),
+        f"{GROUP}.0.template.spec.containers.0.volumeMounts.1",
+        *(GONE, "nothing is mounted at /dev/shm"),
+    ),
     (
         *("lake", "gpu", "ConfigMap/reelpage", "data.REELPAGE_LAKE", "/tmp/lake"),
         "REELPAGE_LAKE=/tmp/lake ends with the pod; use s3:// or a claim",
@@ -417,6 +452,31 @@ def test_what_does_not_fit_is_found(
 
 def test_every_check_has_an_error_that_it_finds() -> None:
     assert {one[0] for one in CROSS} == {one.__name__ for one in CHECKS} | {"commands"}
+
+
+@pytest.mark.parametrize("overlay", ["kueue", "local"])
+def test_whatever_is_missing_is_no_fault_of_the_check(rendered: Rendered, overlay: str) -> None:
+    """A field less may be right or wrong; it is never what a check stumbles over."""
+    documents = rendered(overlay)
+    every = [(one, path) for one in documents for path in _paths(one.body)]
+    found = 0
+    for document, path in every[::61]:
+        changed = Document(copy.deepcopy(document.body))
+        *way, last = path
+        place: Any = changed.body
+        for key in way:
+            place = place[key]
+        del place[last]
+        found += bool(check([changed if one is document else one for one in documents], refusal))
+    assert found > 3
+
+
+def _paths(value: object, way: Way = ()) -> Iterator[Way]:
+    """Paths of all that is below a value."""
+    items = value.items() if isinstance(value, dict) else ()
+    for key, one in enumerate(value) if isinstance(value, list) else items:
+        yield (*way, key)
+        yield from _paths(one, (*way, key))
 
 
 def test_all_errors_of_a_document_are_said(rendered: Rendered) -> None:
