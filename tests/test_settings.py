@@ -57,6 +57,8 @@ def test_values_are_read() -> None:
         ("group", ""),
         ("instance", "a b"),
         ("graph", "localhost:8000"),
+        ("lander", "localhost:8200"),
+        ("watch", "9400"),
         ("slots", "2\n"),
         ("sources", "media"),
         ("sources", "s3://Media"),

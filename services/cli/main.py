@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from schemas import __version__
 from schemas.errors import InputError, ReelpageError, SetupError, TransientError
-from services.cli import care, demo, models, operate, speed, stacks, stream, submit
+from services.cli import care, demo, kubernetes, models, operate, speed, stacks, stream, submit
 from services.cli.shared import (
     Ask,
     AskVideo,
@@ -333,7 +333,7 @@ def _finish(summary: Any, lake: str, as_json: bool) -> None:  # noqa: ANN401
         raise typer.Exit(summary.exit_code)
 
 
-for more in (stacks, submit, stream, care, demo, models, speed):
+for more in (stacks, submit, stream, care, demo, models, speed, kubernetes):
     more.add_to(app)
 
 

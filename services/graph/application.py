@@ -27,6 +27,10 @@ from services.settings import Settings
 APPLICATION: Final = "reelpage"
 _QUESTIONS: Final = 256  # in one replica: they wait there, where their tokens are counted
 _SHARDS: Final = 8  # that may wait for a recogniser
+# Derived in simulation: docs/scaling.md says how.
+_VISUAL: Final = 8192  # tokens that may wait for an encoder
+_TOKENS: Final = 4096  # tokens to decode that may wait for a decoder
+_GOES_S: Final = {"downscale_delay_s": 120.0, "downscale_to_zero_delay_s": 600.0}
 
 
 @dataclass(frozen=True)
@@ -154,10 +158,10 @@ def _lander(there: Settings | None) -> serve.Application:
 
 def _stages(options: GraphOptions) -> list[_Stage]:
     if options.colocate:
-        return [_Stage("Reader", ReaderReplica, options.decoder, 32768)]
+        return [_Stage("Reader", ReaderReplica, options.decoder, _TOKENS)]
     return [
-        _Stage("Encoder", EncoderReplica, options.encoder, 16384),
-        _Stage("Decoder", DecoderReplica, options.decoder, 32768, (options.vllm,)),
+        _Stage("Encoder", EncoderReplica, options.encoder, _VISUAL),
+        _Stage("Decoder", DecoderReplica, options.decoder, _TOKENS, (options.vllm,)),
     ]
 
 
@@ -169,6 +173,7 @@ def _stage_options(stage: _Stage, grace_s: float) -> dict[str, Any]:
             "autoscaling_config": {
                 "min_replicas": options.min_replicas,
                 "max_replicas": options.max_replicas,
+                **_GOES_S,
                 "policy": {
                     "policy_function": f"{Waiting.__module__}:{Waiting.__name__}",
                     "policy_kwargs": {"share": stage.share},
@@ -180,6 +185,10 @@ def _stage_options(stage: _Stage, grace_s: float) -> dict[str, Any]:
         max_ongoing_requests=_QUESTIONS,
         graceful_shutdown_timeout_s=grace_s,
         max_constructor_retry_count=2,
-        ray_actor_options={"num_cpus": options.cpus, "num_gpus": options.gpus},
+        ray_actor_options={
+            "num_cpus": options.cpus,
+            "num_gpus": options.gpus,
+            "resources": dict(options.resources),
+        },
         **scaling,
     )

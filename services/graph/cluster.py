@@ -9,6 +9,7 @@ from inspect import signature
 from typing import Any, Final
 
 import ray
+from pydantic import ValidationError
 from ray import serve
 from ray._private import ray_constants
 from ray.exceptions import RayError
@@ -111,9 +112,16 @@ def check_config(config: Mapping[str, Any]) -> None:
     """Check a Serve config file, whose unknown keys Serve would ignore.
 
     Raises:
-        SetupError: `usage`, naming the place and the key that was meant.
+        SetupError: `usage`, naming the place and the key that was meant, or the value that is none.
     """
     check_keys(ServeDeploySchema, config, "config")
+    try:
+        ServeDeploySchema.model_validate(config)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, ("config", *first["loc"])))
+        message = f"{place}: {' '.join(first['msg'].split())}"
+        raise SetupError("usage", message) from error
 
 
 def _check_gpus(shares: Sequence[float]) -> None:

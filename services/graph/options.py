@@ -25,12 +25,14 @@ class StageOptions:
         max_replicas: most; as many as the fewest do not scale.
         gpus: of one replica, a share of one or several whole ones; 0 runs it on the processor.
         cpus: of one replica.
+        resources: of one replica, by name, that only some hosts of the cluster offer.
     """
 
     min_replicas: int = 1
     max_replicas: int = 1
     gpus: float = 0.0
     cpus: float = 1.0
+    resources: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,8 @@ class GraphOptions:
                 _refuse(f"{where}.{name}: gpus and cpus are not negative")
             if stage.gpus > 1 and stage.gpus % 1:
                 _refuse(f"{where}.{name}: gpus is a share of one, or a whole number")
+            if not all(amount > 0 for amount in stage.resources.values()):
+                _refuse(f"{where}.{name}.resources: amounts are above 0")
         if options.recogniser.gpus:
             _refuse(f"{where}.recogniser: runs on processors; leave its gpus out")
         options.check_engine(where)
@@ -146,6 +150,17 @@ class GraphOptions:
         """Those that run."""
         halves = (self.decoder,) if self.colocate else (self.encoder, self.decoder)
         return (*halves, self.recogniser)
+
+    @property
+    def deployments(self) -> dict[str, StageOptions | None]:
+        """Names of the deployments that the graph is made of; with options, where it is a stage."""
+        halves = {"Encoder": self.encoder, "Decoder": self.decoder}
+        return {
+            "Graph": None,
+            **({"Reader": self.decoder} if self.colocate else halves),
+            "Recogniser": self.recogniser,
+            **({"Lander": None} if self.lander else {}),
+        }
 
     @property
     def shares(self) -> list[float]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import is_dataclass
 from difflib import get_close_matches
-from typing import Any, TypeVar, cast, get_args, get_type_hints
+from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from schemas.errors import SetupError
 
@@ -26,7 +26,7 @@ def refuse_unknown(where: str, given: Iterable[str], known: Iterable[str]) -> No
 
 
 def read_options(kind: type[T], given: Mapping[str, Any], where: str) -> T:
-    """A dataclass of numbers, texts, yes-or-no and other such dataclasses, from a mapping.
+    """A dataclass of numbers, texts, yes-or-no, amounts and other such dataclasses, of a mapping.
 
     Raises:
         SetupError: `usage`, for an unknown key or a value of another type.
@@ -40,12 +40,21 @@ def read_options(kind: type[T], given: Mapping[str, Any], where: str) -> T:
         if is_dataclass(wanted):
             values[key] = read_options(cast("type[Any]", wanted), value, place)
             continue
-        allowed = (int, float) if wanted is float else (wanted,)
-        if not isinstance(value, allowed) or (isinstance(value, bool) and wanted is not bool):
-            message = f"{place}: {value!r} is no {wanted.__name__}"
-            raise SetupError("usage", message)
+        if get_origin(wanted) is Mapping:
+            _is_mapping(value, place)
+            for name, amount in value.items():
+                _is_a(get_args(wanted)[1], amount, f"{place}.{name}")
+        else:
+            _is_a(wanted, value, place)
         values[key] = value
     return kind(**values)
+
+
+def _is_a(wanted: type, value: object, place: str) -> None:
+    allowed = (int, float) if wanted is float else (wanted,)
+    if not isinstance(value, allowed) or (isinstance(value, bool) and wanted is not bool):
+        message = f"{place}: {value!r} is no {wanted.__name__}"
+        raise SetupError("usage", message)
 
 
 def check_keys(model: Any, given: Any, where: str) -> None:  # noqa: ANN401 - any pydantic model

@@ -27,6 +27,8 @@ _RECONNECT_MS: Final = 2_000  # 30 s by default: a broker's restart would cost t
 _BOOTSTRAP_MS: Final = 5_000
 PARTITIONS: Final = 4
 """Of a topic that we make."""
+OFFSET_RESET: Final = "earliest"
+"""Where a group begins that has committed nothing."""
 LARGEST: Final = 20 << 20  # bytes of a record; inline payloads are base64
 
 
@@ -90,7 +92,7 @@ def reader(settings: Settings, **membership: Any) -> KafkaConsumer:  # noqa: ANN
             KafkaConsumer,
             **connection(settings),
             **membership,
-            auto_offset_reset="earliest",
+            auto_offset_reset=OFFSET_RESET,
             enable_auto_commit=False,
             isolation_level="read_committed",
             allow_auto_create_topics=False,

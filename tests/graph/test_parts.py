@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +19,7 @@ from pipeline.vlm.clip import Item, Picture, item_tokens
 from schemas.errors import InputError, SetupError, TransientError
 from schemas.features import Features
 from schemas.jobs import Task
+from services.graph.application import _application, _stage_options, _stages
 from services.graph.batches import Batches
 from services.graph.cluster import check_config, deployment_options
 from services.graph.options import GraphOptions
@@ -26,6 +27,7 @@ from services.graph.packs import PACK_TOKENS, packs, visual_tokens
 from services.graph.scaling import SIGNAL, Waiting
 from services.graph.stages import DecodeStage, EncodeStage, ReadStage, joined
 from services.model.client import GraphClient
+from services.settings import Settings
 from tests.graph.conftest import OF_SEGMENTS, TASKS, Lake, compared
 
 
@@ -309,6 +311,9 @@ def test_replicas_follow_the_tokens_that_wait() -> None:
         ({"decoder": {"min_replicas": 3, "max_replicas": 2}}, "args.decoder: max_replicas"),
         ({"encoder": 2}, "args.encoder: 2 is no mapping"),
         ({"admitted": 0}, "admitted"),
+        ({"encoder": {"resources": 1}}, "args.encoder.resources: 1 is no mapping"),
+        ({"encoder": {"resources": {"encoder": "1"}}}, "args.encoder.resources.encoder: '1' is no"),
+        ({"encoder": {"resources": {"encoder": 0}}}, "args.encoder.resources: amounts"),
     ],
 )
 def test_options_are_strict(given: dict[str, Any], said: str) -> None:
@@ -321,6 +326,30 @@ def test_options_are_read() -> None:
     given = {"encoder": {"gpus": 0.25, "min_replicas": 0, "max_replicas": 4}, "colocate": True}
     options = GraphOptions.from_mapping(given)
     assert (options.encoder.gpus, options.encoder.max_replicas, options.colocate) == (0.25, 4, True)
+
+
+def test_a_stage_is_pinned_by_what_few_hosts_offer() -> None:
+    options = GraphOptions.from_mapping({"encoder": {"resources": {"encoder": 1}}})
+    encoder, decoder = (_stage_options(stage, 1.0) for stage in _stages(options))
+    assert encoder["ray_actor_options"]["resources"] == {"encoder": 1}
+    assert decoder["ray_actor_options"]["resources"] == {}
+
+
+@pytest.mark.parametrize("colocate", [False, True])
+def test_deployments_have_the_names_that_options_say(colocate: bool) -> None:
+    options = GraphOptions(colocate=colocate)
+    found = _application(options, Settings(), Settings(lake="/nowhere"))
+    names = {one.name for one in _bound(found._bound_deployment)}
+    assert names == set(options.deployments)
+
+
+def _bound(one: Any) -> Iterator[Any]:  # noqa: ANN401 - Serve's
+    """A bound deployment and those that it is given."""
+    yield one
+    for given in (*one.init_args, *one.init_kwargs.values()):
+        for inner in given if isinstance(given, list) else [given]:
+            if hasattr(inner, "_bound_deployment"):
+                yield from _bound(inner._bound_deployment)
 
 
 @pytest.mark.parametrize(
