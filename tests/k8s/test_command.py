@@ -33,6 +33,7 @@ def test_what_is_right_is_counted(kubectl: str) -> None:
     assert int(found[1]) > 50
 
 
+@pytest.mark.ci
 def test_each_problem_is_a_line_with_its_place(kubectl: str, copied: Path) -> None:
     file = copied / "base" / "ingest.yaml"
     file.write_text(file.read_text().replace("terminationGracePeriodSeconds: 60", ""))
@@ -45,6 +46,7 @@ def test_each_problem_is_a_line_with_its_place(kubectl: str, copied: Path) -> No
     assert re.search(r"^1 overlays, \d+ documents: \d problems$", result.out, re.MULTILINE)
 
 
+@pytest.mark.ci
 def test_problems_are_told_as_json(kubectl: str, copied: Path) -> None:
     file = copied / "components" / "keda" / "scale.yaml"
     file.write_text(file.read_text().replace('lagThreshold: "5"', "lagThreshold: 5"))

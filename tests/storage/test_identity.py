@@ -127,6 +127,7 @@ def with_token(store: Store, sts: Sts, folder: Path, token: str) -> Settings:
 FIRST, SECOND = ("first-key", "first-secret-1"), ("second-key", "second-secret-2")
 
 
+@pytest.mark.ci
 def test_a_process_lives_on_while_its_token_and_keys_are_replaced(
     store: Store, sts: Sts, tmp_path: Path
 ) -> None:
@@ -146,6 +147,7 @@ def test_a_process_lives_on_while_its_token_and_keys_are_replaced(
     assert set(sts.asked) == {"one", "two"}
 
 
+@pytest.mark.ci
 def test_keys_of_a_file_are_read_anew(store: Store, tmp_path: Path) -> None:
     file = tmp_path / "credentials"
     form = "[default]\naws_access_key_id = {}\naws_secret_access_key = {}\n"
@@ -162,6 +164,7 @@ def test_keys_of_a_file_are_read_anew(store: Store, tmp_path: Path) -> None:
     assert numbers(place) == wanted(1, 2)
 
 
+@pytest.mark.ci
 def test_keys_are_asked_for_once_while_they_last(store: Store, sts: Sts, tmp_path: Path) -> None:
     sts.keys = {"one": FIRST}
     who = identity(with_token(store, sts, tmp_path, "one"))
@@ -179,6 +182,7 @@ def code_of(settings: Settings) -> str:
     return f"{caught.value.code}: {caught.value.message}"
 
 
+@pytest.mark.ci
 def test_a_token_that_is_refused_is_said_and_never_shown(
     store: Store, sts: Sts, tmp_path: Path
 ) -> None:
@@ -190,15 +194,15 @@ def test_a_token_that_is_refused_is_said_and_never_shown(
 
 
 @pytest.mark.parametrize("sts_url", ["http://127.0.0.1:9", "http://no.such.host.invalid"])
-def test_a_service_that_is_away_is_transient(
-    store: Store, sts: Sts, tmp_path: Path, sts_url: str
-) -> None:
-    settings = replace(with_token(store, sts, tmp_path, "a.secret.token"), s3_sts=sts_url)
+def test_a_service_that_is_away_is_transient(tmp_path: Path, sts_url: str) -> None:
+    (tmp_path / "token").write_text("a.secret.token")
+    settings = Settings(s3_token_file=str(tmp_path / "token"), s3_role=ROLE, s3_sts=sts_url)
     with pytest.raises(TransientError) as caught:
         identity(settings).retrieve()
     assert "a.secret.token" not in caught.value.message
 
 
+@pytest.mark.ci
 def test_files_that_are_missing_are_named(store: Store, sts: Sts, tmp_path: Path) -> None:
     settings = with_token(store, sts, tmp_path, "one")
     (tmp_path / "token").unlink()
