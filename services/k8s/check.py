@@ -26,6 +26,7 @@ CHECKS: Final[Sequence[Check]] = (
     selectors.service_targets,
     selectors.probes,
     selectors.pod_selectors,
+    selectors.budgets,
     selectors.service_monitors,
     environment.settings,
     commands.needs,

@@ -127,6 +127,22 @@ def pod_selectors(overlay: Overlay) -> Iterator[Problem]:
                 yield one.problem("spec.podMetricsEndpoints", f"no pod has a port {end['port']!r}")
 
 
+def budgets(overlay: Overlay) -> Iterator[Problem]:
+    """Budgets that Kubernetes cannot count, and so lets nobody go: a Ray cluster has no scale.
+
+    See "Arbitrary workloads and arbitrary selectors" of the Kubernetes documentation.
+    """
+    what = "is not counted for pods of a Ray cluster; give minAvailable, a number"
+    for one in overlay.kind("PodDisruptionBudget"):
+        found = [pod for pod in overlay.pods if selects(one.dig("spec.selector"), pod.labels)]
+        if not any(pod.document.kind == "RayService" for pod in found):
+            continue
+        if one.dig("spec.maxUnavailable") is not None:
+            yield one.problem("spec.maxUnavailable", what)
+        elif not isinstance(one.dig("spec.minAvailable"), int):
+            yield one.problem("spec.minAvailable", what)
+
+
 def service_monitors(overlay: Overlay) -> Iterator[Problem]:
     """Monitors that find no Service, or of it no such port."""
     for one in overlay.kind("ServiceMonitor"):

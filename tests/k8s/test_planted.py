@@ -163,6 +163,14 @@ CROSS = [
         *({}, "selects all pods there are; name labels"),
     ),
     (
+        *("budgets", "gpu", "PodDisruptionBudget/graph", "spec.maxUnavailable", 1),
+        "spec.maxUnavailable: is not counted for pods of a Ray cluster; give minAvailable",
+    ),
+    (
+        *("budgets", "gpu", "PodDisruptionBudget/graph", "spec.minAvailable", "50%"),
+        "spec.minAvailable: is not counted for pods of a Ray cluster; give minAvailable",
+    ),
+    (
         *("pod_selectors", "gpu", "NetworkPolicy/lander", "spec.podSelector.matchLabels"),
         *({"app": "lander"}, "no pod has these labels"),
     ),
