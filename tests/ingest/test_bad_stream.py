@@ -223,6 +223,7 @@ def test_only_deadlines_ask_the_clock_on_the_wall() -> None:
         "rows.py:media_row",
         "rows.py:failure_row",
         "lag.py:lag",  # the rate that `status` shows
+        "meters.py:landed",  # how old a job is by then
         "positions.py:progress",
         "forget.py:_keep_away",  # says when a medium was forgotten
         "rewrite.py:replace_files",
