@@ -91,6 +91,7 @@ def test_a_snapshot_is_pinned_cached_and_shared(hub: Hub, tmp_path: Path) -> Non
     assert hub.ranges == [""]
 
 
+@pytest.mark.ci
 def test_what_was_fetched_is_listed(hub: Hub, tmp_path: Path) -> None:
     env = home(hub, tmp_path)
     folder, address = find(NAME, env)

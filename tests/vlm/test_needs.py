@@ -76,6 +76,7 @@ def test_a_large_file_is_read_once_for_all_processes(tmp_path: Path) -> None:
     assert revision()
 
 
+@pytest.mark.ci
 def test_models_says_what_is_here(tmp_path: Path) -> None:
     found = run("models", "--json").json
     (shipped,) = (one for one in found["checkpoints"] if one["folder"] == str(TINY))
