@@ -86,7 +86,7 @@ def _served(settings: Settings, place: Place) -> tuple[Answerer, Tables, LineRea
     from services.model.served import Served
 
     client = GraphClient(settings.graph, settings.secret)
-    return Served(client), _lander(settings, settings.graph, place), TextServed(client)
+    return Served(client), _lander(settings, place), TextServed(client)
 
 
 def _in_process(settings: Settings, place: Place) -> tuple[Answerer, Tables, LineReader | None]:
@@ -94,13 +94,13 @@ def _in_process(settings: Settings, place: Place) -> tuple[Answerer, Tables, Lin
 
     model = InProcess(checkpoint(settings).folder, settings.device, settings.threads)
     model.load()
-    return model, _lander(settings, "", place), None
+    return model, _lander(settings, place), None
 
 
-def _lander(settings: Settings, graph: str, place: Place) -> Tables:
+def _lander(settings: Settings, place: Place) -> Tables:
     """Who commits: the lander that is named, or that of the graph, else this process."""
     from services.lander.client import LanderClient
 
-    if url := settings.lander or graph:
+    if url := settings.lander or settings.graph:
         return LanderClient(url, place.objects, settings.secret)
     return GroupCommitter(place)

@@ -28,21 +28,20 @@ _PORTS: Final = {"http": 80, "https": 443}
 def addresses(overlay: Overlay) -> Iterator[Problem]:
     """Servers that are not there, or that a process does not reach."""
     known, elsewhere = services(overlay), expected(overlay)
-    for pod in overlay.pods:
-        for container in pod.containers:
-            found = environment(overlay, container)
-            for name in _ASKED.get(role(container), ()):
-                for host, port in _servers(name, found.get(name) or ""):
-                    path = f"env.{name}"
-                    if host in known:
-                        yield from _inside(overlay, container, path, known[host], port)
-                    elif "." not in host and f"Service/{host}" not in elsewhere:
-                        names = ", ".join(sorted(known)) or "none"
-                        what = f"there is no Service {host!r}; there are {names}"
-                        yield container.problem(path, what)
-                    elif stopped_outside(overlay, pod, port):
-                        what = f"no NetworkPolicy lets it out to port {port} of {host}"
-                        yield container.problem(path, what)
+    for container in overlay.containers:
+        found = environment(overlay, container)
+        for name in _ASKED.get(role(container), ()):
+            for host, port in _servers(name, found.get(name) or ""):
+                path = f"env.{name}"
+                if host in known:
+                    yield from _inside(overlay, container, path, known[host], port)
+                elif "." not in host and f"Service/{host}" not in elsewhere:
+                    names = ", ".join(sorted(known)) or "none"
+                    what = f"there is no Service {host!r}; there are {names}"
+                    yield container.problem(path, what)
+                elif stopped_outside(overlay, container.pod, port):
+                    what = f"no NetworkPolicy lets it out to port {port} of {host}"
+                    yield container.problem(path, what)
 
 
 def _servers(name: str, value: str) -> Iterator[tuple[str, int]]:
@@ -73,15 +72,14 @@ def _inside(
 def landers(overlay: Overlay) -> Iterator[Problem]:
     """Workers that send commits to a lander beside the graph, where there is none."""
     known = services(overlay)
-    for pod in overlay.pods:
-        for container in pod.containers:
-            url = environment(overlay, container).get("REELPAGE_LANDER") or ""
-            service = known.get(urlsplit(url).hostname or "")
-            if role(container) == "worker" and service is not None:
-                roles = {role(one) for behind in service.pods for one in behind.containers}
-                if "lander" not in roles:
-                    what = f"{url} is no lander: behind {service.name} runs {_list(roles)}"
-                    yield container.problem("env.REELPAGE_LANDER", what)
+    for container in overlay.containers:
+        url = environment(overlay, container).get("REELPAGE_LANDER") or ""
+        service = known.get(urlsplit(url).hostname or "")
+        if role(container) == "worker" and service is not None:
+            roles = {role(one) for behind in service.pods for one in behind.containers}
+            if "lander" not in roles:
+                what = f"{url} is no lander: behind {service.name} runs {_list(roles)}"
+                yield container.problem("env.REELPAGE_LANDER", what)
 
 
 def _list(roles: set[str]) -> str:

@@ -46,17 +46,16 @@ def _words(container: Container) -> list[str]:
 
 def commands(overlay: Overlay, refusal: Refusal) -> Iterator[Problem]:
     """Commands and options that are none, and variables in them that are not there."""
-    for pod in overlay.pods:
-        for container in pod.containers:
-            if role(container) in ("", "graph"):
-                continue
-            known = environment(overlay, container)
-            words = _words(container)
-            for name in _VARIABLE.findall(" ".join(words)):
-                if name not in known:
-                    yield container.problem("args", f"$({name}): there is no such variable")
-            if said := refusal([_filled(word, known) for word in words]):
-                yield container.problem("args", f"{' '.join([_NAME, *words])}: {said}")
+    for container in overlay.containers:
+        if role(container) in ("", "graph"):
+            continue
+        known = environment(overlay, container)
+        words = _words(container)
+        for name in _VARIABLE.findall(" ".join(words)):
+            if name not in known:
+                yield container.problem("args", f"$({name}): there is no such variable")
+        if said := refusal([_filled(word, known) for word in words]):
+            yield container.problem("args", f"{' '.join([_NAME, *words])}: {said}")
 
 
 def _filled(word: str, known: dict[str, str | None]) -> str:
@@ -65,16 +64,15 @@ def _filled(word: str, known: dict[str, str | None]) -> str:
 
 def needs(overlay: Overlay) -> Iterator[Problem]:
     """Processes that would not start, or work otherwise than is meant, for want of a setting."""
-    for pod in overlay.pods:
-        for container in pod.containers:
-            known = environment(overlay, container)
-            for name in _NEEDED.get(role(container), ()):
-                if not known.get(name, ""):
-                    what = f"{name} is missing, which {role(container)} needs"
-                    yield container.problem("env", what)
-            if role(container) in _SECRETIVE and not _has_secret(container, known):
-                what = "names no Secret; REELPAGE_SECRET and the store's keys come from one"
-                yield container.problem("envFrom", what)
+    for container in overlay.containers:
+        known = environment(overlay, container)
+        for name in _NEEDED.get(role(container), ()):
+            if not known.get(name, ""):
+                what = f"{name} is missing, which {role(container)} needs"
+                yield container.problem("env", what)
+        if role(container) in _SECRETIVE and not _has_secret(container, known):
+            what = "names no Secret; REELPAGE_SECRET and the store's keys come from one"
+            yield container.problem("envFrom", what)
 
 
 def _has_secret(container: Container, known: Mapping[str, str | None]) -> bool:
@@ -85,11 +83,10 @@ def _has_secret(container: Container, known: Mapping[str, str | None]) -> bool:
 
 def listening(overlay: Overlay) -> Iterator[Problem]:
     """Ports on which a process of ours listens, and its container does not say so."""
-    for pod in overlay.pods:
-        for container in pod.containers:
-            for what, port in _listens(overlay, container):
-                if port not in container.ports:
-                    yield container.problem("ports", f"{what} is no port of the container; add it")
+    for container in overlay.containers:
+        for what, port in _listens(overlay, container):
+            if port not in container.ports:
+                yield container.problem("ports", f"{what} is no port of the container; add it")
 
 
 def _listens(overlay: Overlay, container: Container) -> Iterator[tuple[str, int]]:
@@ -105,12 +102,11 @@ def _listens(overlay: Overlay, container: Container) -> Iterator[tuple[str, int]
 
 def answered(overlay: Overlay) -> Iterator[Problem]:
     """Probes that ask what no process of ours answers."""
-    for pod in overlay.pods:
-        for container in pod.containers:
-            for name in ("startupProbe", "livenessProbe", "readinessProbe"):
-                asked = (container.body.get(name) or {}).get("httpGet") or {}
-                if role(container) not in ("", "graph") and asked:
-                    yield from _path(container, name, asked.get("path", "/"))
+    for container in overlay.containers:
+        for name in ("startupProbe", "livenessProbe", "readinessProbe"):
+            asked = (container.body.get(name) or {}).get("httpGet") or {}
+            if role(container) not in ("", "graph") and asked:
+                yield from _path(container, name, asked.get("path", "/"))
     for one in overlay.kind("PodMonitor", "ServiceMonitor"):
         for end in one.dig("spec.podMetricsEndpoints", []) + one.dig("spec.endpoints", []):
             if end.get("path", "/metrics") != "/metrics":

@@ -141,6 +141,11 @@ class Overlay:
         """With the pods that the documents make."""
         return cls(documents, [pod for one in documents for pod in _pods(one)])
 
+    @property
+    def containers(self) -> Iterator[Container]:
+        """Of all pods."""
+        return (container for pod in self.pods for container in pod.containers)
+
     def kind(self, *kinds: str) -> list[Document]:
         """Those of some kinds."""
         return [one for one in self.documents if one.kind in kinds]

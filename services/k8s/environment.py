@@ -47,22 +47,24 @@ def _decoded(value: str) -> str | None:
         return None
 
 
-def _ours(found: Mapping[str, str | None]) -> dict[str, str]:
-    known = {_PREFIX + one.name.upper() for one in fields(Settings)}
+def _known() -> set[str]:
+    return {_PREFIX + one.name.upper() for one in fields(Settings)}
+
+
+def _ours(found: Mapping[str, str | None], known: set[str]) -> dict[str, str]:
     return {name: value for name, value in found.items() if name in known and value is not None}
 
 
 def settings(overlay: Overlay) -> Iterator[Problem]:
     """Variables of ours that no process of ours would start with."""
-    known = {_PREFIX + one.name.upper(): None for one in fields(Settings)}
-    for pod in overlay.pods:
-        for container in pod.containers:
-            found = environment(overlay, container)
-            for name in found:
-                if name.startswith(_PREFIX) and name not in known:
-                    said = unknown(name, known).replace("field", "setting")
-                    yield container.problem(f"env.{name}", said)
-            try:
-                Settings.from_environment(_ours(found))
-            except SetupError as error:
-                yield container.problem("env", error.message)
+    known = _known()
+    for container in overlay.containers:
+        found = environment(overlay, container)
+        for name in found:
+            if name.startswith(_PREFIX) and name not in known:
+                said = unknown(name, known, "setting")
+                yield container.problem(f"env.{name}", said)
+        try:
+            Settings.from_environment(_ours(found, known))
+        except SetupError as error:
+            yield container.problem("env", error.message)

@@ -59,21 +59,19 @@ def service_links(overlay: Overlay) -> Iterator[Problem]:
 
 def images(overlay: Overlay) -> Iterator[Problem]:
     """Images that are not the same tomorrow."""
-    for pod in overlay.pods:
-        for container in pod.containers:
-            image = str(container.body.get("image", ""))
-            tag = image.rpartition("/")[2].partition(":")[2]
-            if "@sha256:" not in image and tag in ("", "latest"):
-                yield container.problem("image", f"{image!r} has no tag that stays; name one")
+    for container in overlay.containers:
+        image = str(container.body.get("image", ""))
+        tag = image.rpartition("/")[2].partition(":")[2]
+        if "@sha256:" not in image and tag in ("", "latest"):
+            yield container.problem("image", f"{image!r} has no tag that stays; name one")
 
 
 def requests(overlay: Overlay) -> Iterator[Problem]:
     """Containers that do not say what they need, or may take a node's memory."""
-    for pod in overlay.pods:
-        for container in pod.containers:
-            for name in ("requests.cpu", "requests.memory", "limits.memory"):
-                if dig(container.body, f"resources.{name}") is None:
-                    yield container.problem(f"resources.{name}", "is missing")
+    for container in overlay.containers:
+        for name in ("requests.cpu", "requests.memory", "limits.memory"):
+            if dig(container.body, f"resources.{name}") is None:
+                yield container.problem(f"resources.{name}", "is missing")
 
 
 def grace(overlay: Overlay) -> Iterator[Problem]:
@@ -96,26 +94,25 @@ def restarts(overlay: Overlay) -> Iterator[Problem]:
 
 def scratch(overlay: Overlay) -> Iterator[Problem]:
     """Processes of ours that have nowhere to write: their root is read-only."""
-    for pod in overlay.pods:
-        for container in pod.containers:
-            mounts = {one["mountPath"] for one in container.body.get("volumeMounts") or []}
-            for place in ("/tmp", "/dev/shm") if role(container) == "graph" else ("/tmp",):
-                if role(container) and place not in mounts:
-                    yield container.problem("volumeMounts", f"nothing is mounted at {place}")
+    for container in overlay.containers:
+        mounts = {one["mountPath"] for one in container.body.get("volumeMounts") or []}
+        for place in ("/tmp", "/dev/shm") if role(container) == "graph" else ("/tmp",):
+            if role(container) and place not in mounts:
+                yield container.problem("volumeMounts", f"nothing is mounted at {place}")
 
 
 def lake(overlay: Overlay) -> Iterator[Problem]:
     """Lakes that end with a pod: in a folder of one, or in a store whose data do."""
-    for pod in overlay.pods:
-        for container in pod.containers:
-            place = environment(overlay, container).get("REELPAGE_LAKE") or ""
-            if place and not place.startswith("s3://") and not _lasts(pod, container, place):
-                what = f"REELPAGE_LAKE={place} ends with the pod; use s3:// or a claim"
-                yield container.problem("env", what)
+    for container in overlay.containers:
+        place = environment(overlay, container).get("REELPAGE_LAKE") or ""
+        if place and not place.startswith("s3://") and not _lasts(container, place):
+            what = f"REELPAGE_LAKE={place} ends with the pod; use s3:// or a claim"
+            yield container.problem("env", what)
 
 
-def _lasts(pod: Pod, container: Container, place: str) -> bool:
+def _lasts(container: Container, place: str) -> bool:
     """Whether a folder of a container is on a claim."""
+    pod = container.pod
     claims = pod.document.dig("spec.volumeClaimTemplates") or []
     names = {one["metadata"]["name"] for one in claims} | {
         volume["name"]

@@ -14,6 +14,11 @@ def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     return all(_holds(one, labels) for one in selector.get("matchExpressions") or [])
 
 
+def selected(overlay: Overlay, selector: Mapping[str, Any]) -> list[Pod]:
+    """Pods that a label selector finds."""
+    return [pod for pod in overlay.pods if selects(selector, pod.labels)]
+
+
 def _says(selector: Mapping[str, Any] | None) -> bool:
     """Whether a selector says anything; else it finds all there is."""
     return any((selector or {}).values())
@@ -63,8 +68,7 @@ def services(overlay: Overlay) -> dict[str, Service]:
 def _behind(overlay: Overlay, service: Document) -> list[Pod]:
     if not (labels := service.dig("spec.selector")):
         return []  # of what is outside
-    selector = {"matchLabels": labels}
-    return [pod for pod in overlay.pods if selects(selector, pod.labels)]
+    return selected(overlay, {"matchLabels": labels})
 
 
 def _target(port: Mapping[str, Any], pods: list[Pod]) -> int | None:
@@ -88,13 +92,12 @@ def service_targets(overlay: Overlay) -> Iterator[Problem]:
 
 def probes(overlay: Overlay) -> Iterator[Problem]:
     """Probes of ports that the container does not have."""
-    for pod in overlay.pods:
-        for container in pod.containers:
-            for name in ("startupProbe", "livenessProbe", "readinessProbe"):
-                probe = container.body.get(name) or {}
-                asked = probe.get("httpGet") or probe.get("tcpSocket")
-                if asked and asked["port"] not in container.ports:
-                    yield container.problem(name, _no_port(container, asked["port"]))
+    for container in overlay.containers:
+        for name in ("startupProbe", "livenessProbe", "readinessProbe"):
+            probe = container.body.get(name) or {}
+            asked = probe.get("httpGet") or probe.get("tcpSocket")
+            if asked and asked["port"] not in container.ports:
+                yield container.problem(name, _no_port(container, asked["port"]))
 
 
 def _no_port(container: Container, wanted: object) -> str:
@@ -116,7 +119,7 @@ def pod_selectors(overlay: Overlay) -> Iterator[Problem]:
     """Budgets, policies and monitors that find no pod, or of it no such port."""
     for one in overlay.kind("PodDisruptionBudget", "NetworkPolicy", "PodMonitor"):
         path = "spec.podSelector" if one.kind == "NetworkPolicy" else "spec.selector"
-        found = [pod for pod in overlay.pods if selects(one.dig(path) or {}, pod.labels)]
+        found = selected(overlay, one.dig(path) or {})
         if not found:
             yield one.problem(path, "no pod has these labels")
         if one.kind != "NetworkPolicy" and not _says(one.dig(path)):
@@ -134,7 +137,7 @@ def budgets(overlay: Overlay) -> Iterator[Problem]:
     """
     what = "is not counted for pods of a Ray cluster; give minAvailable, a number"
     for one in overlay.kind("PodDisruptionBudget"):
-        found = [pod for pod in overlay.pods if selects(one.dig("spec.selector"), pod.labels)]
+        found = selected(overlay, one.dig("spec.selector"))
         if not any(pod.document.kind == "RayService" for pod in found):
             continue
         if one.dig("spec.maxUnavailable") is not None:

@@ -75,7 +75,7 @@ def _application(
     deployments = application.get("deployments") or []
     for one in deployments:
         if one["name"] not in options.deployments:
-            said = unknown(one["name"], options.deployments).replace("field", "deployment")
+            said = unknown(one["name"], options.deployments, "deployment")
             yield document.problem(_PATH, f"deployments: {one['name']}: {said}")
     given = {one["name"]: one.get("ray_actor_options") for one in deployments}
     asks = list(_asks(options, given))
@@ -154,18 +154,17 @@ def _port(overlay: Overlay, document: Document, config: Mapping[str, Any]) -> It
 
 def _lander(overlay: Overlay, document: Document, options: GraphOptions) -> Iterator[Problem]:
     """That commits meet in one lander."""
-    for pod in overlay.pods:
-        for container in pod.containers:
-            if role(container) != "worker":
-                continue
-            apart = bool(environment(overlay, container).get("REELPAGE_LANDER"))
-            if apart and options.lander:
-                what = "workers have REELPAGE_LANDER: say lander: false, or there are two"
-                yield document.problem(_PATH, what)
-            if not apart and not options.lander:
-                what = "lander: false, and workers have no REELPAGE_LANDER: nobody commits"
-                yield document.problem(_PATH, what)
-            return
+    for container in overlay.containers:
+        if role(container) != "worker":
+            continue
+        apart = bool(environment(overlay, container).get("REELPAGE_LANDER"))
+        if apart and options.lander:
+            what = "workers have REELPAGE_LANDER: say lander: false, or there are two"
+            yield document.problem(_PATH, what)
+        if not apart and not options.lander:
+            what = "lander: false, and workers have no REELPAGE_LANDER: nobody commits"
+            yield document.problem(_PATH, what)
+        return
 
 
 def _grace(overlay: Overlay, document: Document, options: GraphOptions) -> Iterator[Problem]:

@@ -4,7 +4,7 @@ A shape yields what is wrong with a value as pairs of a path and a sentence.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Protocol
@@ -130,9 +130,9 @@ class Fields:
                 yield f"{path}.{name}".lstrip("."), "is missing"
 
 
-def unknown(name: str, known: Mapping[str, Any]) -> str:
-    """That a field is unknown, and which one was meant."""
+def unknown(name: str, known: Iterable[str], what: str = "field") -> str:
+    """That something of a name is unknown, and which one was meant."""
     names = sorted(known)
     near = get_close_matches(name, names, 1, 0.6)
     remedy = f"did you mean {near[0]}?" if near else "known are " + ", ".join(names)
-    return f"no such field; {remedy}"
+    return f"no such {what}; {remedy}"
